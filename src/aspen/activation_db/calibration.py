@@ -1,0 +1,143 @@
+"""What Aspen knows of a model before the first memory: statistics over a small text that ships with it.
+
+A new store has too few memories to fit a whitening on, and nobody has asked it anything yet. So each model is
+calibrated once, on some 500 turns of dialogue and 160 questions: mean and covariance of the turns, how far
+questions lie from turns, and how rare each token is. For models in `data/` that has been done; for others it is
+done at first use and kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from aspen.activation_db.capture import capture_pooled
+from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe
+from aspen.activation_db.whitening import Moments
+from aspen.models import LanguageModel
+from aspen.types import FloatArray, TokenIds
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Statistics of one model on the calibration text.
+
+    turns: moments of the turns' pooled vectors; prompt_offset: float32 [K, D], mean of the questions minus mean
+    of the turns; token_weights: float32 [V], inverse document frequency by token id.
+    """
+
+    turns: Moments
+    prompt_offset: FloatArray
+    token_weights: FloatArray
+
+    def to_bytes(self) -> bytes:
+        """As safetensors; covariances as a float16 triangle of correlations, exact to three digits."""
+        deviations = np.sqrt(np.einsum("kdd->kd", self.turns.scatter) / self.turns.count)
+        outer = np.einsum("kd,ke->kde", deviations, deviations)
+        correlations = self.turns.scatter / self.turns.count / np.where(outer == 0, 1, outer)
+        rows, columns = np.triu_indices(correlations.shape[1], k=1)
+        return save(
+            {
+                "count": np.array([self.turns.count], dtype=np.float64),
+                "mean": self.turns.mean.astype(np.float32),
+                "deviations": deviations.astype(np.float32),
+                "correlations": np.ascontiguousarray(correlations[:, rows, columns].astype(np.float16)),
+                "prompt_offset": self.prompt_offset,
+                "token_weights": self.token_weights.astype(np.float16),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Calibration:
+        """The inverse of `to_bytes`, to the precision kept."""
+        tensors = load(body)
+        deviations = tensors["deviations"].astype(np.float64)
+        n_layers, width = deviations.shape
+        correlations = np.zeros((n_layers, width, width))
+        rows, columns = np.triu_indices(width, k=1)
+        correlations[:, rows, columns] = correlations[:, columns, rows] = tensors["correlations"]
+        correlations[:, range(width), range(width)] = 1
+        count = float(tensors["count"][0])
+        scatter = correlations * np.einsum("kd,ke->kde", deviations, deviations) * count
+        return cls(
+            turns=Moments(count, tensors["mean"].astype(np.float64), scatter),
+            prompt_offset=tensors["prompt_offset"],
+            token_weights=tensors["token_weights"].astype(np.float32),
+        )
+
+
+def load_calibration(
+    model: LanguageModel,
+    *,
+    recipe: KeyRecipe,
+    cache_dir: Path,
+    notify: Callable[[str], None] = lambda message: None,
+) -> Calibration:
+    """The calibration of `model`: shipped, or from the cache folder, or made now (some seconds) and kept there."""
+    name = f"{model.fingerprint.model_id}-{recipe.version.replace(':', '-').replace(',', '.')}-v{_VERSION}.safetensors"
+    shipped = files("aspen.activation_db") / "data" / name
+    if shipped.is_file():
+        return Calibration.from_bytes(shipped.read_bytes())
+    path = cache_dir / "calibration" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if path.exists():
+            try:
+                return Calibration.from_bytes(path.read_bytes())
+            except (SafetensorError, KeyError, ValueError):
+                notify(f"The calibration in {path} is damaged and will be made again.")
+        notify(f"Calibrating {model.info.name}: once, some seconds ...")
+        calibration = calibrate(model, recipe=recipe)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(calibration.to_bytes())
+        os.replace(file.name, path)
+    return calibration
+
+
+def calibrate(model: LanguageModel, *, recipe: KeyRecipe) -> Calibration:
+    """Run the calibration text through `model`."""
+    turns, questions = calibration_text()
+    turn_ids = [model.tokenize(text)[:MAX_KEY_TOKENS] for text in turns]
+    question_ids = [model.tokenize(text)[:MAX_KEY_TOKENS] for text in questions]
+    token_weights = inverse_document_frequencies(turn_ids + question_ids, vocab_size=model.info.vocab_size)
+    pooled_turns = capture_pooled(model, turn_ids, recipe=recipe, token_weights=token_weights)
+    pooled_questions = capture_pooled(model, question_ids, recipe=recipe, token_weights=token_weights)
+    return Calibration(
+        turns=Moments.of(pooled_turns),
+        prompt_offset=pooled_questions.mean(axis=0) - pooled_turns.mean(axis=0),
+        token_weights=token_weights,
+    )
+
+
+def calibration_text() -> tuple[list[str], list[str]]:
+    """The turns ("speaker: text") and the questions that ship with Aspen."""
+    turns, questions = [], []
+    source = files("aspen.activation_db") / "data" / "dialogue.jsonl"
+    for line in source.read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        if item["kind"] == "turn":
+            turns.append(f"{item['speaker']}: {item['text']}")
+        else:
+            questions.append(item["text"])
+    return turns, questions
+
+
+def inverse_document_frequencies(documents: Sequence[TokenIds], *, vocab_size: int) -> FloatArray:
+    """ln((N + 1) / (df + 1)) + 0.1 for each token id, float32 [V]; N documents, df of them with the token."""
+    frequency = np.zeros(vocab_size)
+    for ids in documents:
+        frequency[np.unique(ids)] += 1
+    return (np.log((len(documents) + 1) / (frequency + 1)) + 0.1).astype(np.float32)
+

@@ -1,0 +1,439 @@
+"""The front door: one object that remembers, recalls, chats and replays. It composes the parts, and decides nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aspen.activation_db import decode_trace, encode_trace
+from aspen.activation_logger import Recording, build_trace, name_spans, record
+from aspen.config import Config
+from aspen.engine import Engine
+from aspen.items import check_item, memory_id
+from aspen.memory_injector import ComposedPrompt, Note, compose_prompt, write_note
+from aspen.models import Generation, LanguageModel, generate, load_model
+from aspen.repository import NewMemory, NewTrace, Repository, TraceInfo, open_repository
+from aspen.resonance_search import Query, SearchResult
+from aspen.seed_manager import ReplayReport, choose_seed, replay
+from aspen.types import (
+    Hit,
+    HitPath,
+    Memory,
+    MemoryItem,
+    Provenance,
+    Recall,
+    SamplerSettings,
+    Trace,
+    TraceLevel,
+)
+from aspen.validation import check_count, check_name, check_text, strip_unstorable
+
+DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
+USER, ASSISTANT = "user", "assistant"
+_HISTORY = 12
+"""Messages of the conversation that go before the new one, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model answered, and all that went into it. Times are in seconds.
+
+    `dropped_history` counts messages of the conversation that did not fit the context. `memories` are those stored
+    of this turn (what was said, what was answered), `trace_id` names the recording; none where nothing was stored.
+    """
+
+    text: str
+    seed: int
+    conversation: str
+    note: Note | None
+    recall: Recall | None
+    trace_id: str | None
+    memories: tuple[Memory, ...]
+    dropped_history: int
+    finish_reason: str
+    prompt_tokens: int
+    reply_tokens: int
+    prefill_seconds: float
+    decode_seconds: float
+
+
+class Aspen:
+    """A store of memories, and the model that remembers.
+
+    ::
+
+        with Aspen.open("memory.db") as aspen:
+            aspen.remember("My sister Mara moved to Lisbon.", speaker="Ann")
+            print(aspen.recall("Who lives in Portugal?").hits[0].memory.text)
+
+    Make one with `Aspen.open`. Threads may share it; the model serves them one after the other.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        load: Callable[[], LanguageModel],
+        config: Config,
+        notify: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.repository = repository
+        self.config = config
+        self._load = load
+        self._notify = notify
+        self._owns_repository = True
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        store: str | Path | Repository,
+        *,
+        model: str | LanguageModel | None = None,
+        config: Config | None = None,
+        notify: Callable[[str], None] = lambda message: None,
+    ) -> Self:
+        """Open a store, or create it.
+
+        Parameters
+        ----------
+        store:
+            Path of a store file, ":memory:", or a repository, which the caller goes on owning.
+        model:
+            "bundled", a Hugging Face id, a folder, or a loaded model; `config.model` where None. It is loaded when
+            it is first needed: listing and forgetting do not wait for it.
+        config:
+            Settings; from the environment where None.
+        notify:
+            Called with a sentence when something takes long (converting or calibrating a model, once each).
+        """
+        settings = config or Config.from_environment()
+
+        def load() -> LanguageModel:
+            if model is not None and not isinstance(model, str):
+                return model
+            return load_model(
+                model or settings.model,
+                cache_dir=settings.cache_dir,
+                device=settings.device,
+                dtype=settings.dtype,
+                threads=settings.threads,
+                notify=notify,
+            )
+
+        given = not isinstance(store, str | Path)
+        aspen = cls(store if given else open_repository(store), load=load, config=settings, notify=notify)
+        aspen._owns_repository = not given
+        return aspen
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store, unless it was handed in open."""
+        if self._owns_repository:
+            self.repository.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The model with its keys and search; loaded now if it was not yet."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = Engine.start(
+                    self._load(),
+                    repository=self.repository,
+                    cache_dir=self.config.cache_dir,
+                    notify=self._notify,
+                )
+            return self._engine
+
+    @property
+    def model(self) -> LanguageModel:
+        """The language model; loaded now if it was not yet."""
+        return self.engine.model
+
+    # -- remember ------------------------------------------------------------------------------------------
+
+    def remember(
+        self,
+        text: str,
+        *,
+        speaker: str | None = None,
+        said_at: datetime | None = None,
+        conversation: str | None = None,
+        source: str | None = None,
+    ) -> Memory:
+        """Remember one text. Remembering the same again changes nothing and returns what is there."""
+        return self.remember_many([MemoryItem(text, speaker, said_at, conversation, source)])[0]
+
+    def remember_many(
+        self,
+        items: Sequence[MemoryItem | Mapping[str, object]],
+        *,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> list[Memory]:
+        """Remember many texts in one transaction; returns their memories in the order of `items`.
+
+        Mappings have the fields of MemoryItem, `said_at` as a datetime or an ISO 8601 string. `progress` is called
+        with the number of new texts encoded so far. InvalidInput names the first bad item; nothing is stored then.
+        """
+        checked = [check_item(item, position=position) for position, item in enumerate(items)]
+        ids = [memory_id(item) for item in checked]
+        known = self.repository.known(ids)
+        new = {id_: item for id_, item in zip(ids, checked, strict=True) if id_ not in known}
+        if new:
+            self.engine.claim_store()
+            self.repository.add(self.engine.encode(list(new.items()), progress=progress))
+        return self.repository.get(ids)
+
+    def forget(self, *memory_ids: str) -> int:
+        """Delete memories: text, key, words and edges, and every trace in whose prompt one of them stood.
+
+        Returns how many traces went with them. NotFound, and nothing is deleted, if one id is unknown.
+        """
+        return self.repository.forget(memory_ids)
+
+    def rekey(self, *, progress: Callable[[int], None] = lambda done: None) -> int:
+        """Make all keys anew with the model in use, and let the store belong to it; returns how many."""
+        return self.engine.rekey(progress=progress)
+
+    # -- recall --------------------------------------------------------------------------------------------
+
+    def recall(
+        self,
+        prompt: str,
+        *,
+        limit: int = 10,
+        conversation: str | None = None,
+        spread: bool = True,
+        arms: Collection[str] | None = None,
+        provenances: Collection[Provenance] | None = None,
+        exclude: Collection[Memory] = (),
+    ) -> Recall:
+        """The memories that resonate with `prompt`, best first.
+
+        Parameters
+        ----------
+        conversation:
+            Search this conversation only.
+        spread:
+            Let activation spread to the turns around what was found.
+        arms:
+            Names of the arms to run ("activation", "keyword"); all that can run, where None.
+        provenances:
+            Return memories of these provenances only.
+        exclude:
+            Memories not to return, such as those that stand in the prompt already.
+        """
+        started = time.perf_counter()
+        check_text(prompt, what="prompt")
+        check_count(limit, what="limit")
+        pooled, partial_pass = None, None
+        if arms is None or "activation" in arms:
+            pooled, partial_pass = self.engine.encoder.encode_prompt(prompt)
+        result = self.engine.search.search(
+            Query(prompt, pooled),
+            limit=limit,
+            conversation=conversation,
+            spread=spread,
+            arms=arms,
+            exclude=[memory.seq for memory in exclude],
+            provenances=provenances,
+        )
+        return Recall(
+            prompt=prompt,
+            hits=self._hits(result),
+            candidates=len(result.seqs),
+            arms=result.arms,
+            partial_pass=partial_pass,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _hits(self, result: SearchResult) -> tuple[Hit, ...]:
+        rows = {row for ranked in result.ranked for path in ranked.paths for row in path.nodes}
+        rows |= {ranked.row for ranked in result.ranked}
+        memories = {
+            memory.seq: memory
+            for memory in self.repository.get_by_seq([int(result.seqs[row]) for row in sorted(rows)])
+        }
+        # A memory that another process forgot while we searched is left out, and so are paths over it.
+        by_row = {row: memories[seq] for row in rows if (seq := int(result.seqs[row])) in memories}
+        return tuple(
+            Hit(
+                memory=by_row[ranked.row],
+                score=ranked.score,
+                arms=ranked.parts,
+                paths=tuple(
+                    HitPath(tuple(by_row[row].id for row in path.nodes), path.contribution)
+                    for path in ranked.paths
+                    if all(row in by_row for row in path.nodes)
+                ),
+                familiarity=float(result.familiarity[ranked.row]),
+            )
+            for ranked in result.ranked
+            if ranked.row in by_row
+        )
+
+    # -- chat ----------------------------------------------------------------------------------------------
+
+    def chat(
+        self,
+        message: str,
+        *,
+        conversation: str = "default",
+        seed: int | None = None,
+        memory: bool = True,
+        remember: bool = True,
+        sampler: SamplerSettings | None = None,
+        max_tokens: int = 256,
+        note_tokens: int = 200,
+        system: str = DEFAULT_SYSTEM_PROMPT,
+        level: TraceLevel = TraceLevel.POOLED,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Answer `message`, with a note of what resonates with it, and remember the turn with its activations.
+
+        Parameters
+        ----------
+        seed:
+            Of the sampler; drawn from the system's secure source where None. Either way it is in the reply.
+        memory, remember:
+            Whether to recall for this message, and whether to store the turn.
+        max_tokens, note_tokens:
+            Most tokens of the reply, and of the memory note.
+        level:
+            How much of the activations the trace keeps.
+        on_text:
+            Called with each piece of the reply as it is generated.
+        """
+        check_text(message, what="message")
+        check_text(conversation, what="conversation")
+        check_name(conversation, what="conversation")
+        check_text(system, what="system")
+        check_count(max_tokens, what="max_tokens", maximum=1_000_000)
+        check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
+        seed, sampler = choose_seed(seed), sampler or SamplerSettings()
+        if remember:
+            self.engine.claim_store()
+        said_at = datetime.now(UTC)
+        history = self.repository.list(conversation=conversation, limit=_HISTORY)[::-1]
+        recall, note = None, None
+        if memory:
+            # What the model itself said stays out of the notes: it would repeat its own mistakes as facts.
+            said = (Provenance.SAID, Provenance.IMPORTED)
+            recall = self.recall(message, provenances=said, exclude=history)
+            note = write_note(recall.hits, budget=note_tokens, count_tokens=self._count_tokens)
+        composed = compose_prompt(
+            self.model, system=system, note=note, history=history, message=message, reserve=max_tokens
+        )
+        generation, trace = self._generate(
+            composed, conversation=conversation, seed=seed, sampler=sampler, max_tokens=max_tokens,
+            level=level, said_at=said_at, on_text=on_text,
+        )  # fmt: skip
+        memories: list[Memory] = []
+        if remember:
+            noted = note.memory_ids if note else ()
+            memories = self._store_turn(message, trace, history=history[composed.dropped :], noted=noted)
+        return Reply(
+            text=generation.text,
+            seed=seed,
+            conversation=conversation,
+            note=note,
+            recall=recall,
+            trace_id=trace.id if remember else None,
+            memories=tuple(memories),
+            dropped_history=composed.dropped,
+            finish_reason=generation.finish_reason,
+            prompt_tokens=len(composed.chat.token_ids),
+            reply_tokens=len(generation.token_ids),
+            prefill_seconds=generation.prefill_seconds,
+            decode_seconds=generation.decode_seconds,
+        )
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self.model.tokenize(text))
+
+    def _generate(
+        self,
+        composed: ComposedPrompt,
+        *,
+        conversation: str,
+        seed: int,
+        sampler: SamplerSettings,
+        max_tokens: int,
+        level: TraceLevel,
+        said_at: datetime,
+        on_text: Callable[[str], None] | None,
+    ) -> tuple[Generation, Trace]:
+        model = self.model
+        with record(model) as recording:
+            generation = generate(
+                model,
+                session=model.start_session(),
+                prompt_ids=composed.chat.token_ids,
+                settings=sampler,
+                seed=seed,
+                max_tokens=max_tokens,
+                on_text=on_text,
+            )
+        trace = build_trace(
+            recording,
+            generation=generation,
+            prompt=composed.chat.text,
+            segments=name_spans(composed.chat.spans, note=composed.note),
+            seed=seed,
+            sampler=sampler,
+            max_tokens=max_tokens,
+            fingerprint=model.fingerprint,
+            level=level,
+            conversation=conversation,
+            speaker=ASSISTANT,
+            created_at=said_at,
+        )
+        return generation, trace
+
+    def _store_turn(
+        self, message: str, trace: Trace, *, history: Sequence[Memory], noted: Sequence[str]
+    ) -> list[Memory]:
+        said = MemoryItem(message, USER, trace.created_at, trace.conversation, provenance=Provenance.SAID)
+        items = [said]
+        answer = strip_unstorable(trace.reply)
+        if answer.strip():
+            answered_at = datetime.now(UTC)
+            items.append(
+                MemoryItem(answer, ASSISTANT, answered_at, trace.conversation, provenance=Provenance.GENERATED)
+            )
+        new = self.engine.encode([(memory_id(item), item) for item in items])
+        body = encode_trace(trace)
+        info = TraceInfo(
+            trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, len(body)
+        )
+        mentions = (*(memory.id for memory in history), *noted)
+        return self.repository.add(new, trace=NewTrace(info, body, mentions))
+
+    # -- traces --------------------------------------------------------------------------------------------
+
+    def record(self) -> AbstractContextManager[Recording]:
+        """Record the next session of `aspen.model` that is started inside the context, whatever code runs it."""
+        return record(self.model)
+
+    def trace(self, trace_id: str) -> Trace:
+        """A stored trace, at the level it was kept."""
+        return decode_trace(self.repository.trace(trace_id))
+
+    def replay(self, trace_id: str) -> ReplayReport:
+        """Run a trace again, and say whether tokens and activations are the same bit for bit."""
+        return replay(self.model, self.trace(trace_id))

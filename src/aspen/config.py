@@ -1,0 +1,46 @@
+"""Aspen's settings, and the only place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from aspen.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where things are and what runs the model.
+
+    cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands
+    use when none is named. model: "bundled", a Hugging Face id or a folder. device and dtype None leave the
+    choice to the runtime; threads None takes all cores.
+    """
+
+    cache_dir: Path
+    store: Path
+    model: str = "bundled"
+    device: str | None = None
+    dtype: str | None = None
+    threads: int | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE and ASPEN_THREADS."""
+        found = os.environ if environment is None else environment
+        threads = found.get("ASPEN_THREADS")
+        if threads is not None and not (threads.isdecimal() and int(threads) > 0):
+            raise InvalidInput(f"ASPEN_THREADS must be a positive integer, got {threads!r}.")
+        data_dir = Path(platformdirs.user_data_dir("aspen"))
+        return cls(
+            cache_dir=Path(found.get("ASPEN_CACHE") or platformdirs.user_cache_dir("aspen")),
+            store=Path(found.get("ASPEN_STORE") or data_dir / "memory.db"),
+            model=found.get("ASPEN_MODEL") or "bundled",
+            device=found.get("ASPEN_DEVICE") or None,
+            dtype=found.get("ASPEN_DTYPE") or None,
+            threads=int(threads) if threads is not None else None,
+        )

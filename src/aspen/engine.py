@@ -1,0 +1,87 @@
+"""All that needs the model, put together once it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from aspen.activation_db import KeyEncoder, load_calibration, recipe_for
+from aspen.models import LanguageModel
+from aspen.repository import KeyStamp, NewMemory, Repository
+from aspen.resonance_search import ResonanceSearch, analyse, dated_text, mismatch, same_keys, spoken_text
+from aspen.types import MemoryItem
+
+_AT_ONCE = 128
+"""Texts encoded between two reports of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A loaded model, what makes keys with it, and what searches a store by them."""
+
+    model: LanguageModel
+    stamp: KeyStamp
+    encoder: KeyEncoder
+    search: ResonanceSearch
+    repository: Repository
+
+    @classmethod
+    def start(
+        cls, model: LanguageModel, *, repository: Repository, cache_dir: Path, notify: Callable[[str], None]
+    ) -> Self:
+        """Calibrate `model` if need be, and make ready to search `repository` with it."""
+        recipe = recipe_for(model.info)
+        calibration = load_calibration(model, recipe=recipe, cache_dir=cache_dir, notify=notify)
+        stamp = KeyStamp(model.fingerprint.model_id, model.info.name, recipe.version)
+        search = ResonanceSearch(repository, stamp=stamp, recipe=recipe, calibration=calibration)
+        encoder = KeyEncoder(model, recipe=recipe, calibration=calibration)
+        return cls(model, stamp, encoder, search, repository)
+
+    def claim_store(self) -> None:
+        """Stamp a new store with this model; ModelMismatch if its keys are another model's."""
+        stored = self.repository.stamp()
+        if stored is None:
+            self.repository.set_stamp(self.stamp)
+        elif not same_keys(stored, self.stamp):
+            raise mismatch(stored, self.stamp)
+
+    def encode(
+        self, items: Sequence[tuple[str, MemoryItem]], *, progress: Callable[[int], None] = lambda done: None
+    ) -> list[NewMemory]:
+        """Memories ready to be stored, from (id, checked item) pairs, in order."""
+        now = datetime.now(UTC)
+        new: list[NewMemory] = []
+        for part in _parts(items):
+            texts = [spoken_text(item.text, speaker=item.speaker) for _, item in part]
+            for (id_, item), text in zip(part, self.encoder.encode(texts), strict=True):
+                terms = analyse(dated_text(item.text, speaker=item.speaker, said_at=item.said_at))
+                new.append(NewMemory(id_, item, now, text.token_count, terms, text.key))
+            progress(len(new))
+        return new
+
+    def rekey(self, *, progress: Callable[[int], None] = lambda done: None) -> int:
+        """Make every key anew with this model; returns how many. May be interrupted and goes on where it was.
+
+        Until the last key is made the store stays as it was, also for others.
+        """
+        done = 0
+        while True:
+            missing = self.repository.missing_keys(self.stamp, limit=_AT_ONCE)
+            if not missing and self.repository.activate(self.stamp):
+                return done
+            texts = [spoken_text(memory.text, speaker=memory.speaker) for memory in missing]
+            encoded = self.encoder.encode(texts)
+            keys = {memory.seq: text.key for memory, text in zip(missing, encoded, strict=True)}
+            self.repository.add_keys(self.stamp, keys)
+            done += len(keys)
+            progress(done)
+
+
+def _parts(items: Sequence[tuple[str, MemoryItem]]) -> Iterator[Sequence[tuple[str, MemoryItem]]]:
+    # Sorting by length across parts would pad less, but progress would then run unevenly; within a part the
+    # encoder sorts by itself.
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]

@@ -1,0 +1,70 @@
+"""What runs a language model: one interface, and the runtimes behind it.
+
+Importing this package imports no tensor library; `load_model` does, once a model is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aspen.models import _transformers
+from aspen.models.bundled import prepare_bundled
+from aspen.models.generation import Generation, generate
+from aspen.models.interface import (
+    AttentionInputs,
+    ChatPrompt,
+    LanguageModel,
+    ModelInfo,
+    RawRecording,
+    Session,
+)
+from aspen.models.sampling import Sampler
+
+__all__ = [
+    "AttentionInputs",
+    "ChatPrompt",
+    "Generation",
+    "LanguageModel",
+    "ModelInfo",
+    "RawRecording",
+    "Sampler",
+    "Session",
+    "generate",
+    "load_model",
+]
+
+
+def load_model(
+    spec: str,
+    *,
+    cache_dir: Path,
+    device: str | None = None,
+    dtype: str | None = None,
+    threads: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> LanguageModel:
+    """Load the model that `spec` names: "bundled", a folder, a .gguf file, or a Hugging Face hub id.
+
+    Parameters
+    ----------
+    cache_dir:
+        Where the bundled model is unpacked, and hashes of weights are kept.
+    device, dtype, threads:
+        See `aspen.models._transformers.load`.
+    progress:
+        Gets a sentence at each slow step of unpacking the bundled model.
+    """
+    if spec != "bundled":
+        return _transformers.load(spec, device=device, dtype=dtype, threads=threads, cache_dir=cache_dir)
+    bundled = prepare_bundled(cache_dir, convert=_transformers.convert_gguf, progress=progress)
+    return _transformers.load(
+        str(bundled.folder),
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        cache_dir=cache_dir,
+        name=bundled.name,
+        weights_hash=lambda: bundled.source_sha256,
+        quantisation=bundled.quantisation,
+    )

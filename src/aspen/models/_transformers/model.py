@@ -1,0 +1,200 @@
+"""`TransformersModel`: the language model interface over a transformers model and its tokenizer."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from aspen.errors import InvalidInput, ModelError, PromptTooLong
+from aspen.models._transformers.partial import capture, find_blocks
+from aspen.models._transformers.recording import Recorder
+from aspen.models._transformers.session import TransformersSession, check_token_ids
+from aspen.models._transformers.text import TextCodec
+from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
+from aspen.models.interface import ChatPrompt, ModelInfo
+from aspen.types import Fingerprint, FloatArray, Message, TokenIds
+
+#: Taken where neither the config nor the tokenizer names a limit, tokens.
+_DEFAULT_CONTEXT = 2048
+_LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
+
+
+class TransformersModel:
+    """Implements `LanguageModel`.
+
+    One lock covers the model: forward passes are taken one after the other, and a recording holds it for as
+    long as it is open.
+
+    Parameters
+    ----------
+    hf:
+        A causal language model, in evaluation mode, on its device. Hooks are set on it while it records.
+    tokenizer:
+        Its transformers tokenizer.
+    name:
+        What `info.name` says.
+    weights_hash:
+        Computes the SHA-256 that stands for the weights; called once, when `fingerprint` is first asked for.
+    quantisation:
+        What the weights went through before they were loaded, such as "Q4_1"; "none" for nothing.
+    """
+
+    def __init__(
+        self,
+        hf: PreTrainedModel,
+        *,
+        tokenizer: Any,
+        name: str,
+        weights_hash: Callable[[], str],
+        quantisation: str = "none",
+    ) -> None:
+        self._hf = hf.eval()
+        self._text = TextCodec(tokenizer)
+        self._weights_hash = weights_hash
+        self._quantisation = quantisation
+        self._attention = str(hf.config._attn_implementation)
+        self._info = _describe(hf, tokenizer=tokenizer, text=self._text, name=name)
+        self._blocks = find_blocks(hf, count=self._info.n_layers)
+        self._lock = threading.RLock()
+        self._recorder: Recorder | None = None
+        self._recorder_taken = False
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """See `Fingerprint`. The weights are hashed at the first call; the thread count is today's."""
+        weights, tokenizer, template = self._hashes
+        return Fingerprint(
+            runtime="transformers",
+            architecture=self._info.architecture,
+            weights=weights,
+            tokenizer=tokenizer,
+            chat_template=template,
+            dtype=str(self._hf.dtype).removeprefix("torch."),
+            quantisation=self._quantisation,
+            attention=self._attention,
+            device=_device_name(self._hf.device),
+            threads=torch.get_num_threads(),
+            libraries={library: version(library) for library in _LIBRARIES},
+        )
+
+    def tokenize(self, text: str) -> TokenIds:
+        """int32 [T]; see `LanguageModel.tokenize`.
+
+        Where the text spells a control token, a zero-width space is put behind its first character.
+        """
+        return self._text.tokenize(text)
+
+    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
+        return self._text.detokenize(token_ids, skip_special=skip_special)
+
+    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
+        return self._text.apply_chat_template(messages)
+
+    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
+        """float32 [len(layers), T, D] for each sequence; see `LanguageModel.capture`.
+
+        A single sequence runs unpadded and gives the very numbers of a full pass; in a batch they may differ
+        in the last bits. Raises InvalidInput on an empty sequence or an unknown layer, PromptTooLong on a
+        sequence beyond the context.
+        """
+        if not layers:
+            raise InvalidInput("No layers were asked for.")
+        for layer in layers:
+            if not 0 <= layer <= self._info.n_layers:
+                raise InvalidInput(f"Layers are 0 to {self._info.n_layers}, not {layer}.", layer=layer)
+        for token_ids in batch:
+            check_token_ids(token_ids, info=self._info)
+            if len(token_ids) > self._info.context_length:
+                raise PromptTooLong(
+                    f"{len(token_ids)} tokens exceed the context of {self._info.context_length}.",
+                    hint="Cut it into parts.",
+                    tokens=len(token_ids),
+                    context_length=self._info.context_length,
+                )
+        with self._lock:
+            return capture(self._hf, batch, layers=layers, blocks=self._blocks)
+
+    def start_session(self) -> TransformersSession:
+        """A new, empty sequence; the first one inside `recording()` is the one recorded."""
+        with self._lock:
+            recorder = None if self._recorder_taken else self._recorder
+            self._recorder_taken = self._recorder is not None
+            return TransformersSession(self._hf, info=self._info, lock=self._lock, recorder=recorder)
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[Recorder]:
+        """See `LanguageModel.recording`. The recording can still be read when the context is closed."""
+        with self._lock:
+            if self._recorder is not None:
+                raise ModelError("This model is recording already.", hint="Close the outer recording first.")
+            recorder = Recorder(self._hf, blocks=self._blocks)
+            self._recorder, self._recorder_taken = recorder, False
+            try:
+                recorder.open()
+                yield recorder
+            finally:
+                recorder.close()
+                self._recorder = None
+
+    @cached_property
+    def _hashes(self) -> tuple[str, str, str]:
+        """Of weights, tokenizer and chat template."""
+        return (
+            self._weights_hash(),
+            tokenizer_sha256(self._text.vocabulary(), probe_ids=self._text.probe(PROBE_TEXT)),
+            template_sha256(self._text.template),
+        )
+
+
+def _describe(hf: PreTrainedModel, *, tokenizer: Any, text: TextCodec, name: str) -> ModelInfo:
+    config = hf.config.get_text_config(decoder=True)
+    heads = int(config.num_attention_heads)
+    return ModelInfo(
+        name=name,
+        architecture=type(hf).__name__,
+        n_layers=int(config.num_hidden_layers),
+        width=int(config.hidden_size),
+        n_heads=heads,
+        n_kv_heads=int(getattr(config, "num_key_value_heads", None) or heads),
+        vocab_size=int(config.vocab_size),
+        context_length=_context_length(config, tokenizer=tokenizer),
+        stop_ids=_stop_ids(hf, tokenizer=tokenizer) | text.end_of_turn_ids(),
+    )
+
+
+def _context_length(config: Any, *, tokenizer: Any) -> int:
+    """Tokens the model was made for."""
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is None and tokenizer.model_max_length < 10**9:  # a huge number stands for "unknown" there
+        limit = tokenizer.model_max_length
+    return int(limit or _DEFAULT_CONTEXT)
+
+
+def _stop_ids(hf: PreTrainedModel, *, tokenizer: Any) -> frozenset[int]:
+    found: set[int] = set()
+    generation = hf.generation_config
+    for ids in (generation.eos_token_id if generation is not None else None, tokenizer.eos_token_id):
+        if ids is not None:
+            found.update([ids] if isinstance(ids, int) else ids)
+    return frozenset(found)
+
+
+def _device_name(device: torch.device) -> str:
+    """Device with the hardware that decides the kernels: the same weights round otherwise on another."""
+    if device.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    if device.type == "cpu":
+        return f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return str(device.type)

@@ -1,0 +1,127 @@
+"""What Aspen asks of a runtime that runs a language model. Arrays in, arrays out.
+
+No tensor type crosses this line. Layers are counted as in the field: layer 0 is the embedding, layer k the
+residual stream after block k, before the final norm. A model with L blocks therefore has layers 0..L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Shape of a decoder-only language model."""
+
+    name: str
+    architecture: str
+    n_layers: int
+    width: int
+    n_heads: int
+    n_kv_heads: int
+    vocab_size: int
+    context_length: int
+    stop_ids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrompt:
+    """A rendered conversation. `spans[i]` are the tokens of the i-th message's content, named by its role.
+
+    Tokens of the template are left out; a token that holds characters of both counts as content.
+    """
+
+    text: str
+    token_ids: TokenIds
+    spans: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionInputs:
+    """Queries and keys of one layer as they entered attention, after rotary embedding where there is one.
+
+    queries: float32 [H, T, head_dim]; keys: float32 [H_kv, T, head_dim], of all T recorded tokens; query
+    head h reads key head h // (H / H_kv). Scores are `softcap(scale * q.k)` over the keys at positions <= the
+    query's, and, with a sliding `window`, > position - window. `softcap` c means c * tanh(x / c).
+    """
+
+    queries: FloatArray
+    keys: FloatArray
+    scale: float
+    softcap: float | None = None
+    window: int | None = None
+
+
+class RawRecording(Protocol):
+    """What a runtime kept while it was recording: one sequence, from its first token on.
+
+    It can still be read when the recording is closed. Raises InvalidInput where nothing was fed.
+    """
+
+    def token_ids(self) -> TokenIds:
+        """The tokens that were fed, shape [T]."""
+
+    def hidden_states(self) -> FloatArray:
+        """Every layer and token, float32 [L + 1, T, D]."""
+
+    def attention_inputs(self, layer: int) -> AttentionInputs:
+        """Queries and keys of block `layer` (0-based, 0..L-1).
+
+        Raises ModelError where the architecture's attention cannot be described by `AttentionInputs`.
+        """
+
+
+class Session(Protocol):
+    """One sequence in the making: a KV cache and a position in it. Not to be shared between threads."""
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+
+    def prefill(self, token_ids: TokenIds) -> FloatArray:
+        """Feed several tokens at once; the logits after the last one, float32 [V]."""
+
+    def decode(self, token_id: int) -> FloatArray:
+        """Feed one token; the logits after it, float32 [V]."""
+
+
+class LanguageModel(Protocol):
+    """A decoder-only language model. Calls from several threads are taken one after the other."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Shape and names."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What a replay must find again. The first call may take seconds: it hashes the weights."""
+
+    def tokenize(self, text: str) -> TokenIds:
+        """Token ids of plain text: no special token is added, and none can be formed by the text."""
+
+    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
+        """Text of token ids; incomplete UTF-8 at either end becomes U+FFFD."""
+
+    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
+        """Render messages with the model's own template, ready for the assistant to answer.
+
+        Text inside a message can never form one of the template's special tokens.
+        Raises NoChatTemplate where the model brings none, ModelError where the template refuses the messages.
+        """
+
+    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
+        """Partial forward pass: run the blocks up to `max(layers)` and no further, for independent sequences.
+
+        Returns, for each sequence of T tokens, float32 [len(layers), T, D], in the order of `layers`.
+        """
+
+    def start_session(self) -> Session:
+        """A new, empty sequence."""
+
+    def recording(self) -> AbstractContextManager[RawRecording]:
+        """Record the first session started while the context is open. Holds the model for this thread."""

@@ -1,0 +1,168 @@
+"""What a store refuses, the same in every store: checked before anything is written."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
+from aspen.repository.interface import KeyStamp, NewMemory, NewTrace
+from aspen.types import Edge, Memory, Provenance
+from aspen.validation import check_count, check_name, check_seed, check_text, check_time, first_unstorable
+
+MAX_LIMIT = 10_000
+"""Most rows that one call lists, and most edges out of one memory."""
+MAX_TOKENS = 2**31 - 1
+MAX_SEQ = 2**63 - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(time: datetime) -> int:
+    """Microseconds since 1970 in UTC; exact, unlike `datetime.timestamp`."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
+    """The memory as it will be read back; InvalidInput if a part of it cannot be stored."""
+    item = new.item
+    _required_name(new.id, what="id")
+    for term in new.terms:
+        if not isinstance(term, str) or not term or first_unstorable(term) is not None:
+            raise InvalidInput(f"A term must be text that can be stored, got {term!r}.", id=new.id)
+    if item.provenance not in tuple(Provenance):
+        raise InvalidInput(f"provenance must be one of {', '.join(Provenance)}, got {item.provenance!r}.")
+    return Memory(
+        id=new.id,
+        seq=seq,
+        text=check_text(item.text),
+        speaker=check_name(item.speaker, what="speaker"),
+        said_at=check_time(item.said_at),
+        conversation=check_name(item.conversation, what="conversation"),
+        source=check_name(item.source, what="source"),
+        provenance=Provenance(item.provenance),
+        created_at=_required_time(new.created_at),
+        token_count=check_count(new.token_count, what="token_count", minimum=0, maximum=MAX_TOKENS),
+        trace_id=check_name(new.trace_id, what="trace_id"),
+    )
+
+
+def check_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> None:
+    info = trace.info
+    _required_name(info.id, what="trace id")
+    check_name(info.conversation, what="conversation")
+    _required_name(info.level, what="level")
+    _required_time(info.created_at)
+    check_seed(info.seed)
+    if not isinstance(trace.body, bytes) or len(trace.body) != info.size:
+        raise InvalidInput(
+            f"The body of trace {info.id} must be {info.size} bytes, got {_measure(trace.body)}.", id=info.id
+        )
+    if all(new.trace_id != info.id for new in memories):
+        raise InvalidInput(
+            f"None of the memories refers to trace {info.id}.",
+            hint="Set trace_id: a trace is forgotten with the last memory that refers to it.",
+            id=info.id,
+        )
+
+
+def check_stamp(stamp: KeyStamp) -> None:
+    for what in ("model_id", "model_name", "key_version"):
+        _required_name(getattr(stamp, what), what=what)
+
+
+def check_current_stamp(current: KeyStamp | None, given: KeyStamp | None) -> None:
+    """Whether keys of `given` (None: whatever is current) may be added to a store of `current`."""
+    if current is None:
+        raise StoreError("The store has no key stamp yet.", hint="Call set_stamp before the first add.")
+    if given is not None and given.identity != current.identity:
+        raise stamp_mismatch(current, given)
+
+
+def stamp_mismatch(current: KeyStamp, given: KeyStamp) -> ModelMismatch:
+    return ModelMismatch(
+        f"The store's keys were made by {current.model_name} ({current.model_id}, keys {current.key_version}), "
+        f"not by {given.model_name} ({given.model_id}, keys {given.key_version}).",
+        hint="Run `aspen rekey`, or use the model that made them.",
+        store=current.identity,
+        given=given.identity,
+    )
+
+
+def check_keys(bodies: Iterable[bytes], size: int | None) -> None:
+    """All keys of a stamp have one length, `size` where the store holds one already."""
+    for body in bodies:
+        if not isinstance(body, bytes) or not body or len(body) != (size or len(body)):
+            raise InvalidInput(f"A key must be {size or 'some'} bytes, got {_measure(body)}.", size=size)
+        size = len(body)
+
+
+def checked_key_mapping(keys: Mapping[int, bytes], size: int | None) -> dict[int, bytes]:
+    check_keys(keys.values(), size)
+    return {operator.index(seq): body for seq, body in keys.items()}
+
+
+def checked_edge(edge: Edge) -> Edge:
+    weight = edge.weight
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight <= 1.0:
+        # NaN fails the comparison too; SQLite would store it as NULL without a word.
+        raise InvalidInput(f"The weight of an edge must be in [0, 1], got {weight!r}.", weight=repr(weight))
+    source, target = operator.index(edge.source), operator.index(edge.target)
+    if source == target:
+        raise InvalidInput(f"An edge must join two memories, got {source} at both ends.", seq=source)
+    return Edge(source, target, _required_name(edge.type, what="edge type"), math.fabs(weight))
+
+
+def checked_limit(limit: int, *, what: str = "limit") -> int:
+    return check_count(limit, what=what, maximum=MAX_LIMIT)
+
+
+def checked_since(since: int, revision: int) -> None:
+    if isinstance(since, bool) or not isinstance(since, int) or not 0 <= since <= revision:
+        raise InvalidInput(
+            f"since must be a revision in [0, {revision}], got {since!r}.",
+            hint="Start again from 0: the store may have been put back from a backup.",
+            since=since,
+            revision=revision,
+        )
+
+
+def checked_body(body: object, *, what: str) -> bytes:
+    if not isinstance(body, bytes):
+        raise InvalidInput(f"{what} must be bytes, got {type(body).__name__}.")
+    return body
+
+
+def storable_seqs(seqs: Iterable[int]) -> list[int]:
+    """`seqs` as Python integers, without those that no memory can have."""
+    numbers = [operator.index(seq) for seq in seqs]
+    return [number for number in numbers if 0 < number <= MAX_SEQ]
+
+
+def unknown(what: str, id: object) -> AspenError:
+    return NotFound(f"The store has no {what} {id!r}.", id=id)
+
+
+def _required_name(name: object, *, what: str) -> str:
+    checked = check_name(name, what=what)
+    if checked is None:
+        raise InvalidInput(f"{what} must be a string, got None.", what=what)
+    return checked
+
+
+def _required_time(time: object) -> datetime:
+    checked = check_time(time, what="created_at")
+    if checked is None:
+        raise InvalidInput("created_at must be a datetime, got None.", what="created_at")
+    return checked
+
+
+def _measure(body: object) -> str:
+    return f"{len(body)} bytes" if isinstance(body, bytes) else type(body).__name__

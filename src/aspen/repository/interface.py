@@ -1,0 +1,304 @@
+"""What Aspen asks of a store. A store keeps, finds by name and hands over; it ranks nothing.
+
+Every method that writes is one transaction: when it returns, what it wrote survives the loss of power; when it
+raises, nothing of it was written. Several threads and processes may use one store at once. A value that cannot
+be stored as it is (NaN, NUL, a lone surrogate, a key of another length) raises InvalidInput.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aspen.types import Edge, Memory, MemoryItem, Seqs
+
+NEXT = "next"
+"""Type of the edge from each memory of a conversation to the one that follows it."""
+
+NO_TIME = np.iinfo(np.int64).min
+"""Stands for "no said_at" in the columns of `MemoryRows`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStamp:
+    """Which model and which way of making keys the stored keys come from.
+
+    `model_name` is for people: a model that was moved or renamed is still the same one.
+    """
+
+    model_id: str
+    model_name: str
+    key_version: str
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What two stamps must share for their keys to be comparable."""
+        return (self.model_id, self.key_version)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMemory:
+    """A memory on its way into a store: checked, analysed and keyed.
+
+    `terms` are the analysed words of the dated text, repeats included. `key` is the encoded pooled activations.
+    """
+
+    id: str
+    item: MemoryItem
+    created_at: datetime
+    token_count: int
+    terms: tuple[str, ...]
+    key: bytes
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """What a store knows of a trace without decoding it. `size` in bytes."""
+
+    id: str
+    conversation: str | None
+    created_at: datetime
+    seed: int
+    level: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrace:
+    """An encoded trace on its way into a store."""
+
+    info: TraceInfo
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRows:
+    """The columns that recall keeps in memory, n rows in ascending `seqs`.
+
+    said_at: microseconds since 1970 in UTC, NO_TIME where unknown; keys: uint8 [n, bytes per key], the key of
+    the current stamp (all keys of one stamp are equally long; 0 bytes while the store has none).
+    """
+
+    seqs: Seqs
+    conversations: list[str | None]
+    provenances: list[str]
+    said_at: NDArray[np.int64]
+    token_counts: NDArray[np.int32]
+    term_counts: NDArray[np.int32]
+    keys: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRows:
+    """Edges as columns of one length."""
+
+    sources: Seqs
+    targets: Seqs
+    types: list[str]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to a store after a revision: apply `forgotten` first, then the rows (they replace by seq).
+
+    A memory is handed over when it or its key is new, an edge when it or its weight is. The edges of a forgotten
+    memory go with it, unnamed. `forgotten` is ascending, and empty for "everything": nothing is known yet.
+    """
+
+    revision: int
+    memories: MemoryRows
+    edges: EdgeRows
+    forgotten: Seqs
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """In which memories one term occurs, ascending, and how often."""
+
+    seqs: Seqs
+    counts: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Size and span of one conversation."""
+
+    name: str
+    memories: int
+    first_seq: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """Counts, and bytes by part (`text`, `keys`, `traces`, `edges`, `keywords`, `file`)."""
+
+    memories: int
+    traces: int
+    edges: int
+    conversations: int
+    bytes: Mapping[str, int]
+
+
+class MemoryStore(Protocol):
+    def add(
+        self,
+        memories: Sequence[NewMemory],
+        *,
+        trace: NewTrace | None = None,
+        stamp: KeyStamp | None = None,
+    ) -> list[Memory]:
+        """Store memories (and the trace they come from) and return them in input order.
+
+        A memory whose id is stored already, or stands earlier in `memories`, is left as it is. Each new memory
+        of a conversation gets a NEXT edge, weight 1, from the one stored before it in the same conversation.
+
+        The keys count as keys of the current stamp: StoreError while the store has none. `stamp` says whose
+        they are: ModelMismatch if that is not the current one (another process re-keyed the store meanwhile).
+
+        A `trace_id` names `trace` or a stored trace; NotFound otherwise. `trace` itself is stored if a memory
+        that is new refers to it (otherwise nothing could ever forget it), once per id.
+        """
+
+    def get(self, ids: Sequence[str]) -> list[Memory]:
+        """Memories by id, in the order asked; NotFound names the first unknown one."""
+
+    def get_by_seq(self, seqs: Sequence[int]) -> list[Memory]:
+        """Memories by seq, in the order asked, repeats included; those forgotten meanwhile are left out."""
+
+    def list(
+        self,
+        *,
+        conversation: str | None = None,
+        speaker: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Memory]:
+        """Newest first (by seq), only those with seq < `before` where it is given; `limit` in [1, 10,000]."""
+
+    def conversations(self) -> builtins.list[Conversation]:
+        """All conversations, in the order of their last memory, newest first."""
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Delete memories with their keys, terms, edges, and the traces that no other memory refers to.
+
+        NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
+        deleted is overwritten, so that it cannot be read out of the store's files either. The NEXT edges around
+        a gap are not joined.
+        """
+
+
+class KeywordStore(Protocol):
+    def postings(self, terms: Sequence[str]) -> list[Postings]:
+        """One `Postings` per term, in order; empty where the term does not occur."""
+
+
+class EdgeStore(Protocol):
+    def relate(self, edges: Sequence[Edge]) -> None:
+        """Store edges; one with the same ends and type takes the new weight. NotFound if an end is missing.
+
+        A weight outside [0, 1] and an edge from a memory to itself are InvalidInput.
+        """
+
+    def out_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+        """The `fan` heaviest edges out of each of `seqs` (by weight descending, then target, then type).
+
+        In the order asked, each source once. `fan` in [1, 10,000].
+        """
+
+
+class TraceStore(Protocol):
+    def trace(self, trace_id: str) -> bytes:
+        """The encoded trace; NotFound where there is none."""
+
+    def traces(self, *, conversation: str | None = None, limit: int = 100) -> list[TraceInfo]:
+        """Newest first, in the order in which they were stored; `limit` in [1, 10,000]."""
+
+
+class KeyStore(Protocol):
+    def stamp(self) -> KeyStamp | None:
+        """Whose keys the store holds; None while it is new."""
+
+    def set_stamp(self, stamp: KeyStamp) -> None:
+        """Stamp a store that has none. ModelMismatch if another process stamped it otherwise meanwhile.
+
+        No change where the store has a stamp of the same identity.
+        """
+
+    def missing_keys(self, stamp: KeyStamp, *, limit: int) -> list[Memory]:
+        """Memories without a key of `stamp`, ascending by seq: what is left of re-keying. `limit` as in `list`."""
+
+    def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
+        """Store keys of a stamp, current or coming, by seq; those of forgotten memories are dropped.
+
+        A key that is stored already is replaced. All keys of one stamp have one length.
+        """
+
+    def activate(self, stamp: KeyStamp) -> bool:
+        """Make `stamp` the current one and delete all other keys; False, and no change, while keys are missing.
+
+        Statistics are deleted with the keys they were fitted on. Activating the current stamp only drops the keys
+        of others.
+        """
+
+
+class StatisticsStore(Protocol):
+    def statistics(self, name: str) -> bytes | None:
+        """A named body of statistics fitted on this store, or None."""
+
+    def save_statistics(self, name: str, body: bytes) -> None:
+        """Replace it."""
+
+
+class Repository(MemoryStore, KeywordStore, EdgeStore, TraceStore, KeyStore, StatisticsStore, Protocol):
+    """A whole store. A context manager: leaving it closes the store; a closed one raises StoreError."""
+
+    @property
+    def location(self) -> str:
+        """Where the store lives, as a person would name it."""
+
+    @property
+    def writable(self) -> bool:
+        """False where the store could only be opened for reading: every write raises StoreNotWritable."""
+
+    def revision(self) -> int:
+        """Counts the transactions that wrote something; cheap enough to ask before every recall."""
+
+    def changes(self, since: int) -> Changes:
+        """All that changed after revision `since` (0: everything), read at one moment.
+
+        InvalidInput where `since` lies ahead of the store (it was put back from a backup): start again from 0.
+        """
+
+    def stats(self) -> StoreStats:
+        """Sizes, for people; it may read the whole store."""
+
+    def check(self) -> list[str]:
+        """Look for damage and orphans; one sentence for each thing found, empty when sound."""
+
+    def backup(self, path: str) -> None:
+        """A consistent copy of the whole store at `path`, whole or not at all, while others go on using it.
+
+        An older copy there is replaced; a store in use is not (InvalidInput).
+        """
+
+    def close(self) -> None:
+        """Wait for calls under way, then close. A second time does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,276 @@
+-- Every statement that the SQLite repository runs, by name. Parameters are named.
+
+-- name: begin_read
+BEGIN DEFERRED
+
+-- name: begin_write
+BEGIN IMMEDIATE
+
+-- name: commit
+COMMIT
+
+-- name: rollback
+ROLLBACK
+
+-- name: revision
+SELECT value FROM meta WHERE name = 'revision'
+
+-- name: next_revision
+UPDATE meta SET value = value + 1 WHERE name = 'revision' RETURNING value
+
+-- Memories
+
+-- name: last_seq
+SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'memory'
+
+-- name: last_of_conversation
+SELECT max(seq) FROM memory WHERE conversation = :conversation
+
+-- name: add_memory
+INSERT INTO memory (
+    seq, id, conversation, speaker, said_at, source, provenance, created_at, token_count, term_count, trace_id,
+    text, terms
+) VALUES (
+    :seq, :id, :conversation, :speaker, :said_at, :source, :provenance, :created_at, :token_count, :term_count,
+    :trace_id, :text, :terms
+)
+
+-- name: add_keyword
+INSERT INTO keyword (term, seq, count) VALUES (:term, :seq, :count)
+
+-- name: memories_by_id
+SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+FROM memory
+WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: memories_by_seq
+SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+FROM memory
+WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: existing_seqs
+SELECT seq FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: list_memories
+SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+FROM memory
+WHERE seq < :before AND (:speaker IS NULL OR speaker = :speaker)
+ORDER BY seq DESC
+LIMIT :limit
+
+-- name: list_conversation
+SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+FROM memory
+WHERE conversation = :conversation AND seq < :before AND (:speaker IS NULL OR speaker = :speaker)
+ORDER BY seq DESC
+LIMIT :limit
+
+-- name: conversations
+SELECT conversation, count(*), min(seq), max(seq)
+FROM memory
+WHERE conversation IS NOT NULL
+GROUP BY conversation
+ORDER BY max(seq) DESC
+
+-- Forgetting: keys and edges go with their memory by ON DELETE CASCADE.
+
+-- name: memories_to_forget
+SELECT id, seq, trace_id FROM memory WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: forget_keywords
+DELETE FROM keyword
+WHERE seq = :seq AND term IN (SELECT value FROM json_each((SELECT terms FROM memory WHERE seq = :seq)))
+
+-- name: forget_memory
+DELETE FROM memory WHERE seq = :seq
+
+-- name: forget_trace
+DELETE FROM trace
+WHERE id = :trace_id AND NOT EXISTS (SELECT 1 FROM memory WHERE trace_id = :trace_id)
+RETURNING number
+
+-- name: add_forgotten
+INSERT INTO forgotten (seq, revision) VALUES (:seq, :revision)
+
+-- Keywords
+
+-- name: postings
+SELECT seq, count FROM keyword WHERE term = :term ORDER BY seq
+
+-- Edges
+
+-- name: put_edge
+INSERT INTO edge (source, target, type, weight, revision)
+VALUES (:source, :target, :type, :weight, :revision)
+ON CONFLICT (source, target, type) DO UPDATE SET weight = excluded.weight, revision = excluded.revision
+
+-- name: out_edges
+SELECT source, target, type, weight
+FROM edge
+WHERE source = :source
+ORDER BY weight DESC, target, type
+LIMIT :fan
+
+-- Traces
+
+-- name: trace_exists
+SELECT 1 FROM trace WHERE id = :trace_id
+
+-- name: add_trace
+INSERT INTO trace (id, conversation, created_at, seed, level, size, body)
+VALUES (:id, :conversation, :created_at, :seed, :level, :size, :body)
+
+-- name: trace_body
+SELECT body FROM trace WHERE id = :trace_id
+
+-- name: list_traces
+SELECT id, conversation, created_at, seed, level, size FROM trace ORDER BY number DESC LIMIT :limit
+
+-- name: list_traces_of_conversation
+SELECT id, conversation, created_at, seed, level, size
+FROM trace
+WHERE conversation = :conversation
+ORDER BY number DESC
+LIMIT :limit
+
+-- Keys
+
+-- name: current_stamp
+SELECT number, model_id, model_name, key_version, activated FROM key_stamp WHERE current = 1
+
+-- name: find_stamp
+SELECT number FROM key_stamp WHERE model_id = :model_id AND key_version = :key_version
+
+-- name: add_stamp
+INSERT INTO key_stamp (model_id, model_name, key_version, current, activated)
+VALUES (:model_id, :model_name, :key_version, 0, 0)
+RETURNING number
+
+-- name: retire_stamp
+UPDATE key_stamp SET current = 0 WHERE current = 1
+
+-- name: make_stamp_current
+UPDATE key_stamp SET current = 1, activated = :revision WHERE number = :stamp
+
+-- name: other_stamps
+SELECT number FROM key_stamp WHERE number <> :stamp
+
+-- name: delete_other_stamps
+DELETE FROM key_stamp WHERE number <> :stamp
+
+-- name: delete_other_keys
+DELETE FROM memory_key WHERE stamp <> :stamp
+
+-- name: key_size
+SELECT length(body) FROM memory_key WHERE stamp = :stamp LIMIT 1
+
+-- name: put_key
+INSERT INTO memory_key (seq, stamp, revision, body)
+VALUES (:seq, :stamp, :revision, :body)
+ON CONFLICT (seq, stamp) DO UPDATE SET body = excluded.body, revision = excluded.revision
+
+-- name: missing_keys
+SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+FROM memory
+WHERE NOT EXISTS (SELECT 1 FROM memory_key WHERE memory_key.seq = memory.seq AND memory_key.stamp = :stamp)
+ORDER BY seq
+LIMIT :limit
+
+-- Statistics
+
+-- name: statistics
+SELECT body FROM statistics WHERE name = :name
+
+-- name: save_statistics
+INSERT INTO statistics (name, body) VALUES (:name, :body)
+ON CONFLICT (name) DO UPDATE SET body = excluded.body
+
+-- name: delete_statistics
+DELETE FROM statistics
+
+-- Changes: one query for everything, in the order of the table, and one that starts from an index.
+
+-- name: count_all_rows
+SELECT count(*) FROM memory_key WHERE stamp = :stamp
+
+-- name: all_rows
+SELECT memory.seq, conversation, provenance, said_at, token_count, term_count, body
+FROM memory CROSS JOIN memory_key ON memory_key.seq = memory.seq AND memory_key.stamp = :stamp
+ORDER BY memory.seq
+
+-- name: count_new_rows
+SELECT count(*) FROM memory_key WHERE stamp = :stamp AND revision > :since
+
+-- name: new_rows
+SELECT memory.seq, conversation, provenance, said_at, token_count, term_count, body
+FROM memory_key JOIN memory ON memory.seq = memory_key.seq
+WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
+ORDER BY memory.seq
+
+-- name: new_edges
+SELECT source, target, type, weight FROM edge WHERE revision > :since ORDER BY source, target, type
+
+-- name: new_forgotten
+SELECT seq FROM forgotten WHERE revision > :since ORDER BY seq
+
+-- Sizes: the pages that each table and index fills, in bytes.
+
+-- name: counts
+SELECT
+    (SELECT count(*) FROM memory),
+    (SELECT count(*) FROM trace),
+    (SELECT count(*) FROM edge),
+    (SELECT count(DISTINCT conversation) FROM memory)
+
+-- name: sizes
+SELECT schema.tbl_name, sum(pages.pgsize)
+FROM dbstat AS pages JOIN sqlite_schema AS schema ON schema.name = pages.name
+WHERE pages.aggregate = TRUE
+GROUP BY schema.tbl_name
+
+-- name: file_size
+SELECT page_count * page_size FROM pragma_page_count, pragma_page_size
+
+-- Checks: each returns how many are wrong.
+
+-- name: integrity_check
+PRAGMA integrity_check(10)
+
+-- name: foreign_key_check
+SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY "table", parent
+
+-- name: check_missing_keys
+SELECT count(*)
+FROM memory
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM memory_key JOIN key_stamp ON key_stamp.number = memory_key.stamp
+    WHERE memory_key.seq = memory.seq AND key_stamp.current = 1
+)
+
+-- name: check_key_sizes
+SELECT count(*) FROM (SELECT 1 FROM memory_key GROUP BY stamp HAVING min(length(body)) <> max(length(body)))
+
+-- name: check_keywords_without_memory
+SELECT count(*) FROM keyword WHERE NOT EXISTS (SELECT 1 FROM memory WHERE memory.seq = keyword.seq)
+
+-- name: check_memories_without_keywords
+SELECT count(*)
+FROM memory
+WHERE EXISTS (
+    SELECT value FROM json_each(memory.terms)
+    EXCEPT
+    SELECT term FROM keyword
+    WHERE keyword.seq = memory.seq AND term IN (SELECT value FROM json_each(memory.terms))
+)
+
+-- name: check_term_counts
+SELECT count(*)
+FROM memory LEFT JOIN (SELECT seq, sum(count) AS total FROM keyword GROUP BY seq) AS stored USING (seq)
+WHERE term_count <> coalesce(total, 0)
+
+-- name: check_traces_without_memory
+SELECT count(*) FROM trace WHERE NOT EXISTS (SELECT 1 FROM memory WHERE memory.trace_id = trace.id)
+
+-- name: check_forgotten_but_there
+SELECT count(*) FROM forgotten JOIN memory USING (seq)

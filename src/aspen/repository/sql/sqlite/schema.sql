@@ -1,0 +1,102 @@
+-- The whole schema: the sum of migrations/, held equal by a test.
+
+-- Counters of the whole store. `revision` counts the transactions that wrote something.
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO meta (name, value) VALUES ('revision', 0);
+
+-- Whose keys the store holds. `activated` is the revision at which the stamp became the current one: who read
+-- the store before that needs every key again.
+CREATE TABLE key_stamp (
+    number INTEGER PRIMARY KEY,
+    model_id TEXT NOT NULL,
+    model_name TEXT NOT NULL,
+    key_version TEXT NOT NULL,
+    current INTEGER NOT NULL CHECK (current IN (0, 1)),
+    activated INTEGER NOT NULL,
+    UNIQUE (model_id, key_version)
+) STRICT;
+
+CREATE UNIQUE INDEX key_stamp_current ON key_stamp (current) WHERE current = 1;
+
+-- Times are microseconds since 1970 in UTC. The body stands last, so that listing never reads it.
+CREATE TABLE trace (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    conversation TEXT,
+    created_at INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    size INTEGER NOT NULL CHECK (size = length(body)),
+    body BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX trace_by_conversation ON trace (conversation, number);
+
+-- A row is never updated. `terms` holds the distinct terms as a JSON array: forgetting has to find them.
+CREATE TABLE memory (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    conversation TEXT,
+    speaker TEXT,
+    said_at INTEGER,
+    source TEXT,
+    provenance TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    token_count INTEGER NOT NULL CHECK (token_count >= 0),
+    term_count INTEGER NOT NULL CHECK (term_count >= 0),
+    trace_id TEXT REFERENCES trace (id),
+    text TEXT NOT NULL,
+    terms TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX memory_by_conversation ON memory (conversation, seq);
+CREATE INDEX memory_by_trace ON memory (trace_id) WHERE trace_id IS NOT NULL;
+
+CREATE TABLE memory_key (
+    seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL REFERENCES key_stamp (number) ON DELETE CASCADE,
+    revision INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (seq, stamp)
+) STRICT;
+
+CREATE INDEX memory_key_by_revision ON memory_key (stamp, revision);
+
+-- The postings. A plain table compares terms byte by byte: no tokenizer that could split or fold one.
+-- No foreign key: it would need an index by seq as large as the table; check() looks for orphans instead.
+CREATE TABLE keyword (
+    term TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    count INTEGER NOT NULL CHECK (count > 0),
+    PRIMARY KEY (term, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE edge (
+    source INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    target INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    type TEXT NOT NULL,
+    weight REAL NOT NULL CHECK (weight BETWEEN 0 AND 1),
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (source, target, type),
+    CHECK (source <> target)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX edge_by_weight ON edge (source, weight DESC, target, type);
+CREATE INDEX edge_by_target ON edge (target);
+CREATE INDEX edge_by_revision ON edge (revision);
+
+CREATE TABLE statistics (
+    name TEXT PRIMARY KEY,
+    body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE forgotten (
+    seq INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX forgotten_by_revision ON forgotten (revision);

@@ -1,0 +1,204 @@
+"""Resonance search: a prompt's early activations and words, held against every memory of a store."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, KeySpace, fit_due, fit_space
+from aspen.errors import InvalidInput, ModelMismatch, StoreNotWritable
+from aspen.repository import KeyStamp, Repository
+from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
+from aspen.resonance_search.fusion import zscore
+from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
+from aspen.resonance_search.snapshot import Candidates, Snapshot
+from aspen.types import ArmReport, FloatArray, Seqs
+
+KEY_SPACE = "key_space"
+"""Under this name a store keeps the whitening fitted on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Ranked candidates, best first; `seqs` [n] and `familiarity` [n] are those of all candidates."""
+
+    ranked: tuple[Ranked, ...]
+    seqs: Seqs
+    familiarity: FloatArray
+    arms: tuple[ArmReport, ...]
+
+
+class ResonanceSearch:
+    """Searches one store. Holds its keys and edges in memory and follows its changes, also those of others.
+
+    Safe to use from several threads: they take turns, some milliseconds each.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        stamp: KeyStamp,
+        recipe: KeyRecipe,
+        calibration: Calibration,
+        settings: RankingSettings | None = None,
+        extra_arms: Collection[Arm] = (),
+    ) -> None:
+        """`stamp` is that of the model in use; `extra_arms` run beside the built-in ones."""
+        self._repository = repository
+        self._stamp = stamp
+        self._recipe = recipe
+        self._calibration = calibration
+        self._settings = settings or RankingSettings()
+        self._keyword = KeywordArm(repository)
+        self._extra = {arm.name: arm for arm in extra_arms}
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot()
+        self._stored_stamp: KeyStamp | None = None
+        self._index: KeyIndex | None = None
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """Names that `search` takes in `arms`."""
+        return (ActivationArm.name, KeywordArm.name, *self._extra)
+
+    def search(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        conversation: str | None = None,
+        spread: bool = True,
+        arms: Collection[str] | None = None,
+        exclude: Collection[int] = (),
+        provenances: Collection[str] | None = None,
+    ) -> SearchResult:
+        """The `limit` best memories for `query`.
+
+        `conversation` limits the candidates; memories with a seq in `exclude` or of another provenance than
+        `provenances` still pass activation on, but are not returned. `arms` None means all that can run; an arm
+        that was asked for by name and cannot run at all raises (InvalidInput, ModelMismatch).
+        """
+        with self._lock:
+            self._refresh()
+            candidates = self._snapshot.candidates(conversation)
+            chosen = self._choose(arms)
+            scores, reports = _run(chosen, query, candidates)
+            ranking = Ranking(candidates, scores, spread=spread, settings=self._settings)
+            allowed = ~np.isin(candidates.seqs, list(exclude))
+            if provenances is not None:
+                allowed &= np.isin(candidates.provenances, list(provenances))
+            familiarity = np.zeros(len(candidates.seqs), dtype=np.float32)
+            activation = chosen.get(ActivationArm.name)
+            if isinstance(activation, ActivationArm) and query.pooled is not None:
+                familiarity = activation.cosines(query, candidates).mean(axis=1).clip(0, 1)
+            return SearchResult(
+                ranked=tuple(ranking.top(limit, allowed=allowed)),
+                seqs=candidates.seqs,
+                familiarity=familiarity,
+                arms=tuple(reports),
+            )
+
+    def _choose(self, names: Collection[str] | None) -> dict[str, Arm | Unavailable]:
+        unknown = sorted(set(names or ()) - set(self.arm_names))
+        if unknown:
+            raise InvalidInput(
+                f"There is no arm {unknown[0]!r}.", hint=f"The arms are {', '.join(self.arm_names)}."
+            )
+        if names is not None and not names:
+            raise InvalidInput("At least one arm is needed.", hint=f"Choose from {', '.join(self.arm_names)}.")
+        if names and ActivationArm.name in names and self._mismatched:
+            raise self._mismatch()
+        activation: Arm | Unavailable = (
+            ActivationArm(self._index) if self._index is not None else Unavailable(str(self._mismatch()))
+        )
+        every = {ActivationArm.name: activation, KeywordArm.name: self._keyword, **self._extra}
+        return {name: arm for name, arm in every.items() if names is None or name in names}
+
+    @property
+    def _mismatched(self) -> bool:
+        stored = self._stored_stamp
+        return stored is not None and not same_keys(stored, self._stamp)
+
+    def _mismatch(self) -> ModelMismatch:
+        return mismatch(self._stored_stamp or self._stamp, self._stamp)
+
+    def _refresh(self) -> None:
+        """Bring the snapshot and the index to the store's revision."""
+        if self._repository.revision() == self._snapshot.revision and self._index is not None:
+            return
+        stored = self._repository.stamp()
+        if stored != self._stored_stamp:
+            self._snapshot, self._index, self._stored_stamp = Snapshot(), None, stored
+        changes = self._repository.changes(self._snapshot.revision)
+        kept = self._snapshot.apply(changes)
+        if self._mismatched:
+            return
+        if self._index is None:
+            self._index = KeyIndex(recipe=self._recipe, space=self._stored_space())
+        else:
+            self._index.keep(kept)
+        self._index.append(changes.memories.keys)
+        if fit_due(len(self._snapshot), fitted_on=self._index.space.fitted_on):
+            self._refit()
+
+    def _stored_space(self) -> KeySpace:
+        body = self._repository.statistics(KEY_SPACE)
+        if body is not None:
+            return KeySpace.from_bytes(body)
+        no_keys = np.zeros((0, self._recipe.key_size), dtype=np.uint8)
+        return fit_space(no_keys, calibration=self._calibration, recipe=self._recipe)
+
+    def _refit(self) -> None:
+        """Fit the whitening on all keys, keep it with the store, and make the index anew."""
+        changes = self._repository.changes(0)
+        space = self._stored_space()
+        if fit_due(len(changes.memories.seqs), fitted_on=space.fitted_on):
+            space = fit_space(changes.memories.keys, calibration=self._calibration, recipe=self._recipe)
+            # A read-only store is searched with a fit of this process's own.
+            with contextlib.suppress(StoreNotWritable):
+                self._repository.save_statistics(KEY_SPACE, space.to_bytes())
+        self._snapshot = Snapshot()
+        self._snapshot.apply(changes)
+        self._index = KeyIndex(recipe=self._recipe, space=space)
+        self._index.append(changes.memories.keys)
+
+
+def same_keys(one: KeyStamp, other: KeyStamp) -> bool:
+    """Whether keys under both stamps can be compared."""
+    return (one.model_id, one.key_version) == (other.model_id, other.key_version)
+
+
+def mismatch(stored: KeyStamp, current: KeyStamp) -> ModelMismatch:
+    """The error that says whose keys a store has, and how to make them anew."""
+    return ModelMismatch(
+        f"The store's keys were made by {stored.model_name} ({stored.model_id}, keys {stored.key_version}), "
+        f"the model in use is {current.model_name} ({current.model_id}, keys {current.key_version}).",
+        hint="Open the store with that model, or run `aspen rekey` to make the keys again.",
+        stored=stored.model_id,
+        current=current.model_id,
+    )
+
+
+def _run(
+    chosen: Mapping[str, Arm | Unavailable], query: Query, candidates: Candidates
+) -> tuple[dict[str, FloatArray], list[ArmReport]]:
+    """Weighted z-scores of the arms that ran, and a report of every arm."""
+    scores: dict[str, FloatArray] = {}
+    reports = []
+    for name, arm in chosen.items():
+        started = time.perf_counter()
+        outcome = arm if isinstance(arm, Unavailable) else arm.score(query, candidates)
+        seconds = time.perf_counter() - started
+        if isinstance(outcome, Unavailable):
+            reports.append(ArmReport(name, ran=False, reason=outcome.reason, seconds=seconds))
+        else:
+            assert not isinstance(arm, Unavailable)
+            scores[name] = arm.weight * zscore(outcome)
+            reports.append(ArmReport(name, ran=True, reason="", seconds=seconds))
+    return scores, reports

@@ -1,0 +1,149 @@
+"""What recall keeps in memory of a store: columns, kept in step with it by its revisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aspen.errors import NotFound
+from aspen.memory_graph import Graph
+from aspen.repository import NEXT, NO_TIME, Changes, EdgeRows, MemoryRows
+from aspen.types import Seqs
+
+SESSION_GAP = 3600 * 1_000_000
+"""A pause longer than this (microseconds) between two turns of a conversation begins a new session."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The memories one recall chooses from: columns of n rows in ascending `seqs`, and their time edges.
+
+    rows: where each stands in the snapshot, or None for all of it; sessions: a number per session; time_graph:
+    edges between consecutive turns, both ways.
+    """
+
+    rows: NDArray[np.int64] | None
+    seqs: Seqs
+    provenances: NDArray[np.str_]
+    token_counts: NDArray[np.int32]
+    term_counts: NDArray[np.int32]
+    sessions: NDArray[np.int64]
+    time_graph: Graph
+
+
+class Snapshot:
+    """Columns of every memory and time edge of a store at one revision. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self._codes: dict[str | None, int] = {None: 0}
+        self._columns: dict[str, NDArray[np.generic]] = {
+            "seqs": np.zeros(0, dtype=np.int64),
+            "conversations": np.zeros(0, dtype=np.int64),
+            "provenances": np.zeros(0, dtype=np.str_),
+            "said_at": np.zeros(0, dtype=np.int64),
+            "token_counts": np.zeros(0, dtype=np.int32),
+            "term_counts": np.zeros(0, dtype=np.int32),
+        }
+        self._edges = np.zeros((0, 2), dtype=np.int64)
+        self._weights = np.zeros(0)
+        self._candidates: dict[str | None, Candidates] = {}
+
+    def __len__(self) -> int:
+        return len(self._columns["seqs"])
+
+    def apply(self, changes: Changes) -> NDArray[np.bool_]:
+        """Bring the columns to `changes.revision`. Returns which of the rows before stayed, bool [n before].
+
+        New memories always have larger seqs than all before, so that rows stay in ascending order.
+        """
+        kept = ~np.isin(self._columns["seqs"], changes.forgotten)
+        for name, added in self._columns_of(changes.memories).items():
+            self._columns[name] = np.concatenate([self._columns[name][kept], added])
+        self._apply_edges(changes.edges, forgotten=changes.forgotten)
+        self._candidates.clear()
+        self.revision = changes.revision
+        return kept
+
+    def candidates(self, conversation: str | None) -> Candidates:
+        """All memories, or those of one conversation; NotFound where it has none."""
+        if conversation not in self._candidates:
+            self._candidates[conversation] = self._select(conversation)
+        return self._candidates[conversation]
+
+    def _columns_of(self, rows: MemoryRows) -> dict[str, NDArray[np.generic]]:
+        codes = [self._codes.setdefault(name, len(self._codes)) for name in rows.conversations]
+        return {
+            "seqs": rows.seqs,
+            "conversations": np.array(codes, dtype=np.int64),
+            "provenances": np.array(rows.provenances, dtype=np.str_),
+            "said_at": rows.said_at,
+            "token_counts": rows.token_counts,
+            "term_counts": rows.term_counts,
+        }
+
+    def _apply_edges(self, edges: EdgeRows, *, forgotten: Seqs) -> None:
+        is_time = np.array([edge_type == NEXT for edge_type in edges.types], dtype=np.bool_)
+        added = np.stack([edges.sources[is_time], edges.targets[is_time]], axis=1)
+        pairs = np.concatenate([added, self._edges])  # new ones first: `unique` keeps the first of equals
+        weights = np.concatenate([edges.weights[is_time], self._weights])
+        alive = ~np.isin(pairs, forgotten).any(axis=1)
+        self._edges, first = np.unique(pairs[alive], axis=0, return_index=True)
+        self._weights = weights[alive][first]
+
+    def _select(self, conversation: str | None) -> Candidates:
+        columns = self._columns
+        rows = None
+        if conversation is not None:
+            rows = np.flatnonzero(columns["conversations"] == self._codes.get(conversation, -1))
+            if len(rows) == 0:
+                raise NotFound(
+                    f"There is no conversation {conversation!r}.",
+                    hint="`aspen list --conversations` shows them.",
+                    conversation=conversation,
+                )
+            columns = {name: column[rows] for name, column in columns.items()}
+        seqs = columns["seqs"].astype(np.int64)
+        return Candidates(
+            rows=rows,
+            seqs=seqs,
+            provenances=columns["provenances"].astype(np.str_),
+            token_counts=columns["token_counts"].astype(np.int32),
+            term_counts=columns["term_counts"].astype(np.int32),
+            sessions=_sessions(columns["conversations"].astype(np.int64), columns["said_at"].astype(np.int64)),
+            time_graph=self._time_graph(seqs),
+        )
+
+    def _time_graph(self, seqs: Seqs) -> Graph:
+        ends = np.searchsorted(seqs, self._edges).clip(max=max(len(seqs) - 1, 0))
+        inside = (seqs[ends] == self._edges).all(axis=1) if len(seqs) else np.zeros(0, dtype=np.bool_)
+        ends, weights = ends[inside], self._weights[inside]
+        return Graph.of(
+            n_nodes=len(seqs),
+            sources=np.concatenate([ends[:, 0], ends[:, 1]]),
+            targets=np.concatenate([ends[:, 1], ends[:, 0]]),
+            weights=np.concatenate([weights, weights]),
+        )
+
+
+def _sessions(conversations: NDArray[np.int64], said_at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the sessions: runs of turns of one conversation, in order of seq, without a pause of SESSION_GAP.
+
+    A turn without a time goes on with the session before it. Memories outside conversations stand alone.
+    """
+    order = np.argsort(conversations, kind="stable")
+    conversation, time = conversations[order], said_at[order]
+    known = time != NO_TIME
+    # Where a time is unknown, take the last known one: the pause to it is then 0.
+    last_known = np.maximum.accumulate(np.where(known, np.arange(len(time)), -1))
+    time = np.where(last_known >= 0, time[last_known], NO_TIME)
+    begins = np.ones(len(time), dtype=np.bool_)
+    same = conversation[1:] == conversation[:-1]
+    both = (time[1:] != NO_TIME) & (time[:-1] != NO_TIME)
+    pause = np.where(both, np.abs(time[1:] - np.where(both, time[:-1], time[1:])), 0)
+    begins[1:] = ~same | (pause > SESSION_GAP) | (conversation[1:] == 0)
+    sessions = np.empty(len(time), dtype=np.int64)
+    sessions[order] = np.cumsum(begins) - 1
+    return sessions

@@ -1,0 +1,300 @@
+"""A tiny language model in NumPy for fast tests: a real causal transformer with random weights.
+
+It behaves as a runtime must (KV cache, partial forward pass, recording, chat template, fingerprint) and costs
+a third of a millisecond per token, but it knows nothing: where a test needs a sensible answer, `say` puts it
+into the model's mouth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aspen.errors import InvalidInput, ModelError, NoChatTemplate
+from aspen.models.interface import AttentionInputs, ChatPrompt, ModelInfo
+from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
+
+IM_START, IM_END = 256, 257
+"""The two special tokens; ids 0..255 are the bytes of UTF-8. A chat reply ends with IM_END."""
+_SPECIAL = {IM_START: "<|im_start|>", IM_END: "<|im_end|>"}
+_HEAD_DIM = 8
+
+
+class FakeModel:
+    """A LanguageModel with random weights drawn from `seed`; equal arguments make equal models.
+
+    Parameters
+    ----------
+    say:
+        Called with the prompt as text (special tokens included), returns the reply that the model then gives,
+        one byte per token, whatever the sampler. Without it, replies are random printable ASCII.
+    window, softcap:
+        Sliding window and score softcap of every block's attention, as in AttentionInputs.
+    chat_template:
+        False makes a model without one.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        n_layers: int = 3,
+        width: int = 32,
+        n_heads: int = 4,
+        n_kv_heads: int = 2,
+        context_length: int = 4096,
+        window: int | None = None,
+        softcap: float | None = None,
+        chat_template: bool = True,
+        say: Callable[[str], str] | None = None,
+    ) -> None:
+        self.info = ModelInfo(
+            name=f"fake-{seed}",
+            architecture="FakeForCausalLM",
+            n_layers=n_layers,
+            width=width,
+            n_heads=n_heads,
+            n_kv_heads=n_kv_heads,
+            vocab_size=256 + len(_SPECIAL),
+            context_length=context_length,
+            stop_ids=frozenset({IM_END}),
+        )
+        self.window, self.softcap = window, softcap
+        self.blocks_run = 0  # blocks x tokens computed so far: shows a test what was (not) run
+        self._chat_template, self._say = chat_template, say
+        self._lock = threading.RLock()
+        self._waiting: _Recording | None = None  # the recording that the next session fills
+        random = np.random.default_rng(seed)
+        query, key = n_heads * _HEAD_DIM, n_kv_heads * _HEAD_DIM
+        shapes = {"q": (width, query), "k": (width, key), "v": (width, key), "o": (query, width)}
+        shapes |= {"up": (width, 2 * width), "down": (2 * width, width)}
+        # Applied as x @ w; divided by the root of the fan-in, so that a block moves the stream by about 1.
+        self._blocks: list[dict[str, FloatArray]] = [
+            {name: _drawn(random, shape) / np.float32(shape[0] ** 0.5) for name, shape in shapes.items()}
+            for _ in range(n_layers)
+        ]
+        self._embedding = _drawn(random, (self.info.vocab_size, width))
+        self._unembedding = _drawn(random, (width, self.info.vocab_size)) / np.float32(3)
+        # Replies are printable ASCII and end after some dozen tokens, so that tests can store and show them.
+        self._logit_bias = np.full(self.info.vocab_size, -100, dtype=np.float32)
+        self._logit_bias[32:127] = 0
+        self._logit_bias[IM_END] = 3
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What decides whether a replay can be bit-equal; `say` is no part of it."""
+        weights = hashlib.sha256(repr((self.info, self.window, self.softcap)).encode())
+        blocks = (array for block in self._blocks for array in block.values())
+        for array in (self._embedding, self._unembedding, *blocks):
+            weights.update(array.tobytes())
+        return Fingerprint(
+            runtime="fake",
+            architecture=self.info.architecture,
+            weights=weights.hexdigest(),
+            tokenizer=hashlib.sha256(b"bytes").hexdigest(),
+            chat_template=hashlib.sha256(b"chatml" if self._chat_template else b"").hexdigest(),
+            dtype="float32",
+            quantisation="none",
+            attention="numpy",
+            device="cpu",
+            threads=1,
+            libraries={"numpy": np.__version__},
+        )
+
+    def tokenize(self, text: str) -> TokenIds:
+        """One token per byte of UTF-8."""
+        return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32)
+
+    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
+        """Text of token ids; bytes that are no UTF-8 become U+FFFD."""
+        special = {} if skip_special else _SPECIAL
+        pieces = (bytes([t]) if t < 256 else special.get(t, "").encode() for t in token_ids.tolist())
+        return b"".join(pieces).decode(errors="replace")
+
+    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
+        """ChatML: `<|im_start|>role`, a line break, the content, `<|im_end|>`, a line break."""
+        if not self._chat_template:
+            raise NoChatTemplate(f"{self.info.name} has no chat template.")
+        if not messages:
+            raise ModelError("The chat template needs at least one message.")
+        token_ids: list[int] = []
+        spans = []
+        for message in messages:
+            token_ids += [IM_START, *f"{message.role.value}\n".encode()]
+            start = len(token_ids)
+            token_ids += message.content.encode()
+            spans.append(Segment(name=message.role.value, start=start, stop=len(token_ids)))
+            token_ids += [IM_END, *b"\n"]
+        ids = np.array([*token_ids, IM_START, *b"assistant\n"], dtype=np.int32)
+        return ChatPrompt(text=self.detokenize(ids, skip_special=False), token_ids=ids, spans=tuple(spans))
+
+    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
+        """Partial forward pass up to `max(layers)`; float32 [len(layers), T, D] for each sequence."""
+        if not layers or not all(0 <= layer <= self.info.n_layers for layer in layers):
+            raise InvalidInput(f"layers must lie in 0..{self.info.n_layers}, got {list(layers)}.")
+        return [_Sequence(self).feed(ids, blocks=max(layers))[list(layers)] for ids in batch]
+
+    def start_session(self) -> _Sequence:
+        """A new, empty sequence; the first one inside `recording()` is recorded."""
+        with self._lock:
+            sequence = _Sequence(self)
+            if self._waiting is not None:
+                self._waiting.sequence, self._waiting = sequence, None
+            return sequence
+
+    @contextmanager
+    def recording(self) -> Iterator[_Recording]:
+        """Record the next session until the context closes."""
+        with self._lock:
+            self._waiting = recording = _Recording()
+            try:
+                yield recording
+            finally:
+                self._waiting = None
+                recording.stop = recording.sequence.length if recording.sequence else 0
+
+
+class _Sequence:
+    """The Session of a FakeModel. Keeps all it computed, so that a recording can look at it."""
+
+    def __init__(self, model: FakeModel) -> None:
+        info = model.info
+        self._model = model
+        self.token_ids: list[int] = []
+        # float32 [L + 1, T, D], and per block queries [H, T, head_dim], keys and values [H_kv, T, head_dim]
+        self.states: FloatArray = np.empty((info.n_layers + 1, 0, info.width), dtype=np.float32)
+        self.queries: list[FloatArray] = [
+            np.empty((info.n_heads, 0, _HEAD_DIM), dtype=np.float32)
+        ] * info.n_layers
+        self.keys: list[FloatArray] = [
+            np.empty((info.n_kv_heads, 0, _HEAD_DIM), dtype=np.float32)
+        ] * info.n_layers
+        self._values = list(self.keys)
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+        return len(self.token_ids)
+
+    def prefill(self, token_ids: TokenIds) -> FloatArray:
+        """Feed several tokens at once; the logits after the last one, float32 [V]."""
+        states = self.feed(token_ids, blocks=self._model.info.n_layers)
+        self.states = np.concatenate([self.states, states], axis=1)
+        logits: FloatArray = _normed(states[-1, -1]) @ self._model._unembedding + self._model._logit_bias
+        if self._model._say is not None:
+            logits[self._next_said(self._model._say)] += 10_000
+        return logits
+
+    def decode(self, token_id: int) -> FloatArray:
+        """Feed one token; the logits after it, float32 [V]."""
+        return self.prefill(np.array([token_id], dtype=np.int32))
+
+    def feed(self, token_ids: TokenIds, *, blocks: int) -> FloatArray:
+        """Run n tokens through the first `blocks` blocks; the residual stream, float32 [blocks + 1, n, D]."""
+        start, stop, limit = self.length, self.length + len(token_ids), self._model.info.context_length
+        if not start < stop <= limit:
+            raise InvalidInput(f"Expected 1 to {limit - start} tokens, got {len(token_ids)}.")
+        positions = np.arange(start, stop)
+        visible = np.arange(stop) <= positions[:, None]  # [n, T]
+        if self._model.window is not None:
+            visible &= np.arange(stop) > positions[:, None] - self._model.window
+        with self._model._lock:
+            self._model.blocks_run += blocks * len(token_ids)
+            states: list[FloatArray] = [self._model._embedding[token_ids]]
+            for layer, block in enumerate(self._model._blocks[:blocks]):
+                stream: FloatArray = states[-1] + self._attention(
+                    layer, _normed(states[-1]), positions, visible
+                )
+                states.append(stream + np.maximum(_normed(stream) @ block["up"], 0) @ block["down"])
+            self.token_ids += token_ids.tolist()
+            return np.stack(states)
+
+    def _attention(
+        self, layer: int, x: FloatArray, positions: NDArray[Any], visible: NDArray[Any]
+    ) -> FloatArray:
+        block = self._model._blocks[layer]
+        query = _rotated(_heads(x @ block["q"]), positions)  # [H, n, head_dim]
+        key = np.concatenate([self.keys[layer], _rotated(_heads(x @ block["k"]), positions)], axis=1)
+        value = np.concatenate([self._values[layer], _heads(x @ block["v"])], axis=1)
+        self.keys[layer], self._values[layer] = key, value
+        self.queries[layer] = np.concatenate([self.queries[layer], query], axis=1)
+        grouped = query.reshape(len(key), -1, len(x), _HEAD_DIM)  # [H_kv, H / H_kv, n, head_dim]
+        scores = grouped @ key[:, None].swapaxes(-1, -2) * np.float32(_HEAD_DIM**-0.5)
+        if self._model.softcap is not None:
+            scores = np.tanh(scores / np.float32(self._model.softcap)) * np.float32(self._model.softcap)
+        scores = np.where(visible, scores, np.float32(-np.inf))
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        mixed = (weights / weights.sum(axis=-1, keepdims=True)) @ value[:, None]
+        joined: FloatArray = mixed.reshape(-1, len(x), _HEAD_DIM).swapaxes(0, 1).reshape(len(x), -1)
+        return joined @ block["o"]
+
+    def _next_said(self, say: Callable[[str], str]) -> int:
+        header = [IM_START, *b"assistant\n"]
+        starts = [i for i, token in enumerate(self.token_ids) if token == IM_START]
+        begin = starts[-1] + len(header) if starts else 0  # the reply begins behind the last header
+        prompt = np.array(self.token_ids[:begin], dtype=np.int32)
+        wanted = say(self._model.detokenize(prompt, skip_special=False)).encode()
+        given = self.length - begin
+        return wanted[given] if 0 <= given < len(wanted) else IM_END
+
+
+class _Recording:
+    """The RawRecording of one sequence, up to the moment when the context closed."""
+
+    sequence: _Sequence | None = None
+    stop: int | None = None
+
+    def _fed(self) -> _Sequence:
+        if self.sequence is None or self.sequence.length == 0 or self.stop == 0:
+            raise InvalidInput("Nothing was recorded: no session was fed while recording.")
+        return self.sequence
+
+    def token_ids(self) -> TokenIds:
+        """The tokens that were fed, shape [T]."""
+        return np.array(self._fed().token_ids[: self.stop], dtype=np.int32)
+
+    def hidden_states(self) -> FloatArray:
+        """Every layer and token, float32 [L + 1, T, D]."""
+        return self._fed().states[:, : self.stop]
+
+    def attention_inputs(self, layer: int) -> AttentionInputs:
+        """Queries and keys of block `layer` (0-based)."""
+        sequence = self._fed()
+        return AttentionInputs(
+            queries=sequence.queries[layer][:, : self.stop],
+            keys=sequence.keys[layer][:, : self.stop],
+            scale=_HEAD_DIM**-0.5,
+            softcap=sequence._model.softcap,
+            window=sequence._model.window,
+        )
+
+
+def _drawn(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
+    return random.standard_normal(shape, dtype=np.float32)
+
+
+def _normed(x: FloatArray) -> FloatArray:
+    """RMS norm without weights (Zhang and Sennrich 2019)."""
+    normed: FloatArray = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(1e-6))
+    return normed
+
+
+def _heads(x: FloatArray) -> FloatArray:
+    """[n, heads * head_dim] -> [heads, n, head_dim]."""
+    return x.reshape(len(x), -1, _HEAD_DIM).swapaxes(0, 1)
+
+
+def _rotated(x: FloatArray, positions: NDArray[Any]) -> FloatArray:
+    """Rotary embedding (Su et al. 2021) of x [heads, n, head_dim] at `positions` [n]."""
+    half = _HEAD_DIM // 2
+    angles = (positions[:, None] * 10_000.0 ** (-np.arange(half) / half)).astype(np.float32)
+    cos, sin = np.cos(angles), np.sin(angles)
+    first, second = x[..., :half], x[..., half:]
+    return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

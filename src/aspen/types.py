@@ -1,0 +1,260 @@
+"""The values that travel between Aspen's parts: plain, frozen, and free of behaviour.
+
+Arrays are NumPy. Shapes use `L` layers (transformer blocks), `T` tokens, `D` width of the residual stream,
+`H` attention heads, `V` vocabulary. Times are timezone-aware and in UTC; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+TokenIds = NDArray[np.int32]
+"""Token ids, shape [T]."""
+FloatArray = NDArray[np.float32]
+Seqs = NDArray[np.int64]
+"""Sequence numbers of memories in one store, shape [n]."""
+
+
+class Provenance(StrEnum):
+    """Where the text of a memory comes from."""
+
+    SAID = "said"  # a person said it
+    GENERATED = "generated"  # the model generated it
+    IMPORTED = "imported"  # read from a file
+
+
+class TraceLevel(StrEnum):
+    """How much of the activations a trace keeps. At every level it keeps the digests of the exact ones."""
+
+    POOLED = "pooled"  # per layer, the mean over the prompt's and over the reply's tokens, fp16
+    INT8 = "int8"  # every layer and token, int8 with one scale per layer and token
+    FP16 = "fp16"  # every layer and token, half precision
+
+
+class Role(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, as a chat template takes it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryItem:
+    """What a caller hands in to be remembered. Equal items are one memory, however often they come.
+
+    `source` tells apart what is otherwise equal ("chat.jsonl:12"). A `said_at` without a time zone is taken as UTC.
+    """
+
+    text: str
+    speaker: str | None = None
+    said_at: datetime | None = None
+    conversation: str | None = None
+    source: str | None = None
+    provenance: Provenance = Provenance.SAID
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A memory as it is stored. `seq` orders the memories of one store and is never used twice."""
+
+    id: str
+    seq: int
+    text: str
+    speaker: str | None
+    said_at: datetime | None
+    conversation: str | None
+    source: str | None
+    provenance: Provenance
+    created_at: datetime
+    token_count: int
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A directed, typed relation between two memories; `weight` in [0, 1]."""
+
+    source: int
+    target: int
+    type: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named part of a prompt: the tokens `start` to `stop` (exclusive)."""
+
+    name: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerSettings:
+    """How the next token is drawn from the logits. `temperature` 0 takes the most likely token.
+
+    `top_k` 0 keeps every token; `top_p` in (0, 1]; `repetition_penalty` >= 1 divides the positive logits of
+    tokens that occurred already (Keskar et al. 2019, CTRL).
+    """
+
+    temperature: float = 0.2
+    top_k: int = 0
+    top_p: float = 0.9
+    repetition_penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """All that decides, beside the seed, whether a replay can be bit-equal. Hashes are SHA-256 in hex."""
+
+    runtime: str
+    architecture: str
+    weights: str
+    tokenizer: str
+    chat_template: str
+    dtype: str
+    quantisation: str
+    attention: str
+    device: str
+    threads: int
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def model_id(self) -> str:
+        """Identity of weights and tokenizer: activations with the same `model_id` may be compared."""
+        return f"{self.weights[:16]}-{self.tokenizer[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSummary:
+    """Where the reply looked: R reply tokens that were fed back, S segments, K strongest positions.
+
+    mass: float16 [L, H, R, S], the attention mass on each segment, in [0, 1]; all 0 in blocks whose attention
+        the runtime cannot give.
+    top_positions: int32 [L, H, R, K], strongest first; -1 where fewer than K tokens were visible.
+    top_mass: float16 [L, H, R, K], the mass at those positions.
+    """
+
+    segments: tuple[str, ...]
+    mass: NDArray[np.float16]
+    top_positions: NDArray[np.int32]
+    top_mass: NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class PooledActivations:
+    """Means over tokens, the first token (the attention sink) left out; float32 [L + 1, D] each.
+
+    Layer 0 is the embedding, layer k the residual stream after block k. Zeros where no token is left: a reply
+    of one token was never fed back to the model.
+    """
+
+    prompt: FloatArray
+    reply: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One inference as it happened.
+
+    `token_ids` holds the prompt, then every sampled token. The last sampled token was never fed back to the
+    model, so activations cover the first T - 1 tokens. `hidden_states` is float32 [L + 1, T - 1, D], or None
+    where the level keeps only the pooled vectors. `digest` is the SHA-256 of the exact activations and
+    `state_digests`, uint32 [L + 1, T - 1], has a short digest per layer and token, so that a replay can name
+    where it parts (see `aspen.activation_logger.digest`). `segments` cover all T - 1 tokens.
+    """
+
+    id: str
+    conversation: str | None
+    speaker: str | None
+    created_at: datetime
+    prompt: str
+    reply: str
+    token_ids: TokenIds
+    prompt_length: int
+    segments: tuple[Segment, ...]
+    seed: int
+    sampler: SamplerSettings
+    max_tokens: int
+    finish_reason: str
+    fingerprint: Fingerprint
+    level: TraceLevel
+    digest: str
+    state_digests: NDArray[np.uint32]
+    pooled: PooledActivations
+    attention: AttentionSummary
+    hidden_states: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HitPath:
+    """A way activation took to a hit: memory ids from the seed to the hit, and what it added to the score."""
+
+    memories: tuple[str, ...]
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A memory that came back, and why.
+
+    `score` is the sum of `arms`, in standard deviations over the candidates; higher is closer, and only the
+    order within one recall means anything. `familiarity` in [0, 1] is the mean cosine of the whitened keys of
+    prompt and memory, comparable between recalls of one store; 0 where the activation arm did not run.
+    """
+
+    memory: Memory
+    score: float
+    arms: Mapping[str, float]
+    paths: tuple[HitPath, ...]
+    familiarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmReport:
+    """Whether an arm of a recall ran, why not if it did not, and how long it took (seconds)."""
+
+    name: str
+    ran: bool
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialPass:
+    """How deep the forward pass of a prompt went, and what it cost (seconds)."""
+
+    depth: int
+    n_layers: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The answer to a prompt: hits, best first, and how they were found."""
+
+    prompt: str
+    hits: tuple[Hit, ...]
+    candidates: int
+    arms: tuple[ArmReport, ...]
+    partial_pass: PartialPass | None
+    seconds: float
+
+    @property
+    def familiarity(self) -> float:
+        """Of the most familiar hit, in [0, 1]."""
+        return max((hit.familiarity for hit in self.hits), default=0.0)

@@ -65,7 +65,7 @@ def _parsed(time: object) -> object:
 
 def _provenance(value: object) -> Provenance:
     try:
-        return Provenance(value)
+        return Provenance(str(value))
     except ValueError as error:
         raise InvalidInput(
             f"unknown provenance {value!r}.", hint=f"One of {', '.join(Provenance)}."

@@ -38,6 +38,8 @@ class TraceLevel(StrEnum):
 
 
 class Role(StrEnum):
+    """Who speaks in a message of a chat template."""
+
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"

@@ -1,6 +1,7 @@
 """Activations at rest: keys to search by, the whitening that makes them comparable, and traces."""
 
 from aspen.activation_db.calibration import Calibration, load_calibration
+from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.encoder import EncodedText, KeyEncoder
 from aspen.activation_db.fitting import fit_due, fit_space
 from aspen.activation_db.index import KeyIndex
@@ -14,6 +15,8 @@ __all__ = [
     "KeyIndex",
     "KeyRecipe",
     "KeySpace",
+    "decode_trace",
+    "encode_trace",
     "fit_due",
     "fit_space",
     "load_calibration",

@@ -9,7 +9,6 @@ done at first use and kept in the cache folder.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ def load_calibration(
         calibration = calibrate(model, recipe=recipe)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(calibration.to_bytes())
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     return calibration
 
 
@@ -140,4 +139,3 @@ def inverse_document_frequencies(documents: Sequence[TokenIds], *, vocab_size: i
     for ids in documents:
         frequency[np.unique(ids)] += 1
     return (np.log((len(documents) + 1) / (frequency + 1)) + 0.1).astype(np.float32)
-

@@ -13,7 +13,7 @@
 
 Numbers are little-endian. Every version of the format keeps magic, version and seal where they are, so that a
 newer file can be told from a damaged one. The seal finds damage, not forgery: whoever can write the file can
-seal it again. Reading never runs code from the file, and never takes more memory than `max_bytes` allows.
+seal it again. Reading never runs code from the file, and never unpacks more than `max_bytes`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PREFIX = struct.Struct("<8sIIQ")
 _SEAL_BYTES = 32
 _ZSTD_LEVEL = 1  # level 3 takes half as long again for the same size: activations have no repeats to find
 _SAFETENSORS_OVERHEAD = 4096  # bytes; its header for our ten arrays is about 1,000
-_DTYPES = ("int8", "int16", "int32", "uint32", "float16", "float32")
+_DTYPES = ("int8", "uint8", "int16", "int32", "uint32", "float16", "float32")
 
 
 def pack(header: Mapping[str, Any], *, arrays: Mapping[str, NDArray[Any]]) -> bytes:

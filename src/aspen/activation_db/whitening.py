@@ -18,6 +18,10 @@ from aspen.activation_db.keys import KeyRecipe
 from aspen.types import FloatArray
 
 
+SHRINKAGE = 0.1
+"""Share of a sphere in the covariance that keys are whitened by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Count, mean [K, D] and scatter [K, D, D] (sum of outer products of the deviations) of pooled vectors."""
@@ -69,7 +73,9 @@ class KeySpace:
     fitted_on: int
 
     @classmethod
-    def fit(cls, moments: Moments, *, prompt_offset: FloatArray, recipe: KeyRecipe, fitted_on: int) -> KeySpace:
+    def fit(
+        cls, moments: Moments, *, prompt_offset: FloatArray, recipe: KeyRecipe, fitted_on: int
+    ) -> KeySpace:
         """Whiten by `moments`. `prompt_offset` [K, D] is the mean of prompts minus the mean of memories.
 
         The two means always come from one fit: a prompt mean of other texts beside a memory mean of these moves
@@ -77,7 +83,10 @@ class KeySpace:
         """
         projections = []
         for layer, dim in enumerate(recipe.dims):
-            values, vectors = np.linalg.eigh(moments.scatter[layer] / max(moments.count - 1, 1))
+            covariance = moments.scatter[layer] / max(moments.count - 1, 1)
+            # Shrinkage towards a sphere (Ledoit and Wolf 2004): few memories say little of rare directions.
+            sphere = np.eye(len(covariance)) * (np.trace(covariance) / len(covariance))
+            values, vectors = np.linalg.eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere)
             values, vectors = values[::-1], vectors[:, ::-1]
             kept = min(dim, max(1, int((values > values[0] * 1e-9).sum())))
             # The floor keeps directions without any spread from being blown up to noise.

@@ -42,7 +42,7 @@ class Graph:
     def of(cls, *, n_nodes: int, sources: _Index, targets: _Index, weights: _Values) -> Graph:
         """Sort and check edge columns. InvalidInput for a node out of range or a weight outside [0, 1]."""
         if len(sources) and not (
-            0 <= min(sources.min(), targets.min()) and max(sources.max(), targets.max()) < n_nodes
+            min(sources.min(), targets.min()) >= 0 and max(sources.max(), targets.max()) < n_nodes
         ):
             raise InvalidInput(f"An edge names a node outside 0..{n_nodes - 1}.")
         if not ((weights >= 0) & (weights <= 1)).all():
@@ -62,7 +62,7 @@ class Graph:
         return order, np.searchsorted(self.targets[order], np.arange(self.n_nodes + 1))
 
     @cached_property
-    def _pairs(self) -> tuple[_Index, _Index]:
+    def pairs(self) -> tuple[_Index, _Index]:
         """For each edge, the number of its (source, target) pair, and that of the pair back, or -1."""
         forward = self.sources * self.n_nodes + self.targets
         unique, pair = np.unique(forward, return_inverse=True)
@@ -89,17 +89,16 @@ def spread_activation(graph: Graph, initial: _Values, *, hops: int = 2, decay: f
     arrived = np.zeros(graph.n_nodes)
     if len(graph.sources) == 0:
         return arrived
-    pair, pair_back = graph._pairs
+    pair, pair_back = graph.pairs
     factors = graph.weights * decay
-    carried = initial[graph.sources] * factors
-    for hop in range(hops):
-        if hop:
-            # What left a node over an edge is all that reached it, less what came from the edge's own target.
-            per_pair = np.bincount(pair, carried, minlength=len(pair))
-            returning = np.where(pair_back >= 0, per_pair[pair_back], 0.0)
-            carried = np.maximum(reached[graph.sources] - returning, 0.0) * factors
+    reached, returning = initial, np.zeros(len(graph.sources))
+    for _ in range(hops):
+        carried = np.maximum(reached[graph.sources] - returning, 0.0) * factors
         reached = np.bincount(graph.targets, carried, minlength=graph.n_nodes)
         arrived += reached
+        # What an edge carries in the next round is all that reached its source, less what came from its target.
+        per_pair = np.bincount(pair, carried, minlength=len(pair))
+        returning = np.where(pair_back >= 0, per_pair[pair_back], 0.0)
     return arrived
 
 

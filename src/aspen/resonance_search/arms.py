@@ -14,7 +14,7 @@ import numpy as np
 from aspen.activation_db import KeyIndex
 from aspen.repository import KeywordStore
 from aspen.resonance_search.fusion import zscore
-from aspen.resonance_search.keyword import analyse, bm25
+from aspen.resonance_search.keyword import bm25, query_terms
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
 
@@ -57,12 +57,14 @@ class ActivationArm:
         """Sum over layers of the cosine's z-score: a layer counts by how well it tells candidates apart."""
         if query.pooled is None:
             return Unavailable("no forward pass was made for this prompt")
-        return zscore(self.cosines(query, candidates)).sum(axis=1)
+        return zscore(self._index.cosines(query.pooled, rows=candidates.rows)).sum(axis=1)
 
-    def cosines(self, query: Query, candidates: Candidates) -> FloatArray:
-        """Per layer, float32 [n, K]."""
-        assert query.pooled is not None
-        return self._index.cosines(query.pooled, rows=candidates.rows)
+    def familiarity(self, query: Query, candidates: Candidates, *, row: int) -> float:
+        """Mean cosine over the layers with one candidate, cut to [0, 1]; 0 where there was no forward pass."""
+        if query.pooled is None:
+            return 0.0
+        at = row if candidates.rows is None else candidates.rows[row]
+        return float(self._index.cosines(query.pooled, rows=np.array([at])).mean().clip(0, 1))
 
 
 class KeywordArm:
@@ -75,10 +77,10 @@ class KeywordArm:
         self._store = store
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
-        """BM25 of the prompt's words; a repeated word counts once per occurrence."""
-        terms = analyse(query.text)
+        """BM25 of the prompt's words, question words left out; a repeated word counts once per occurrence."""
+        terms = query_terms(query.text)
         if not terms:
-            return Unavailable("the prompt has no words beside stop words")
+            return Unavailable("the prompt has only stop words and question words")
         scores = bm25(self._store.postings(terms), seqs=candidates.seqs, lengths=candidates.term_counts)
         if not np.any(scores):
             return Unavailable("no memory has a word of the prompt")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from snowballstemmer import stemmer
 
+from aspen.dates import written_date
 from aspen.repository import Postings
 from aspen.types import FloatArray, Seqs
 
@@ -23,10 +24,18 @@ K1 = 0.9
 B = 0.4
 
 # The stop words of Lucene's English analyser.
-STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these "
-    "they this to was will with".split()
-)
+_STOP_WORDS = """
+a an and are as at be but by for if in into is it no not of on or such that the their then there these they this
+to was will with
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+# Left out of prompts only: words that ask, auxiliaries, and third persons, who are named in what was said. "I", "my",
+# "you" and the like stay: they tell what a person said from what an assistant answered.
+_QUESTION_WORDS = """
+what when where who whom whose which how why do does did done doing have has had having were am been being can could
+would should shall may might must he him his she her its them
+"""
+QUESTION_WORDS = frozenset(_QUESTION_WORDS.split())
 
 _WORD = re.compile(r"\w+")
 _STEMMER = stemmer("english")
@@ -42,6 +51,12 @@ def analyse(text: str) -> tuple[str, ...]:
     return tuple(_stem(word) for word in _WORD.findall(text.lower()) if word not in STOP_WORDS)
 
 
+def query_terms(prompt: str) -> tuple[str, ...]:
+    """The words of a prompt that can tell memories apart: `analyse`, less the words questions are made of."""
+    words = (word for word in _WORD.findall(prompt.lower()) if word not in QUESTION_WORDS)
+    return analyse(" ".join(words))
+
+
 def spoken_text(text: str, *, speaker: str | None) -> str:
     """A memory as the model reads it: who said it, and what."""
     return f"{speaker}: {text}" if speaker else text
@@ -53,7 +68,7 @@ def dated_text(text: str, *, speaker: str | None, said_at: datetime | None) -> s
     The date stays out of what the model reads: there it would make all memories of a day alike.
     """
     spoken = spoken_text(text, speaker=speaker)
-    return f"({said_at:%A} {said_at.day} {said_at:%B %Y}) {spoken}" if said_at else spoken
+    return f"({written_date(said_at)}) {spoken}" if said_at else spoken
 
 
 def bm25(postings: Sequence[Postings], *, seqs: Seqs, lengths: NDArray[np.int32]) -> FloatArray:

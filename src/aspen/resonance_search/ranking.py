@@ -65,7 +65,9 @@ class Ranking:
                 candidates.time_graph, self._initial, hops=settings.hops, decay=settings.decay
             )
             self._parts["neighbours"] = (arrived * self._receives).astype(np.float32)
-            self._parts["session"] = settings.session_weight * zscore(_session_best(fused, candidates.sessions))
+            self._parts["session"] = settings.session_weight * zscore(
+                _session_best(fused, candidates.sessions)
+            )
         self._spread = spread
         self._scores = np.sum(list(self._parts.values()), axis=0, dtype=np.float64) if arms else fused
 

@@ -25,11 +25,11 @@ KEY_SPACE = "key_space"
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Ranked candidates, best first; `seqs` [n] and `familiarity` [n] are those of all candidates."""
+    """Ranked candidates, best first. `seqs` [n] of all candidates, by row; `familiarity` by row of the ranked."""
 
     ranked: tuple[Ranked, ...]
     seqs: Seqs
-    familiarity: FloatArray
+    familiarity: Mapping[int, float]
     arms: tuple[ArmReport, ...]
 
 
@@ -93,12 +93,15 @@ class ResonanceSearch:
             allowed = ~np.isin(candidates.seqs, list(exclude))
             if provenances is not None:
                 allowed &= np.isin(candidates.provenances, list(provenances))
-            familiarity = np.zeros(len(candidates.seqs), dtype=np.float32)
             activation = chosen.get(ActivationArm.name)
-            if isinstance(activation, ActivationArm) and query.pooled is not None:
-                familiarity = activation.cosines(query, candidates).mean(axis=1).clip(0, 1)
+            ranked = ranking.top(limit, allowed=allowed)
+            familiarity = {}
+            if isinstance(activation, ActivationArm):
+                familiarity = {
+                    hit.row: activation.familiarity(query, candidates, row=hit.row) for hit in ranked
+                }
             return SearchResult(
-                ranked=tuple(ranking.top(limit, allowed=allowed)),
+                ranked=tuple(ranked),
                 seqs=candidates.seqs,
                 familiarity=familiarity,
                 arms=tuple(reports),
@@ -111,7 +114,9 @@ class ResonanceSearch:
                 f"There is no arm {unknown[0]!r}.", hint=f"The arms are {', '.join(self.arm_names)}."
             )
         if names is not None and not names:
-            raise InvalidInput("At least one arm is needed.", hint=f"Choose from {', '.join(self.arm_names)}.")
+            raise InvalidInput(
+                "At least one arm is needed.", hint=f"Choose from {', '.join(self.arm_names)}."
+            )
         if names and ActivationArm.name in names and self._mismatched:
             raise self._mismatch()
         activation: Arm | Unavailable = (
@@ -193,12 +198,13 @@ def _run(
     reports = []
     for name, arm in chosen.items():
         started = time.perf_counter()
-        outcome = arm if isinstance(arm, Unavailable) else arm.score(query, candidates)
+        outcome, weight = (
+            (arm, 0.0) if isinstance(arm, Unavailable) else (arm.score(query, candidates), arm.weight)
+        )
         seconds = time.perf_counter() - started
         if isinstance(outcome, Unavailable):
             reports.append(ArmReport(name, ran=False, reason=outcome.reason, seconds=seconds))
         else:
-            assert not isinstance(arm, Unavailable)
-            scores[name] = arm.weight * zscore(outcome)
+            scores[name] = weight * zscore(outcome)
             reports.append(ArmReport(name, ran=True, reason="", seconds=seconds))
     return scores, reports

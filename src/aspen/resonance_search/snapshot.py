@@ -12,7 +12,7 @@ from aspen.memory_graph import Graph
 from aspen.repository import NEXT, NO_TIME, Changes, EdgeRows, MemoryRows
 from aspen.types import Seqs
 
-SESSION_GAP = 3600 * 1_000_000
+SESSION_GAP = 2 * 3600 * 1_000_000
 """A pause longer than this (microseconds) between two turns of a conversation begins a new session."""
 
 
@@ -112,7 +112,9 @@ class Snapshot:
             provenances=columns["provenances"].astype(np.str_),
             token_counts=columns["token_counts"].astype(np.int32),
             term_counts=columns["term_counts"].astype(np.int32),
-            sessions=_sessions(columns["conversations"].astype(np.int64), columns["said_at"].astype(np.int64)),
+            sessions=_sessions(
+                columns["conversations"].astype(np.int64), columns["said_at"].astype(np.int64)
+            ),
             time_graph=self._time_graph(seqs),
         )
 

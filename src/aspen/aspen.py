@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from aspen.engine import Engine
 from aspen.items import check_item, memory_id
 from aspen.memory_injector import ComposedPrompt, Note, compose_prompt, write_note
 from aspen.models import Generation, LanguageModel, generate, load_model
-from aspen.repository import NewMemory, NewTrace, Repository, TraceInfo, open_repository
+from aspen.repository import NewTrace, Repository, TraceInfo, open_repository
 from aspen.resonance_search import Query, SearchResult
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.types import (
@@ -83,12 +83,13 @@ class Aspen:
         load: Callable[[], LanguageModel],
         config: Config,
         notify: Callable[[str], None] = lambda message: None,
+        owns_repository: bool = True,
     ) -> None:
         self.repository = repository
         self.config = config
         self._load = load
         self._notify = notify
-        self._owns_repository = True
+        self._owns_repository = owns_repository
         self._engine: Engine | None = None
         self._lock = threading.Lock()
 
@@ -126,13 +127,12 @@ class Aspen:
                 device=settings.device,
                 dtype=settings.dtype,
                 threads=settings.threads,
-                notify=notify,
+                progress=notify,
             )
 
-        given = not isinstance(store, str | Path)
-        aspen = cls(store if given else open_repository(store), load=load, config=settings, notify=notify)
-        aspen._owns_repository = not given
-        return aspen
+        if isinstance(store, str | Path):
+            return cls(open_repository(store), load=load, config=settings, notify=notify)
+        return cls(store, load=load, config=settings, notify=notify, owns_repository=False)
 
     def __enter__(self) -> Self:
         return self
@@ -281,7 +281,7 @@ class Aspen:
                     for path in ranked.paths
                     if all(row in by_row for row in path.nodes)
                 ),
-                familiarity=float(result.familiarity[ranked.row]),
+                familiarity=result.familiarity.get(ranked.row, 0.0),
             )
             for ranked in result.ranked
             if ranked.row in by_row
@@ -414,9 +414,12 @@ class Aspen:
         if answer.strip():
             answered_at = datetime.now(UTC)
             items.append(
-                MemoryItem(answer, ASSISTANT, answered_at, trace.conversation, provenance=Provenance.GENERATED)
+                MemoryItem(
+                    answer, ASSISTANT, answered_at, trace.conversation, provenance=Provenance.GENERATED
+                )
             )
-        new = self.engine.encode([(memory_id(item), item) for item in items])
+        encoded = self.engine.encode([(memory_id(item), item) for item in items])
+        new = [replace(memory, trace_id=trace.id) for memory in encoded]
         body = encode_trace(trace)
         info = TraceInfo(
             trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, len(body)

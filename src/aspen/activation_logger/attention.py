@@ -18,7 +18,7 @@ from aspen.types import AttentionSummary, FloatArray, Segment
 
 SINK, TEMPLATE, REPLY = "sink", "template", "reply"
 """Names of segments that are always there: the first token, what no other segment names, what was sampled."""
-STRONGEST = 8
+STRONGEST = 4
 """How many of the most attended positions are kept per head and query."""
 
 

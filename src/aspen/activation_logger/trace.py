@@ -39,7 +39,7 @@ def build_trace(
     speaker: str | None = None,
     created_at: datetime | None = None,
 ) -> Trace:
-    """A trace with a fresh id. It holds the exact activations; `level` says how much `encode` will keep.
+    """A trace with a fresh id. It holds the exact activations; `level` says how much of them is stored.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def build_trace(
     segments:
         Named parts of the prompt, as for `segment_tokens`; `name_spans` makes them from a ChatPrompt.
     prompt:
-        What the prompt says to a person; the tokens themselves come from the recording.
+        The rendered prompt as text; the tokens themselves come from the recording.
     created_at:
         With a time zone; now, where None.
     """

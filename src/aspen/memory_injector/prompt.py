@@ -43,7 +43,9 @@ def compose_prompt(
         messages = [Message(Role.SYSTEM, told), *_joined(turns[dropped:], message)]
         chat = model.apply_chat_template(messages)
         if len(chat.token_ids) <= limit:
-            return ComposedPrompt(chat, _note_tokens(model, chat, messages, system) if note else None, dropped)
+            return ComposedPrompt(
+                chat, _note_tokens(model, chat, messages, system) if note else None, dropped
+            )
     raise PromptTooLong(
         f"The message needs {len(chat.token_ids)} tokens with system prompt and note, "
         f"the model takes {limit} beside {reserve} for the reply.",
@@ -69,9 +71,7 @@ def _joined(turns: Sequence[Message], message: str) -> list[Message]:
     return joined
 
 
-def _note_tokens(
-    model: LanguageModel, chat: ChatPrompt, messages: Sequence[Message], system: str
-) -> Segment:
+def _note_tokens(model: LanguageModel, chat: ChatPrompt, messages: Sequence[Message], system: str) -> Segment:
     """The tokens of the system message after which the prompt parts from the one without a note."""
     bare = model.apply_chat_template([Message(Role.SYSTEM, system), *messages[1:]]).token_ids
     shared = min(len(bare), len(chat.token_ids))

@@ -1,0 +1,21 @@
+"""Seeds, and running a trace again to see whether everything comes out the same."""
+
+from aspen.seed_manager.replay import (
+    ActivationDifference,
+    FieldDifference,
+    ReplayReport,
+    TokenDifference,
+    Verdict,
+    replay,
+)
+from aspen.seed_manager.seeds import choose_seed
+
+__all__ = [
+    "ActivationDifference",
+    "FieldDifference",
+    "ReplayReport",
+    "TokenDifference",
+    "Verdict",
+    "choose_seed",
+    "replay",
+]

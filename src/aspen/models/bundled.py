@@ -66,8 +66,8 @@ def prepare_bundled(
     """Make sure the unpacked model lies in `cache_dir`, and say where.
 
     Sizes and modification times are compared with the manifest; where they differ, hashes decide. A damaged
-    cache is built again, with a warning. Of several processes that call this at once, one builds and the others
-    wait. `progress` gets a sentence at each slow step.
+    cache is built again, with a warning. Of several processes that call this at once, one builds and the
+    others wait. `progress` gets a sentence at each slow step.
     """
     tell = progress or (lambda message: _log.info("%s", message))
     source = find_source()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
 from transformers import modeling_gguf_pytorch_utils as gguf_utils
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -135,7 +136,7 @@ def _load_plain(source: str, *, dtype: torch.dtype | str) -> tuple[PreTrainedMod
         raise MissingDependency(
             f"Loading {source!r} needs one more package.", hint=_first_line(error)
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelNotFound(
             f"The model {source!r} could not be loaded: {_first_line(error)}",
             hint="The folder may be incomplete: download or convert it again.",
@@ -163,7 +164,7 @@ def _load_gguf(path: Path, *, dtype: torch.dtype | str) -> tuple[PreTrainedModel
             f"Loading {path.name} needs the packages gguf and accelerate.",
             hint=f"Install them with: {_INSTALL_GGUF}",
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelNotFound(
             f"{path} could not be read as a GGUF model: {_first_line(error)}",
             hint="Not every architecture can be read from GGUF; take its safetensors folder instead.",

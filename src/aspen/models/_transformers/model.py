@@ -160,6 +160,12 @@ class TransformersModel:
 
 def _describe(hf: PreTrainedModel, *, tokenizer: Any, text: TextCodec, name: str) -> ModelInfo:
     config = hf.config.get_text_config(decoder=True)
+    for needed in ("num_attention_heads", "num_hidden_layers", "hidden_size", "vocab_size"):
+        if not isinstance(getattr(config, needed, None), int):
+            raise ModelError(
+                f"The config of {type(hf).__name__} has no single {needed}: it is not a uniform transformer.",
+                hint="Take a model such as Llama, Qwen, Mistral, Gemma or SmolLM.",
+            )
     heads = int(config.num_attention_heads)
     return ModelInfo(
         name=name,

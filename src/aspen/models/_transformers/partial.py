@@ -17,7 +17,7 @@ from aspen.types import FloatArray, TokenIds
 _TOKENS_PER_PASS = 2048
 
 
-class _Stop(Exception):  # noqa: N818 - leaves the pass, reports nothing
+class _Stop(Exception):
     """Raised by a hook to leave the forward pass; never seen outside this module."""
 
 

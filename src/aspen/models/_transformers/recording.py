@@ -41,6 +41,7 @@ class Recorder:
     def __init__(self, hf: PreTrainedModel, *, blocks: Sequence[nn.Module]) -> None:
         self._hf = hf
         self._blocks = blocks
+        self.is_open = False
         self._handles: list[Any] = []
         self._stock_attention: str | None = None
         self._length = 0
@@ -56,6 +57,7 @@ class Recorder:
 
     def open(self) -> None:
         """Set the hooks and the tap."""
+        self.is_open = True
         for layer, block in enumerate(self._blocks):
             self._handles.append(block.register_forward_pre_hook(self._on_block(layer), with_kwargs=True))
         self._handles.append(self._blocks[-1].register_forward_hook(self._on_last_block))
@@ -69,6 +71,7 @@ class Recorder:
 
     def close(self) -> None:
         """Take hooks and tap away; the recording stays readable."""
+        self.is_open = False
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -188,6 +191,7 @@ class Recorder:
         kind = kinds[layer] if kinds is not None else None
         if kind not in (None, "full_attention", "sliding_attention"):
             self._refused[layer] = f"it is of the kind {kind}"
+            return None
         if kind == "full_attention":
             return None
         window = passed if passed is not None or kind is None else config.sliding_window

@@ -78,7 +78,7 @@ class TransformersSession:
         self._broken = True
         with self._lock, torch.inference_mode():
             ids = ids.to(self._hf.device)
-            recorder = self._recorder
+            recorder = self._recorder if self._recorder is not None and self._recorder.is_open else None
             if recorder is not None:
                 recorder.begin(ids)
             try:

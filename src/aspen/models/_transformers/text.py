@@ -38,7 +38,8 @@ class TextCodec:
         self._lock = threading.Lock()
         self.template: str | None = _template_of(tokenizer)
         self.control = _control_tokens(tokenizer, template=self.template or "")
-        self._control_ids = frozenset(self.control.values())
+        # The token for unknown characters is marked special too, but ordinary text may need it.
+        self._control_ids = frozenset(i for token, i in self.control.items() if "unk" not in token.lower())
         by_length = sorted(self.control, key=lambda token: (-len(token), token))
         # A tokenizer may lower the case before it looks for added tokens, so case is ignored here.
         self._pattern = re.compile("|".join(map(re.escape, by_length)), re.IGNORECASE) if by_length else None

@@ -1,0 +1,96 @@
+"""The bundled model itself: SmolLM2-135M-Instruct, 30 layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import pytest
+import torch
+
+from aspen.errors import MissingDependency
+from aspen.models import Generation, LanguageModel, bundled, generate, load_model
+from aspen.models.fingerprint import file_sha256
+from aspen.types import Message, Role, SamplerSettings
+
+pytestmark = pytest.mark.slow
+
+# The notes come first: behind "You are a helpful AI assistant." this small model answers "São José".
+NOTE = "Notes about the user:\n- The user said: My sister Mara moved to Lisbon in March."
+QUESTION = Message(Role.USER, "Where does my sister live?")
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    try:
+        bundled.find_source()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    threads = torch.get_num_threads()
+    # A folder that lasts: unpacking takes half a minute, and the manifest guards what lies there.
+    cache = Path(platformdirs.user_cache_path("aspen-tests"))
+    yield load_model("bundled", cache_dir=cache, device="cpu", threads=1)
+    torch.set_num_threads(threads)
+
+
+def answer(model: LanguageModel, *messages: Message, seed: int = 1, temperature: float = 0.0) -> Generation:
+    prompt = model.apply_chat_template(messages)
+    return generate(
+        model,
+        session=model.start_session(),
+        prompt_ids=prompt.token_ids,
+        settings=SamplerSettings(temperature=temperature),
+        seed=seed,
+        max_tokens=40,
+    )
+
+
+def test_its_shape(model: LanguageModel) -> None:
+    info = model.info
+    assert (info.n_layers, info.width, info.n_heads, info.n_kv_heads) == (30, 576, 9, 3)
+    assert info.context_length == 8192
+    assert (
+        model.detokenize(np.array(sorted(info.stop_ids), dtype=np.int32), skip_special=False) == "<|im_end|>"
+    )
+    assert model.fingerprint.quantisation == "Q4_1"
+    assert file_sha256(bundled.find_source()) == model.fingerprint.weights
+
+
+def test_the_template_is_its_own(model: Any) -> None:
+    messages = [Message(Role.SYSTEM, NOTE), QUESTION, Message(Role.ASSISTANT, "In Lisbon."), QUESTION]
+    tokenizer = model._text._tokenizer
+    expected = tokenizer.apply_chat_template(
+        [{"role": m.role.value, "content": m.content} for m in messages],
+        tokenize=True,
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    assert model.apply_chat_template(messages).token_ids.tolist() == expected
+    without_system = model.apply_chat_template([QUESTION])  # its template brings a system message of its own
+    span = without_system.spans[0]
+    assert model.detokenize(without_system.token_ids[span.start : span.stop]) == QUESTION.content
+
+
+def test_its_partial_pass_equals_the_full_one(model: LanguageModel) -> None:
+    ids = model.tokenize("My sister Mara moved to Lisbon in March because of her work at the aquarium.")
+    full = model.capture([ids], layers=range(31))[0]
+    for layer in (0, 9, 15, 27, 30):
+        assert np.array_equal(model.capture([ids], layers=[layer])[0][0], full[layer])
+
+
+def test_the_same_seed_says_the_same(model: LanguageModel) -> None:
+    replies = []
+    for seed in (5, 5, 6):
+        with model.recording() as recording:
+            reply = answer(model, Message(Role.USER, "Tell me a story."), seed=seed, temperature=1.0)
+        replies.append((reply.token_ids, recording.hidden_states()))
+    assert np.array_equal(replies[0][0], replies[1][0])
+    assert np.array_equal(replies[0][1], replies[1][1])
+    assert not np.array_equal(replies[0][0], replies[2][0])
+
+
+def test_a_note_in_the_system_message_lets_it_answer(model: LanguageModel) -> None:
+    assert "Lisbon" in answer(model, Message(Role.SYSTEM, NOTE), QUESTION).text
+    assert "Lisbon" not in answer(model, QUESTION).text

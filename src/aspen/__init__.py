@@ -1,8 +1,9 @@
 """Aspen: long-term memory for local LLM agents that remembers what the model thought."""
 
-from aspen.aspen import Aspen, Reply
+from aspen.aspen import Aspen
 from aspen.config import Config
 from aspen.errors import AspenError
+from aspen.turn import Reply
 from aspen.types import Hit, Memory, MemoryItem, Recall, SamplerSettings, Trace, TraceLevel
 
 __version__ = "0.1.0"

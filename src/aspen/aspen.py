@@ -6,22 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aspen.activation_db import decode_trace, encode_trace
-from aspen.activation_logger import Recording, build_trace, name_spans, record
+from aspen.activation_db import decode_trace
+from aspen.activation_logger import Recording, record
 from aspen.config import Config
 from aspen.engine import Engine
 from aspen.items import check_item, memory_id
-from aspen.memory_injector import ComposedPrompt, Note, compose_prompt, write_note
-from aspen.models import Generation, LanguageModel, generate, load_model
-from aspen.repository import NewTrace, Repository, TraceInfo, open_repository
+from aspen.memory_injector import write_note
+from aspen.models import LanguageModel, load_model
+from aspen.repository import Repository, open_repository
 from aspen.resonance_search import Query, SearchResult
 from aspen.seed_manager import ReplayReport, choose_seed, replay
+from aspen.turn import Reply, Turn, answer, history_of
 from aspen.types import (
     Hit,
     HitPath,
@@ -33,35 +33,7 @@ from aspen.types import (
     Trace,
     TraceLevel,
 )
-from aspen.validation import check_count, check_name, check_text, strip_unstorable
-
-DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
-USER, ASSISTANT = "user", "assistant"
-_HISTORY = 12
-"""Messages of the conversation that go before the new one, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the model answered, and all that went into it. Times are in seconds.
-
-    `dropped_history` counts messages of the conversation that did not fit the context. `memories` are those stored
-    of this turn (what was said, what was answered), `trace_id` names the recording; none where nothing was stored.
-    """
-
-    text: str
-    seed: int
-    conversation: str
-    note: Note | None
-    recall: Recall | None
-    trace_id: str | None
-    memories: tuple[Memory, ...]
-    dropped_history: int
-    finish_reason: str
-    prompt_tokens: int
-    reply_tokens: int
-    prefill_seconds: float
-    decode_seconds: float
+from aspen.validation import check_count, check_name, check_text
 
 
 class Aspen:
@@ -196,7 +168,8 @@ class Aspen:
         new = {id_: item for id_, item in zip(ids, checked, strict=True) if id_ not in known}
         if new:
             self.engine.claim_store()
-            self.repository.add(self.engine.encode(list(new.items()), progress=progress))
+            encoded = self.engine.encode(list(new.items()), progress=progress)
+            self.repository.add(encoded, stamp=self.engine.stamp)
         return self.repository.get(ids)
 
     def forget(self, *memory_ids: str) -> int:
@@ -300,7 +273,7 @@ class Aspen:
         sampler: SamplerSettings | None = None,
         max_tokens: int = 256,
         note_tokens: int = 200,
-        system: str = DEFAULT_SYSTEM_PROMPT,
+        system: str | None = None,
         level: TraceLevel = TraceLevel.POOLED,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
@@ -314,118 +287,41 @@ class Aspen:
             Whether to recall for this message, and whether to store the turn.
         max_tokens, note_tokens:
             Most tokens of the reply, and of the memory note.
+        system:
+            A system prompt of your own; the model's default where None.
         level:
             How much of the activations the trace keeps.
         on_text:
             Called with each piece of the reply as it is generated.
         """
         check_text(message, what="message")
-        check_text(conversation, what="conversation")
-        check_name(conversation, what="conversation")
-        check_text(system, what="system")
+        check_name(check_text(conversation, what="conversation"), what="conversation")
+        if system is not None:
+            check_text(system, what="system")
         check_count(max_tokens, what="max_tokens", maximum=1_000_000)
         check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
         seed, sampler = choose_seed(seed), sampler or SamplerSettings()
         if remember:
             self.engine.claim_store()
-        said_at = datetime.now(UTC)
-        history = self.repository.list(conversation=conversation, limit=_HISTORY)[::-1]
+        history = history_of(self.engine, conversation)
         recall, note = None, None
         if memory:
             # What the model itself said stays out of the notes: it would repeat its own mistakes as facts.
             said = (Provenance.SAID, Provenance.IMPORTED)
             recall = self.recall(message, provenances=said, exclude=history)
             note = write_note(recall.hits, budget=note_tokens, count_tokens=self._count_tokens)
-        composed = compose_prompt(
-            self.model, system=system, note=note, history=history, message=message, reserve=max_tokens
-        )
-        generation, trace = self._generate(
-            composed, conversation=conversation, seed=seed, sampler=sampler, max_tokens=max_tokens,
-            level=level, said_at=said_at, on_text=on_text,
-        )  # fmt: skip
-        memories: list[Memory] = []
-        if remember:
-            noted = note.memory_ids if note else ()
-            memories = self._store_turn(message, trace, history=history[composed.dropped :], noted=noted)
-        return Reply(
-            text=generation.text,
-            seed=seed,
-            conversation=conversation,
+        return answer(
+            self.engine,
+            Turn(message, conversation, seed, sampler, max_tokens, system, level),
+            history=history,
             note=note,
             recall=recall,
-            trace_id=trace.id if remember else None,
-            memories=tuple(memories),
-            dropped_history=composed.dropped,
-            finish_reason=generation.finish_reason,
-            prompt_tokens=len(composed.chat.token_ids),
-            reply_tokens=len(generation.token_ids),
-            prefill_seconds=generation.prefill_seconds,
-            decode_seconds=generation.decode_seconds,
+            remember=remember,
+            on_text=on_text,
         )
 
     def _count_tokens(self, text: str) -> int:
         return len(self.model.tokenize(text))
-
-    def _generate(
-        self,
-        composed: ComposedPrompt,
-        *,
-        conversation: str,
-        seed: int,
-        sampler: SamplerSettings,
-        max_tokens: int,
-        level: TraceLevel,
-        said_at: datetime,
-        on_text: Callable[[str], None] | None,
-    ) -> tuple[Generation, Trace]:
-        model = self.model
-        with record(model) as recording:
-            generation = generate(
-                model,
-                session=model.start_session(),
-                prompt_ids=composed.chat.token_ids,
-                settings=sampler,
-                seed=seed,
-                max_tokens=max_tokens,
-                on_text=on_text,
-            )
-        trace = build_trace(
-            recording,
-            generation=generation,
-            prompt=composed.chat.text,
-            segments=name_spans(composed.chat.spans, note=composed.note),
-            seed=seed,
-            sampler=sampler,
-            max_tokens=max_tokens,
-            fingerprint=model.fingerprint,
-            level=level,
-            conversation=conversation,
-            speaker=ASSISTANT,
-            created_at=said_at,
-        )
-        return generation, trace
-
-    def _store_turn(
-        self, message: str, trace: Trace, *, history: Sequence[Memory], noted: Sequence[str]
-    ) -> list[Memory]:
-        said = MemoryItem(message, USER, trace.created_at, trace.conversation, provenance=Provenance.SAID)
-        items = [said]
-        answer = strip_unstorable(trace.reply)
-        if answer.strip():
-            answered_at = datetime.now(UTC)
-            items.append(
-                MemoryItem(
-                    answer, ASSISTANT, answered_at, trace.conversation, provenance=Provenance.GENERATED
-                )
-            )
-        encoded = self.engine.encode([(memory_id(item), item) for item in items])
-        new = [replace(memory, trace_id=trace.id) for memory in encoded]
-        body = encode_trace(trace)
-        info = TraceInfo(
-            trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, len(body)
-        )
-        mentions = (*(memory.id for memory in history), *noted)
-        return self.repository.add(new, trace=NewTrace(info, body, mentions))
 
     # -- traces --------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from aspen.activation_db.capture import capture_pooled
-from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe
+from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite
 from aspen.activation_db.whitening import Moments
 from aspen.models import LanguageModel
 from aspen.types import FloatArray, TokenIds
@@ -98,11 +98,12 @@ def load_calibration(
             except (SafetensorError, KeyError, ValueError):
                 notify(f"The calibration in {path} is damaged and will be made again.")
         notify(f"Calibrating {model.info.name}: once, some seconds ...")
-        calibration = calibrate(model, recipe=recipe)
+        body = calibrate(model, recipe=recipe).to_bytes()
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(calibration.to_bytes())
+            file.write(body)
         Path(file.name).replace(path)
-    return calibration
+    # As it was kept, so that this process makes the same keys as all later ones.
+    return Calibration.from_bytes(body)
 
 
 def calibrate(model: LanguageModel, *, recipe: KeyRecipe) -> Calibration:
@@ -111,8 +112,10 @@ def calibrate(model: LanguageModel, *, recipe: KeyRecipe) -> Calibration:
     turn_ids = [model.tokenize(text)[:MAX_KEY_TOKENS] for text in turns]
     question_ids = [model.tokenize(text)[:MAX_KEY_TOKENS] for text in questions]
     token_weights = inverse_document_frequencies(turn_ids + question_ids, vocab_size=model.info.vocab_size)
-    pooled_turns = capture_pooled(model, turn_ids, recipe=recipe, token_weights=token_weights)
-    pooled_questions = capture_pooled(model, question_ids, recipe=recipe, token_weights=token_weights)
+    pooled_turns, pooled_questions = (
+        check_finite(capture_pooled(model, ids, recipe=recipe, token_weights=token_weights))
+        for ids in (turn_ids, question_ids)
+    )
     return Calibration(
         turns=Moments.of(pooled_turns),
         prompt_offset=pooled_questions.mean(axis=0) - pooled_turns.mean(axis=0),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aspen.activation_db.calibration import Calibration
 from aspen.activation_db.capture import capture_pooled
-from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, encode_key, pool
+from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite, encode_key, pool
 from aspen.models import LanguageModel
 from aspen.types import FloatArray, PartialPass
 
@@ -49,5 +49,6 @@ class KeyEncoder:
         (hidden_states,) = self._model.capture([token_ids], layers=self._recipe.layers)
         seconds = time.perf_counter() - started
         pooled = pool(hidden_states, token_ids, token_weights=self._calibration.token_weights)
+        check_finite(pooled)
         depth = max(self._recipe.layers)
         return pooled, PartialPass(depth, self._model.info.n_layers, len(token_ids), seconds)

@@ -68,16 +68,22 @@ def pool(hidden_states: FloatArray, token_ids: TokenIds, *, token_weights: Float
     return np.asarray(pooled, dtype=np.float32)
 
 
-def encode_key(pooled: FloatArray) -> bytes:
-    """Bytes of a key: K float32 scales, then int8 [K, D]; value = scale x int8. Little-endian.
-
-    InvalidInput where a value is not finite: such a key would compare as noise with everything.
-    """
+def check_finite(pooled: FloatArray) -> FloatArray:
+    """`pooled` itself; InvalidInput where a value is not finite: it would compare as noise with everything."""
     if not np.isfinite(pooled).all():
         raise InvalidInput(
             "The activations of this text are not finite numbers.",
             hint="The model overflows in this dtype: open it with dtype='float32'.",
         )
+    return pooled
+
+
+def encode_key(pooled: FloatArray) -> bytes:
+    """Bytes of a key: K float32 scales, then int8 [K, D]; value = scale x int8. Little-endian.
+
+    InvalidInput where a value is not finite.
+    """
+    check_finite(pooled)
     scales = np.abs(pooled).max(axis=1) / 127
     steps = np.where(scales == 0, 1, scales)[:, None]
     return scales.astype("<f4").tobytes() + np.rint(pooled / steps).astype(np.int8).tobytes()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aspen.errors import PromptTooLong
+from aspen.errors import ModelError, NoChatTemplate, PromptTooLong
 from aspen.memory_injector.note import Note
 from aspen.models import ChatPrompt, LanguageModel
-from aspen.types import Memory, Message, Provenance, Role, Segment
+from aspen.types import Memory, Message, Provenance, Role, Segment, TokenIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ComposedPrompt:
 def compose_prompt(
     model: LanguageModel,
     *,
-    system: str,
+    system: str | None,
     note: Note | None,
     history: Sequence[Memory],
     message: str,
@@ -33,19 +33,17 @@ def compose_prompt(
 ) -> ComposedPrompt:
     """Render the conversation so that `reserve` tokens stay free for the reply.
 
-    Where it does not fit, older history goes first, a message at a time. PromptTooLong if it does not fit without
-    any history.
+    System prompt and note stand in the system message; where there is neither, the template's own default counts.
+    What does not fit is left out from the oldest message of the history on; PromptTooLong if it does not fit even
+    without any history.
     """
-    told = f"{system}\n\n{note.text}" if note else system
     turns = [_as_message(memory) for memory in history]
     limit = model.info.context_length - reserve
     for dropped in range(len(turns) + 1):
-        messages = [Message(Role.SYSTEM, told), *_joined(turns[dropped:], message)]
-        chat = model.apply_chat_template(messages)
+        chat = _render(model, [system, note.text if note else None], _joined(turns[dropped:], message))
         if len(chat.token_ids) <= limit:
-            return ComposedPrompt(
-                chat, _note_tokens(model, chat, messages, system) if note else None, dropped
-            )
+            bare = _render(model, [system], _joined(turns[dropped:], message)) if note else chat
+            return ComposedPrompt(chat, _added(chat, bare) if note else None, dropped)
     raise PromptTooLong(
         f"The message needs {len(chat.token_ids)} tokens with system prompt and note, "
         f"the model takes {limit} beside {reserve} for the reply.",
@@ -53,6 +51,20 @@ def compose_prompt(
         tokens=len(chat.token_ids),
         limit=limit,
     )
+
+
+def _render(model: LanguageModel, told: Sequence[str | None], turns: Sequence[Message]) -> ChatPrompt:
+    opening = "\n\n".join(part for part in told if part)
+    if not opening:
+        return model.apply_chat_template(turns)
+    try:
+        return model.apply_chat_template([Message(Role.SYSTEM, opening), *turns])
+    except NoChatTemplate:
+        raise
+    except ModelError:
+        # Templates without a system role (Gemma's) refuse the message; the first turn can carry it as well.
+        first = Message(Role.USER, f"{opening}\n\n{turns[0].content}")
+        return model.apply_chat_template([first, *turns[1:]])
 
 
 def _as_message(memory: Memory) -> Message:
@@ -71,10 +83,16 @@ def _joined(turns: Sequence[Message], message: str) -> list[Message]:
     return joined
 
 
-def _note_tokens(model: LanguageModel, chat: ChatPrompt, messages: Sequence[Message], system: str) -> Segment:
-    """The tokens of the system message after which the prompt parts from the one without a note."""
-    bare = model.apply_chat_template([Message(Role.SYSTEM, system), *messages[1:]]).token_ids
-    shared = min(len(bare), len(chat.token_ids))
-    differs = np.flatnonzero(bare[:shared] != chat.token_ids[:shared])
-    span = chat.spans[0]
-    return Segment("note", max(span.start, int(differs[0]) if len(differs) else span.start), span.stop)
+def _added(chat: ChatPrompt, bare: ChatPrompt) -> Segment:
+    """The tokens in which `chat` differs from `bare`: what was added."""
+    ids, without = chat.token_ids, bare.token_ids
+    start = _shared(ids, without)
+    behind = _shared(ids[start:][::-1], without[start:][::-1])
+    return Segment("note", start, len(ids) - behind)
+
+
+def _shared(one: TokenIds, other: TokenIds) -> int:
+    """How many tokens both begin with."""
+    length = min(len(one), len(other))
+    differs = np.flatnonzero(one[:length] != other[:length])
+    return int(differs[0]) if len(differs) else length

@@ -37,7 +37,7 @@ lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/lint-imports
 
 docs-check: $(READY)  ## Run every command and code block of the documentation.
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest README.md docs
 
 clean:  ## Remove the virtual environment and caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -286,7 +286,7 @@ class Aspen:
         memory, remember:
             Whether to recall for this message, and whether to store the turn.
         max_tokens, note_tokens:
-            Most tokens of the reply, and of the memory note.
+            Most tokens of the reply, and of the memory note; never more than half, and a quarter, of the context.
         system:
             A system prompt of your own; the model's default where None.
         level:
@@ -309,7 +309,12 @@ class Aspen:
             # What the model itself said stays out of the notes: it would repeat its own mistakes as facts.
             said = (Provenance.SAID, Provenance.IMPORTED)
             recall = self.recall(message, provenances=said, exclude=history)
-            note = write_note(recall.hits, budget=note_tokens, count_tokens=self._count_tokens)
+            note = write_note(
+                recall.hits,
+                prompt=message,
+                budget=min(note_tokens, self.model.info.context_length // 4),
+                count_tokens=self._count_tokens,
+            )
         return answer(
             self.engine,
             Turn(message, conversation, seed, sampler, max_tokens, system, level),

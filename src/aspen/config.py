@@ -32,7 +32,7 @@ class Config:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
         """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE and ASPEN_THREADS."""
         found = os.environ if environment is None else environment
-        threads = found.get("ASPEN_THREADS")
+        threads = found.get("ASPEN_THREADS") or None
         if threads is not None and not (threads.isdecimal() and int(threads) > 0):
             raise InvalidInput(f"ASPEN_THREADS must be a positive integer, got {threads!r}.")
         data_dir = Path(platformdirs.user_data_dir("aspen"))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from aspen.activation_db import encode_trace
 from aspen.activation_logger import build_trace, name_spans, record
 from aspen.engine import Engine
+from aspen.errors import NotFound
 from aspen.items import memory_id
 from aspen.memory_injector import Note, compose_prompt
 from aspen.models import generate
@@ -81,7 +82,7 @@ def answer(
         note=note,
         history=history,
         message=turn.text,
-        reserve=turn.max_tokens,
+        reserve=min(turn.max_tokens, model.info.context_length // 2),
     )
     with record(model) if remember else nullcontext() as recording:
         generation = generate(
@@ -93,7 +94,6 @@ def answer(
             max_tokens=turn.max_tokens,
             on_text=on_text,
         )
-    trace: Trace | None = None
     memories: tuple[Memory, ...] = ()
     if recording is not None:
         trace = build_trace(
@@ -118,7 +118,7 @@ def answer(
         conversation=turn.conversation,
         note=note,
         recall=recall,
-        trace_id=trace.id if trace else None,
+        trace_id=memories[0].trace_id if memories else None,
         memories=memories,
         dropped_history=composed.dropped,
         finish_reason=generation.finish_reason,
@@ -147,10 +147,10 @@ def _store(engine: Engine, turn: Turn, trace: Trace, *, shown: list[str]) -> tup
     encoded = engine.encode([(memory_id(item), item) for item in items])
     body = encode_trace(trace)
     info = TraceInfo(trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, len(body))
-    return tuple(
-        engine.repository.add(
-            [replace(memory, trace_id=trace.id) for memory in encoded],
-            trace=NewTrace(info, body, tuple(dict.fromkeys(shown))),
-            stamp=engine.stamp,
-        )
-    )
+    traced = [replace(memory, trace_id=trace.id) for memory in encoded]
+    try:
+        new_trace = NewTrace(info, body, tuple(dict.fromkeys(shown)))
+        return tuple(engine.repository.add(traced, trace=new_trace, stamp=engine.stamp))
+    except NotFound:
+        # A memory in the prompt was forgotten while the model answered: the trace, which holds its text, goes too.
+        return tuple(engine.repository.add(encoded, stamp=engine.stamp))

@@ -73,7 +73,7 @@ def check_name(name: object, *, what: str) -> str | None:
     if name is None:
         return None
     checked = check_text(name, what=what, max_length=MAX_NAME_LENGTH)
-    if any(character in _ALLOWED_CONTROLS for character in checked):
+    if "\t" in checked or len(checked.splitlines()) > 1:
         raise InvalidInput(f"{what} must be one line without tabs.", what=what)
     return checked
 

@@ -23,6 +23,7 @@ from safetensors.numpy import load, save
 from aspen.activation_db.capture import capture_pooled
 from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite
 from aspen.activation_db.whitening import Moments
+from aspen.errors import ModelError
 from aspen.models import LanguageModel
 from aspen.types import FloatArray, TokenIds
 
@@ -90,7 +91,13 @@ def load_calibration(
     if shipped.is_file():
         return Calibration.from_bytes(shipped.read_bytes())
     path = cache_dir / "calibration" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"The cache folder {cache_dir} cannot be used: {error}.",
+            hint="Set ASPEN_CACHE to a folder of yours.",
+        ) from error
     with FileLock(f"{path}.lock"):
         if path.exists():
             try:

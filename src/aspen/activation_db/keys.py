@@ -84,7 +84,7 @@ def encode_key(pooled: FloatArray) -> bytes:
     InvalidInput where a value is not finite.
     """
     check_finite(pooled)
-    scales = np.abs(pooled).max(axis=1) / 127
+    scales: FloatArray = np.abs(pooled).max(axis=1) / np.float32(127)
     steps = np.where(scales == 0, 1, scales)[:, None]
     return scales.astype("<f4").tobytes() + np.rint(pooled / steps).astype(np.int8).tobytes()
 

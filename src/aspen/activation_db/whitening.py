@@ -17,7 +17,6 @@ from safetensors.numpy import load, save
 from aspen.activation_db.keys import KeyRecipe
 from aspen.types import FloatArray
 
-
 SHRINKAGE = 0.1
 """Share of a sphere in the covariance that keys are whitened by."""
 

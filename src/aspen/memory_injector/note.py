@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ CLOSING = "End of notes."
 _QUOTES = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
 _FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
+_SAME = 0.6
+"""A question at least this familiar asks what the prompt asks."""
+_SHORTEST = 20
+"""What is left of a memory that was cut has this many characters or so: less would say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +30,23 @@ class Note:
 
 
 def write_note(
-    hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int], most: int = 4
+    hits: Sequence[Hit], *, prompt: str, budget: int, count_tokens: Callable[[str], int], most: int = 4
 ) -> Note | None:
     """A note of at most `budget` tokens from the best hits; None if nothing is worth a line or fits.
 
     Hits are taken best first, at most `most`, until the budget is full; the lines then stand in the order in
-    which things were said. The same words said twice make one line. A memory longer than half of the budget is
-    cut, which an ellipsis shows.
+    which things were said. The same words said twice make one line, and `prompt` asked before makes none: it
+    would be the best hit each time, and says nothing. A memory longer than half of the budget is cut, which an
+    ellipsis shows.
     """
     frame = count_tokens(f"{OPENING}\n{CLOSING}\n")
     lines: dict[str, tuple[Memory, str]] = {}
     used = frame
-    best = max((hit.score for hit in hits), default=0.0)
-    for hit in hits:
-        if len(lines) == most or hit.score <= 0 or hit.score < _FLOOR * best:
+    telling = [hit for hit in hits if not _asks_the_same(hit, prompt)]
+    best = max((hit.score for hit in telling), default=0.0)
+    for hit in telling:
+        # A best score of 0 means that there is nothing to compare with: one memory, or several alike.
+        if len(lines) == most or hit.score < max(_FLOOR * best, 0.0):
             break
         line = _line(hit.memory, budget=(budget - frame) // 2, count_tokens=count_tokens)
         cost = count_tokens(f"{line}\n")
@@ -47,11 +55,24 @@ def write_note(
             continue
         lines[words] = (hit.memory, line)
         used += cost
-    if not lines:
-        return None
-    told = sorted(lines.values(), key=lambda entry: entry[0].seq)
-    text = "\n".join([OPENING, *(line for _, line in told), CLOSING])
-    return Note(text, count_tokens(text), tuple(memory.id for memory, _ in told))
+    told = list(lines.values())
+    while told:
+        ordered = sorted(told, key=lambda entry: entry[0].seq)
+        text = "\n".join([OPENING, *(line for _, line in ordered), CLOSING])
+        tokens = count_tokens(text)
+        if tokens <= budget:
+            return Note(text, tokens, tuple(memory.id for memory, _ in ordered))
+        told.pop()  # lines can cost more together than one by one: how a text is cut into tokens depends on it
+    return None
+
+
+def _asks_the_same(hit: Hit, prompt: str) -> bool:
+    said = _words(hit.memory.text)
+    return said == _words(prompt) or (hit.memory.text.rstrip().endswith("?") and hit.familiarity >= _SAME)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) -> str:
@@ -60,11 +81,12 @@ def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) ->
         who = "You answered"
     else:
         who = f"{_as_data(memory.speaker)} said" if memory.speaker else "Noted"
-    words = _as_data(memory.text).split(" ")
-    line = f'- {date}{who}: "{" ".join(words)}"'
-    while len(words) > 1 and count_tokens(line) > budget:
+    words = _as_data(memory.text)
+    line = f'- {date}{who}: "{words}"'
+    while len(words) > _SHORTEST and count_tokens(line) > budget:
         words = words[: len(words) * 3 // 4]
-        line = f'- {date}{who}: "{" ".join(words)} ..."'
+        words = words.rpartition(" ")[0] or words  # whole words, in scripts that part them by spaces
+        line = f'- {date}{who}: "{words} ..."'
     return line
 
 

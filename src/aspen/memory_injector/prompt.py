@@ -15,7 +15,10 @@ from aspen.types import Memory, Message, Provenance, Role, Segment, TokenIds
 
 @dataclass(frozen=True, slots=True)
 class ComposedPrompt:
-    """A prompt ready for the model. `note` are the tokens of the memory note; `dropped` older messages did not fit."""
+    """A prompt ready for the model.
+
+    `note` are the tokens of the memory note, `dropped` counts the older messages that were left out.
+    """
 
     chat: ChatPrompt
     note: Segment | None
@@ -34,16 +37,21 @@ def compose_prompt(
     """Render the conversation so that `reserve` tokens stay free for the reply.
 
     System prompt and note stand in the system message; where there is neither, the template's own default counts.
-    What does not fit is left out from the oldest message of the history on; PromptTooLong if it does not fit even
-    without any history.
+    What does not fit is left out from the oldest message of the history on, and with a question its answer, for
+    the user begins. PromptTooLong if it does not fit even without any history.
     """
     turns = [_as_message(memory) for memory in history]
     limit = model.info.context_length - reserve
     for dropped in range(len(turns) + 1):
+        if dropped < len(turns) and turns[dropped].role is Role.ASSISTANT:
+            continue
         chat = _render(model, [system, note.text if note else None], _joined(turns[dropped:], message))
         if len(chat.token_ids) <= limit:
-            bare = _render(model, [system], _joined(turns[dropped:], message)) if note else chat
-            return ComposedPrompt(chat, _added(chat, bare) if note else None, dropped)
+            if note is None:
+                return ComposedPrompt(chat, None, dropped)
+            before = f"{system}\n\n" if system else None
+            bare = _render(model, [before], _joined(turns[dropped:], message))
+            return ComposedPrompt(chat, _note_tokens(chat, bare, follows=before is not None), dropped)
     raise PromptTooLong(
         f"The message needs {len(chat.token_ids)} tokens with system prompt and note, "
         f"the model takes {limit} beside {reserve} for the reply.",
@@ -83,12 +91,17 @@ def _joined(turns: Sequence[Message], message: str) -> list[Message]:
     return joined
 
 
-def _added(chat: ChatPrompt, bare: ChatPrompt) -> Segment:
-    """The tokens in which `chat` differs from `bare`: what was added."""
-    ids, without = chat.token_ids, bare.token_ids
-    start = _shared(ids, without)
+def _note_tokens(chat: ChatPrompt, bare: ChatPrompt, *, follows: bool) -> Segment:
+    """The tokens of the note, which stands in the first message, if it `follows` a system prompt behind that.
+
+    `bare` is the same prompt without the note, so that what the two share is none of it.
+    """
+    ids, without, span = chat.token_ids, bare.token_ids, chat.spans[0]
+    start = max(span.start, _shared(ids, without)) if follows else span.start
+    if span.name == Role.SYSTEM:
+        return Segment("note", start, span.stop)
     behind = _shared(ids[start:][::-1], without[start:][::-1])
-    return Segment("note", start, len(ids) - behind)
+    return Segment("note", start, min(span.stop, len(ids) - behind))
 
 
 def _shared(one: TokenIds, other: TokenIds) -> int:

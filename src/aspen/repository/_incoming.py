@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import numpy as np
 
 from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
 from aspen.repository.interface import KeyStamp, NewMemory, NewTrace
@@ -27,6 +30,7 @@ def to_microseconds(time: datetime) -> int:
 
 
 def from_microseconds(microseconds: int) -> datetime:
+    """The inverse of `to_microseconds`."""
     return _EPOCH + microseconds * _MICROSECOND
 
 
@@ -54,13 +58,15 @@ def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
     )
 
 
-def check_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> None:
+def checked_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> NewTrace:
+    """The trace with its time in UTC."""
     info = trace.info
     _required_name(info.id, what="trace id")
     check_name(info.conversation, what="conversation")
     _required_name(info.level, what="level")
-    _required_time(info.created_at)
     check_seed(info.seed)
+    for mention in trace.mentions:
+        _required_name(mention, what="mention")
     if not isinstance(trace.body, bytes) or len(trace.body) != info.size:
         raise InvalidInput(
             f"The body of trace {info.id} must be {info.size} bytes, got {_measure(trace.body)}.", id=info.id
@@ -71,22 +77,26 @@ def check_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> None:
             hint="Set trace_id: a trace is forgotten with the last memory that refers to it.",
             id=info.id,
         )
+    return replace(trace, info=replace(info, created_at=_required_time(info.created_at)))
 
 
 def check_stamp(stamp: KeyStamp) -> None:
+    """All parts of a stamp are there, and are one line of text."""
     for what in ("model_id", "model_name", "key_version"):
         _required_name(getattr(stamp, what), what=what)
 
 
-def check_current_stamp(current: KeyStamp | None, given: KeyStamp | None) -> None:
-    """Whether keys of `given` (None: whatever is current) may be added to a store of `current`."""
+def current_stamp(current: KeyStamp | None, given: KeyStamp | None) -> KeyStamp:
+    """`current`, if keys of `given` (None: whatever is current) may be added to its store."""
     if current is None:
         raise StoreError("The store has no key stamp yet.", hint="Call set_stamp before the first add.")
     if given is not None and given.identity != current.identity:
         raise stamp_mismatch(current, given)
+    return current
 
 
 def stamp_mismatch(current: KeyStamp, given: KeyStamp) -> ModelMismatch:
+    """The error for keys of another model."""
     return ModelMismatch(
         f"The store's keys were made by {current.model_name} ({current.model_id}, keys {current.key_version}), "
         f"not by {given.model_name} ({given.model_id}, keys {given.key_version}).",
@@ -105,26 +115,36 @@ def check_keys(bodies: Iterable[bytes], size: int | None) -> None:
 
 
 def checked_key_mapping(keys: Mapping[int, bytes], size: int | None) -> dict[int, bytes]:
+    """Keys by seq, as `check_keys` wants them, with Python's integers."""
     check_keys(keys.values(), size)
     return {operator.index(seq): body for seq, body in keys.items()}
 
 
 def checked_edge(edge: Edge) -> Edge:
+    """The edge with Python's numbers; InvalidInput for a loop, or a weight outside [0, 1]."""
     weight = edge.weight
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight <= 1.0:
+    if (
+        isinstance(weight, bool)
+        or not isinstance(weight, int | float | np.floating)
+        or not 0.0 <= weight <= 1.0
+    ):
         # NaN fails the comparison too; SQLite would store it as NULL without a word.
         raise InvalidInput(f"The weight of an edge must be in [0, 1], got {weight!r}.", weight=repr(weight))
     source, target = operator.index(edge.source), operator.index(edge.target)
     if source == target:
         raise InvalidInput(f"An edge must join two memories, got {source} at both ends.", seq=source)
-    return Edge(source, target, _required_name(edge.type, what="edge type"), math.fabs(weight))
+    return Edge(
+        source, target, _required_name(edge.type, what="edge type"), math.fabs(weight)
+    )  # fabs: no -0.0
 
 
 def checked_limit(limit: int, *, what: str = "limit") -> int:
+    """A number of rows in [1, 10,000]."""
     return check_count(limit, what=what, maximum=MAX_LIMIT)
 
 
-def checked_since(since: int, revision: int) -> None:
+def check_since(since: int, revision: int) -> None:
+    """Refuse a revision that the store has not reached."""
     if isinstance(since, bool) or not isinstance(since, int) or not 0 <= since <= revision:
         raise InvalidInput(
             f"since must be a revision in [0, {revision}], got {since!r}.",
@@ -134,10 +154,11 @@ def checked_since(since: int, revision: int) -> None:
         )
 
 
-def checked_body(body: object, *, what: str) -> bytes:
+def check_statistics(name: str, body: bytes) -> None:
+    """Statistics have a name, and are bytes."""
+    _required_name(name, what="statistics name")
     if not isinstance(body, bytes):
-        raise InvalidInput(f"{what} must be bytes, got {type(body).__name__}.")
-    return body
+        raise InvalidInput(f"Statistics must be bytes, got {type(body).__name__}.", name=name)
 
 
 def storable_seqs(seqs: Iterable[int]) -> list[int]:
@@ -146,8 +167,9 @@ def storable_seqs(seqs: Iterable[int]) -> list[int]:
     return [number for number in numbers if 0 < number <= MAX_SEQ]
 
 
-def unknown(what: str, id: object) -> AspenError:
-    return NotFound(f"The store has no {what} {id!r}.", id=id)
+def unknown(what: str, name: object) -> AspenError:
+    """The error for a memory or trace that is not there."""
+    return NotFound(f"The store has no {what} {name!r}.", id=name)
 
 
 def _required_name(name: object, *, what: str) -> str:

@@ -73,10 +73,15 @@ class TraceInfo:
 
 @dataclass(frozen=True, slots=True)
 class NewTrace:
-    """An encoded trace on its way into a store."""
+    """An encoded trace on its way into a store.
+
+    `mentions` are the ids of memories whose text stands in it, beside those that refer to it by `trace_id`: the
+    history and the notes of its prompt.
+    """
 
     info: TraceInfo
     body: bytes
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,8 @@ class StoreStats:
 
 
 class MemoryStore(Protocol):
+    """Memories themselves."""
+
     def add(
         self,
         memories: Sequence[NewMemory],
@@ -165,9 +172,13 @@ class MemoryStore(Protocol):
         The keys count as keys of the current stamp: StoreError while the store has none. `stamp` says whose
         they are: ModelMismatch if that is not the current one (another process re-keyed the store meanwhile).
 
-        A `trace_id` names `trace` or a stored trace; NotFound otherwise. `trace` itself is stored if a memory
-        that is new refers to it (otherwise nothing could ever forget it), once per id.
+        A `trace_id` names `trace` or a stored trace, a mention of `trace` a memory that is stored or in
+        `memories`; NotFound otherwise. `trace` itself is stored if a memory that is new refers to it (otherwise
+        nothing could ever forget it), once per id.
         """
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Which of `ids` are stored."""
 
     def get(self, ids: Sequence[str]) -> list[Memory]:
         """Memories by id, in the order asked; NotFound names the first unknown one."""
@@ -189,8 +200,9 @@ class MemoryStore(Protocol):
         """All conversations, in the order of their last memory, newest first."""
 
     def forget(self, ids: Sequence[str]) -> int:
-        """Delete memories with their keys, terms, edges, and the traces that no other memory refers to.
+        """Delete memories with their keys, terms, edges, and every trace in which one of them stands.
 
+        These are the traces that they refer to, or that mention them; other memories stay, without their trace.
         NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
         deleted is overwritten, so that it cannot be read out of the store's files either. The NEXT edges around
         a gap are not joined.
@@ -198,11 +210,15 @@ class MemoryStore(Protocol):
 
 
 class KeywordStore(Protocol):
+    """In which memories a term occurs."""
+
     def postings(self, terms: Sequence[str]) -> list[Postings]:
         """One `Postings` per term, in order; empty where the term does not occur."""
 
 
 class EdgeStore(Protocol):
+    """Relations between memories."""
+
     def relate(self, edges: Sequence[Edge]) -> None:
         """Store edges; one with the same ends and type takes the new weight. NotFound if an end is missing.
 
@@ -217,6 +233,8 @@ class EdgeStore(Protocol):
 
 
 class TraceStore(Protocol):
+    """Encoded traces. They come and go with the memories that refer to them: see `MemoryStore`."""
+
     def trace(self, trace_id: str) -> bytes:
         """The encoded trace; NotFound where there is none."""
 
@@ -225,6 +243,8 @@ class TraceStore(Protocol):
 
 
 class KeyStore(Protocol):
+    """Keys of memories, and the model that made them."""
+
     def stamp(self) -> KeyStamp | None:
         """Whose keys the store holds; None while it is new."""
 
@@ -235,7 +255,10 @@ class KeyStore(Protocol):
         """
 
     def missing_keys(self, stamp: KeyStamp, *, limit: int) -> list[Memory]:
-        """Memories without a key of `stamp`, ascending by seq: what is left of re-keying. `limit` as in `list`."""
+        """Memories without a key of `stamp`, ascending by seq: what is left of re-keying.
+
+        `limit` in [1, 10,000].
+        """
 
     def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
         """Store keys of a stamp, current or coming, by seq; those of forgotten memories are dropped.
@@ -244,14 +267,16 @@ class KeyStore(Protocol):
         """
 
     def activate(self, stamp: KeyStamp) -> bool:
-        """Make `stamp` the current one and delete all other keys; False, and no change, while keys are missing.
+        """Make `stamp` the current one and delete all other keys.
 
-        Statistics are deleted with the keys they were fitted on. Activating the current stamp only drops the keys
-        of others.
+        False, and no change, while keys are missing. Statistics are deleted with the keys they were fitted on.
+        Activating the current stamp only drops the keys of others.
         """
 
 
 class StatisticsStore(Protocol):
+    """What was fitted on the keys of this store."""
+
     def statistics(self, name: str) -> bytes | None:
         """A named body of statistics fitted on this store, or None."""
 
@@ -276,7 +301,7 @@ class Repository(MemoryStore, KeywordStore, EdgeStore, TraceStore, KeyStore, Sta
     def changes(self, since: int) -> Changes:
         """All that changed after revision `since` (0: everything), read at one moment.
 
-        InvalidInput where `since` lies ahead of the store (it was put back from a backup): start again from 0.
+        InvalidInput where `since` lies ahead of the store (it was put back from a backup): start from 0 again.
         """
 
     def stats(self) -> StoreStats:

@@ -57,7 +57,8 @@ class ActivationArm:
         """Sum over layers of the cosine's z-score: a layer counts by how well it tells candidates apart."""
         if query.pooled is None:
             return Unavailable("no forward pass was made for this prompt")
-        return zscore(self._index.cosines(query.pooled, rows=candidates.rows)).sum(axis=1)
+        by_layer = zscore(self._index.cosines(query.pooled, rows=candidates.rows))
+        return np.asarray(by_layer.sum(axis=1), dtype=np.float32)
 
     def familiarity(self, query: Query, candidates: Candidates, *, row: int) -> float:
         """Mean cosine over the layers with one candidate, cut to [0, 1]; 0 where there was no forward pass."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +56,7 @@ class Ranking:
         self._candidates = candidates
         self._settings = settings
         self._parts = dict(arms)
-        fused = np.sum(list(arms.values()), axis=0, dtype=np.float64) if arms else np.zeros(n)
+        fused = _sum(arms.values(), n)
         # Only what stands out is active: half of all candidates lie below the mean.
         self._initial = np.maximum(fused, 0.0)
         self._receives = np.minimum(1.0, settings.receiver_tokens / np.maximum(candidates.token_counts, 1))
@@ -69,7 +69,7 @@ class Ranking:
                 _session_best(fused, candidates.sessions)
             )
         self._spread = spread
-        self._scores = np.sum(list(self._parts.values()), axis=0, dtype=np.float64) if arms else fused
+        self._scores = _sum(self._parts.values(), n)
 
     def top(self, limit: int, *, allowed: NDArray[np.bool_]) -> list[Ranked]:
         """The best `limit` of the candidates where `allowed` [n] is True; ties go to the older memory."""
@@ -99,6 +99,14 @@ class Ranking:
             )
         parts = {name: float(values[row]) for name, values in self._parts.items()}
         return Ranked(row, float(self._scores[row]), parts, paths)
+
+
+def _sum(columns: Iterable[FloatArray], n: int) -> NDArray[np.float64]:
+    """Sum of columns of n rows; zeros where there are none."""
+    total = np.zeros(n)
+    for column in columns:
+        total += column
+    return total
 
 
 def _session_best(fused: NDArray[np.float64], sessions: NDArray[np.int64]) -> FloatArray:

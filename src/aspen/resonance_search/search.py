@@ -9,18 +9,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from safetensors import SafetensorError
 
 from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, KeySpace, fit_due, fit_space
-from aspen.errors import InvalidInput, ModelMismatch, StoreNotWritable
-from aspen.repository import KeyStamp, Repository
+from aspen.errors import InvalidInput, ModelMismatch, StoreBusy, StoreNotWritable
+from aspen.repository import Changes, KeyStamp, Repository
 from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
 from aspen.resonance_search.snapshot import Candidates, Snapshot
 from aspen.types import ArmReport, FloatArray, Seqs
-
-KEY_SPACE = "key_space"
-"""Under this name a store keeps the whitening fitted on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,8 @@ class ResonanceSearch:
             if provenances is not None:
                 allowed &= np.isin(candidates.provenances, list(provenances))
             activation = chosen.get(ActivationArm.name)
-            ranked = ranking.top(limit, allowed=allowed)
+            # Where no arm ran, nothing was found: any order would be made up.
+            ranked = ranking.top(limit, allowed=allowed) if scores else []
             familiarity = {}
             if isinstance(activation, ActivationArm):
                 familiarity = {
@@ -135,12 +134,12 @@ class ResonanceSearch:
 
     def _refresh(self) -> None:
         """Bring the snapshot and the index to the store's revision."""
-        if self._repository.revision() == self._snapshot.revision and self._index is not None:
+        revision = self._repository.revision()
+        if revision == self._snapshot.revision and self._index is not None:
             return
-        stored = self._repository.stamp()
-        if stored != self._stored_stamp:
-            self._snapshot, self._index, self._stored_stamp = Snapshot(), None, stored
-        changes = self._repository.changes(self._snapshot.revision)
+        if revision < self._snapshot.revision:  # the store was put back from a backup
+            self._snapshot, self._index = Snapshot(), None
+        changes = self._changes()
         kept = self._snapshot.apply(changes)
         if self._mismatched:
             return
@@ -152,26 +151,47 @@ class ResonanceSearch:
         if fit_due(len(self._snapshot), fitted_on=self._index.space.fitted_on):
             self._refit()
 
+    def _changes(self) -> Changes:
+        """What happened since the snapshot, all of it under one stamp; `_stored_stamp` is that stamp."""
+        while True:
+            stored = self._repository.stamp()
+            if stored != self._stored_stamp:
+                self._snapshot, self._index, self._stored_stamp = Snapshot(), None, stored
+            changes = self._repository.changes(self._snapshot.revision)
+            if self._snapshot.holds(changes.memories.seqs):  # keys were made anew: rows would change places
+                self._snapshot, self._index = Snapshot(), None
+            elif self._repository.stamp() == stored:
+                return changes
+
     def _stored_space(self) -> KeySpace:
-        body = self._repository.statistics(KEY_SPACE)
-        if body is not None:
-            return KeySpace.from_bytes(body)
+        body = self._repository.statistics(key_space_name(self._stamp))
+        # What cannot be read is fitted anew: it is derived from the keys.
+        with contextlib.suppress(SafetensorError, KeyError):
+            if body is not None:
+                return KeySpace.from_bytes(body)
         no_keys = np.zeros((0, self._recipe.key_size), dtype=np.uint8)
         return fit_space(no_keys, calibration=self._calibration, recipe=self._recipe)
 
     def _refit(self) -> None:
         """Fit the whitening on all keys, keep it with the store, and make the index anew."""
         changes = self._repository.changes(0)
+        if self._repository.stamp() != self._stored_stamp:
+            return  # re-keyed meanwhile; the next search starts over
         space = self._stored_space()
         if fit_due(len(changes.memories.seqs), fitted_on=space.fitted_on):
             space = fit_space(changes.memories.keys, calibration=self._calibration, recipe=self._recipe)
-            # A read-only store is searched with a fit of this process's own.
-            with contextlib.suppress(StoreNotWritable):
-                self._repository.save_statistics(KEY_SPACE, space.to_bytes())
+            # A store that is read-only, or busy just now, is searched with a fit of this process's own.
+            with contextlib.suppress(StoreNotWritable, StoreBusy):
+                self._repository.save_statistics(key_space_name(self._stamp), space.to_bytes())
         self._snapshot = Snapshot()
         self._snapshot.apply(changes)
         self._index = KeyIndex(recipe=self._recipe, space=space)
         self._index.append(changes.memories.keys)
+
+
+def key_space_name(stamp: KeyStamp) -> str:
+    """Under this name a store keeps the whitening fitted on its keys of `stamp`."""
+    return f"key_space:{stamp.model_id}:{stamp.key_version}"
 
 
 def same_keys(one: KeyStamp, other: KeyStamp) -> bool:

@@ -57,7 +57,8 @@ class Snapshot:
     def apply(self, changes: Changes) -> NDArray[np.bool_]:
         """Bring the columns to `changes.revision`. Returns which of the rows before stayed, bool [n before].
 
-        New memories always have larger seqs than all before, so that rows stay in ascending order.
+        The memories handed over are new here (see `holds`), and new ones have larger seqs than all before, so that
+        rows stay in ascending order.
         """
         kept = ~np.isin(self._columns["seqs"], changes.forgotten)
         for name, added in self._columns_of(changes.memories).items():
@@ -66,6 +67,10 @@ class Snapshot:
         self._candidates.clear()
         self.revision = changes.revision
         return kept
+
+    def holds(self, seqs: Seqs) -> bool:
+        """Whether one of these memories is here already."""
+        return bool(np.isin(seqs, self._columns["seqs"]).any())
 
     def candidates(self, conversation: str | None) -> Candidates:
         """All memories, or those of one conversation; NotFound where it has none."""
@@ -140,6 +145,8 @@ def _sessions(conversations: NDArray[np.int64], said_at: NDArray[np.int64]) -> N
     known = time != NO_TIME
     # Where a time is unknown, take the last known one: the pause to it is then 0.
     last_known = np.maximum.accumulate(np.where(known, np.arange(len(time)), -1))
+    # The last known time of another conversation says nothing.
+    last_known = np.where(conversation[last_known] == conversation, last_known, -1)
     time = np.where(last_known >= 0, time[last_known], NO_TIME)
     begins = np.ones(len(time), dtype=np.bool_)
     same = conversation[1:] == conversation[:-1]

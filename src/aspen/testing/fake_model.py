@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.errors import InvalidInput, ModelError, NoChatTemplate
+from aspen.errors import InvalidInput, ModelError, NoChatTemplate, PromptTooLong
 from aspen.models.interface import AttentionInputs, ChatPrompt, ModelInfo
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
 
@@ -199,8 +199,10 @@ class _Sequence:
     def feed(self, token_ids: TokenIds, *, blocks: int) -> FloatArray:
         """Run n tokens through the first `blocks` blocks; the residual stream, float32 [blocks + 1, n, D]."""
         start, stop, limit = self.length, self.length + len(token_ids), self._model.info.context_length
-        if not start < stop <= limit:
-            raise InvalidInput(f"Expected 1 to {limit - start} tokens, got {len(token_ids)}.")
+        if stop > limit:
+            raise PromptTooLong(f"{stop} tokens do not fit a context of {limit}.")
+        if stop == start or not 0 <= token_ids.min() <= token_ids.max() < self._model.info.vocab_size:
+            raise InvalidInput("Expected at least one token, and only tokens of the vocabulary.")
         positions = np.arange(start, stop)
         visible = np.arange(stop) <= positions[:, None]  # [n, T]
         if self._model.window is not None:

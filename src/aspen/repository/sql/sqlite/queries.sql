@@ -43,6 +43,9 @@ SELECT id, seq, text, speaker, said_at, conversation, source, provenance, create
 FROM memory
 WHERE id IN (SELECT value FROM json_each(:ids))
 
+-- name: seqs_by_id
+SELECT id, seq FROM memory WHERE id IN (SELECT value FROM json_each(:ids))
+
 -- name: memories_by_seq
 SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
 FROM memory
@@ -72,10 +75,14 @@ WHERE conversation IS NOT NULL
 GROUP BY conversation
 ORDER BY max(seq) DESC
 
--- Forgetting: keys and edges go with their memory by ON DELETE CASCADE.
+-- Forgetting: keys, edges and mentions go with their memory by ON DELETE CASCADE; a memory that stays loses a
+-- deleted trace by ON DELETE SET NULL.
 
--- name: memories_to_forget
-SELECT id, seq, trace_id FROM memory WHERE id IN (SELECT value FROM json_each(:ids))
+-- name: forget_traces
+DELETE FROM trace
+WHERE id IN (SELECT trace_id FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs)))
+OR number IN (SELECT trace FROM trace_mention WHERE seq IN (SELECT value FROM json_each(:seqs)))
+RETURNING number
 
 -- name: forget_keywords
 DELETE FROM keyword
@@ -83,11 +90,6 @@ WHERE seq = :seq AND term IN (SELECT value FROM json_each((SELECT terms FROM mem
 
 -- name: forget_memory
 DELETE FROM memory WHERE seq = :seq
-
--- name: forget_trace
-DELETE FROM trace
-WHERE id = :trace_id AND NOT EXISTS (SELECT 1 FROM memory WHERE trace_id = :trace_id)
-RETURNING number
 
 -- name: add_forgotten
 INSERT INTO forgotten (seq, revision) VALUES (:seq, :revision)
@@ -119,6 +121,12 @@ SELECT 1 FROM trace WHERE id = :trace_id
 -- name: add_trace
 INSERT INTO trace (id, conversation, created_at, seed, level, size, body)
 VALUES (:id, :conversation, :created_at, :seed, :level, :size, :body)
+
+-- name: add_mentions
+INSERT OR IGNORE INTO trace_mention (seq, trace)
+SELECT memory.seq, trace.number
+FROM trace JOIN memory ON memory.id IN (SELECT value FROM json_each(:ids))
+WHERE trace.id = :trace_id
 
 -- name: trace_body
 SELECT body FROM trace WHERE id = :trace_id
@@ -152,14 +160,14 @@ UPDATE key_stamp SET current = 0 WHERE current = 1
 -- name: make_stamp_current
 UPDATE key_stamp SET current = 1, activated = :revision WHERE number = :stamp
 
--- name: other_stamps
-SELECT number FROM key_stamp WHERE number <> :stamp
+-- name: other_keys
+SELECT 1 FROM memory_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp) LIMIT 1
 
 -- name: delete_other_stamps
 DELETE FROM key_stamp WHERE number <> :stamp
 
 -- name: delete_other_keys
-DELETE FROM memory_key WHERE stamp <> :stamp
+DELETE FROM memory_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp)
 
 -- name: key_size
 SELECT length(body) FROM memory_key WHERE stamp = :stamp LIMIT 1
@@ -252,22 +260,14 @@ WHERE NOT EXISTS (
 SELECT count(*) FROM (SELECT 1 FROM memory_key GROUP BY stamp HAVING min(length(body)) <> max(length(body)))
 
 -- name: check_keywords_without_memory
-SELECT count(*) FROM keyword WHERE NOT EXISTS (SELECT 1 FROM memory WHERE memory.seq = keyword.seq)
-
--- name: check_memories_without_keywords
-SELECT count(*)
-FROM memory
-WHERE EXISTS (
-    SELECT value FROM json_each(memory.terms)
-    EXCEPT
-    SELECT term FROM keyword
-    WHERE keyword.seq = memory.seq AND term IN (SELECT value FROM json_each(memory.terms))
-)
+SELECT count(*) FROM (SELECT seq FROM keyword EXCEPT SELECT seq FROM memory)
 
 -- name: check_term_counts
 SELECT count(*)
-FROM memory LEFT JOIN (SELECT seq, sum(count) AS total FROM keyword GROUP BY seq) AS stored USING (seq)
-WHERE term_count <> coalesce(total, 0)
+FROM memory LEFT JOIN (
+    SELECT seq, count(*) AS distinct_terms, sum(count) AS all_terms FROM keyword GROUP BY seq
+) AS stored USING (seq)
+WHERE (json_array_length(terms), term_count) IS NOT (coalesce(distinct_terms, 0), coalesce(all_terms, 0))
 
 -- name: check_traces_without_memory
 SELECT count(*) FROM trace WHERE NOT EXISTS (SELECT 1 FROM memory WHERE memory.trace_id = trace.id)

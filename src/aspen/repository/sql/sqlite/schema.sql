@@ -36,7 +36,7 @@ CREATE TABLE trace (
 
 CREATE INDEX trace_by_conversation ON trace (conversation, number);
 
--- A row is never updated. `terms` holds the distinct terms as a JSON array: forgetting has to find them.
+-- `terms` holds the distinct terms as a JSON array: forgetting has to find them.
 CREATE TABLE memory (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -48,13 +48,22 @@ CREATE TABLE memory (
     created_at INTEGER NOT NULL,
     token_count INTEGER NOT NULL CHECK (token_count >= 0),
     term_count INTEGER NOT NULL CHECK (term_count >= 0),
-    trace_id TEXT REFERENCES trace (id),
+    trace_id TEXT REFERENCES trace (id) ON DELETE SET NULL,
     text TEXT NOT NULL,
     terms TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX memory_by_conversation ON memory (conversation, seq);
 CREATE INDEX memory_by_trace ON memory (trace_id) WHERE trace_id IS NOT NULL;
+
+-- Memories whose text stands in a trace, beside those that refer to it.
+CREATE TABLE trace_mention (
+    seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    trace INTEGER NOT NULL REFERENCES trace (number) ON DELETE CASCADE,
+    PRIMARY KEY (seq, trace)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX trace_mention_by_trace ON trace_mention (trace);
 
 CREATE TABLE memory_key (
     seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,

@@ -1,0 +1,85 @@
+"""Runs every code block and every command of the documentation: `pytest README.md docs`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+ROOT = Path(__file__).parent
+
+
+def run_console(example: Example) -> None:
+    """Run each line behind a `$`, with the commands of this environment; the exit code must be 0.
+
+    Make targets are not run, which would run this test again, but they must exist.
+    """
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for line in str(example.parsed).splitlines():
+        if not line.startswith("$ "):
+            continue
+        command = line[2:].split("  #")[0].strip()
+        if command.startswith("make "):
+            command = f"make --dry-run -C {ROOT} {command[5:]}"
+        done = subprocess.run(  # noqa: S602 - the documentation's own commands, as a person would type them
+            command,
+            shell=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"`{command}` exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+class _Folder:
+    """A fresh working folder and store for each document, so that its blocks can build on each other."""
+
+    def __enter__(self) -> None:
+        self._before = Path.cwd(), os.environ.get("ASPEN_STORE")
+        self._path = tempfile.mkdtemp(prefix="aspen-docs-")
+        os.chdir(self._path)
+        os.environ["ASPEN_STORE"] = str(Path(self._path) / "store.db")
+
+    def __exit__(self, *_: object) -> None:
+        folder, store = self._before
+        os.chdir(folder)
+        os.environ.pop("ASPEN_STORE", None)
+        if store is not None:
+            os.environ["ASPEN_STORE"] = store
+        shutil.rmtree(self._path)
+
+
+def _enter(namespace: dict[str, Any]) -> None:
+    namespace["_folder"] = folder = _Folder()
+    folder.__enter__()
+
+
+def _leave(namespace: dict[str, Any]) -> None:
+    namespace["_folder"].__exit__()
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), CodeBlockParser(language="console", evaluator=run_console), SkipParser()],
+    patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+    setup=_enter,
+    teardown=_leave,
+).pytest()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The documentation uses the bundled model."""
+    for item in items:
+        if item.path.suffix == ".md":
+            item.add_marker(pytest.mark.slow)

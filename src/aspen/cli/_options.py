@@ -1,0 +1,113 @@
+"""Options that commands share, and how a command gets its store."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aspen.aspen import Aspen
+from aspen.cli._screen import say
+from aspen.config import Config
+from aspen.errors import InvalidInput, StoreError, StoreNotWritable
+from aspen.models import LanguageModel
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="PATH", help="The store file. Default: $ASPEN_STORE, or one in your data folder."
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help='"bundled", a Hugging Face id, a folder or a .gguf file. Default: $ASPEN_MODEL, or "bundled".',
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps. Default: the best that is there."
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and errors as JSON on stderr.")
+]
+ConversationOption = Annotated[
+    str | None, typer.Option("--conversation", "-c", metavar="NAME", help="Only this conversation.")
+]
+
+
+def settings_for(*, model: str | None = None, device: str | None = None) -> Config:
+    """Settings from the environment, with what the options say."""
+    config = Config.from_environment()
+    return replace(config, model=model or config.model, device=device or config.device)
+
+
+def given_model(context: typer.Context) -> LanguageModel | None:
+    """The loaded model that the caller of `main` handed in, if any."""
+    given: LanguageModel | None = context.find_root().obj
+    return given
+
+
+def open_aspen(
+    context: typer.Context,
+    *,
+    store: Path | None,
+    model: str | None = None,
+    device: str | None = None,
+    create: bool = False,
+    quiet: bool = False,
+) -> Aspen:
+    """Open the store that a command works on.
+
+    Without `create` it has to be there: a command that only reads makes no file where a path was mistyped. The
+    folder of the default store is made, for its owner only; other folders are not. `quiet` keeps notices off
+    stderr, where with --json only errors go.
+    """
+    config = settings_for(model=model, device=device)
+    path = store or config.store
+    if create and store is None:
+        _make_folder(path.parent)
+    if not create and str(path) != ":memory:" and not exists(path):
+        raise StoreError(
+            f"There is no store at {path}.",
+            hint="`aspen remember`, `aspen chat` or `aspen import` make one; --store names another.",
+            path=str(path),
+        )
+    return Aspen.open(
+        path, model=given_model(context), config=config, notify=(lambda message: None) if quiet else say
+    )
+
+
+def exists(path: Path) -> bool:
+    """Whether something is at `path`; InvalidInput where it can be no path."""
+    try:
+        return path.expanduser().exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; a home folder of nobody; a NUL
+        raise InvalidInput(f"{path} cannot be used as a path: {error}.", path=str(path)) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreNotWritable(
+            f"The folder {folder} for the store cannot be made: {error}.",
+            hint="Name another store with --store or ASPEN_STORE.",
+            path=str(folder),
+        ) from error
+
+
+def from_stdin(text: str) -> str:
+    """`text`, or all of standard input where it is "-"."""
+    if text != "-":
+        return text
+    if sys.stdin.isatty():
+        raise InvalidInput('"-" reads from standard input, which is this terminal.', hint="Pipe the text in.")
+    return sys.stdin.read().removesuffix("\n")

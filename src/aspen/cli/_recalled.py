@@ -1,0 +1,76 @@
+"""How a recall is told to a person: in a table, and what each arm did."""
+
+from __future__ import annotations
+
+from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say
+from aspen.types import Hit, HitPath, Memory, Recall
+
+
+def recall_data(recall: Recall) -> dict[str, object]:
+    """A recall as plain data for JSON."""
+    return {**as_data(recall), "familiarity": recall.familiarity}
+
+
+def put_recall(recall: Recall) -> None:
+    """A table with a row for each hit, best first."""
+    parts = list(dict.fromkeys(name for hit in recall.hits for name in hit.arms))
+    scores = [_scores(rank, hit, parts) for rank, hit in enumerate(recall.hits, start=1)]
+    texts = [hit.memory.text for hit in recall.hits]
+    facts = [_facts(hit.memory) for hit in recall.hits]
+    if on_terminal():
+        names = [*map(_short, ["#", "score", *parts, "familiar"]), "memory"]
+        rows = [[*row, text] for row, text in zip(scores, texts, strict=True)]
+        below = [" · ".join(filter(None, row)) for row in facts]
+        put_table(names, rows, numbers=names[:-1], below=below)
+    else:
+        names = ["#", "score", *parts, "familiar", "date", "speaker", "id", "text"]
+        put_table(names, [[*row, *fact, text] for row, fact, text in zip(scores, facts, texts, strict=True)])
+
+
+def _short(name: str) -> str:
+    """A heading that leaves room for the text on a terminal of 80 characters."""
+    return name if len(name) <= 7 else f"{name[:5]}."
+
+
+def say_how(recall: Recall) -> None:
+    """Which arms ran, why one did not, how deep the forward pass went, and how long all of it took."""
+    ran = ", ".join(f"{arm.name} ({arm.seconds * 1000:.1f} ms)" for arm in recall.arms if arm.ran) or "none"
+    took = recall.seconds * 1000
+    say(f"{len(recall.hits)} of {recall.candidates:,} memories in {took:.0f} ms; arms that ran: {ran}")
+    if recall.partial_pass is not None:
+        run = recall.partial_pass
+        say(
+            f"partial forward pass: {run.depth} of {run.n_layers} blocks, {run.tokens} tokens, "
+            f"{run.seconds * 1000:.0f} ms"
+        )
+    for reason in missing_arms(recall):
+        say(reason)
+
+
+def missing_arms(recall: Recall) -> list[str]:
+    """A sentence for each arm that did not run, with the reason."""
+    return [f"{arm.name} did not run: {arm.reason}" for arm in recall.arms if not arm.ran]
+
+
+def put_paths(recall: Recall, known: dict[str, Memory]) -> None:
+    """The ways that activation took to each hit; `known` has every memory that stands on one."""
+    for rank, hit in enumerate(recall.hits, start=1):
+        if not hit.paths:
+            continue
+        put(f"{rank}. {one_line(hit.memory.text, most=70)}")
+        for path in hit.paths:
+            put(f"   {path.contribution:+.3f}  {_steps(path, known)}")
+
+
+def _steps(path: HitPath, known: dict[str, Memory]) -> str:
+    texts = [one_line(known[id_].text, most=40) if id_ in known else id_ for id_ in path.memories]
+    return " -> ".join(texts)
+
+
+def _scores(rank: int, hit: Hit, parts: list[str]) -> list[str]:
+    scores = [f"{hit.arms[name]:+.2f}" if name in hit.arms else "" for name in parts]
+    return [str(rank), f"{hit.score:.2f}", *scores, f"{hit.familiarity:.2f}"]
+
+
+def _facts(memory: Memory) -> list[str]:
+    return [date_of(memory.said_at), memory.speaker or "", memory.id]

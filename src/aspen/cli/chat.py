@@ -1,0 +1,211 @@
+"""The command `chat`: one message, or a conversation on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from aspen.aspen import Aspen
+from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, from_stdin, open_aspen
+from aspen.cli._recalled import missing_arms, recall_data
+from aspen.cli._screen import as_data, one_line, put, put_json, put_piece, say
+from aspen.errors import InvalidInput
+from aspen.turn import Reply
+from aspen.types import SamplerSettings, TraceLevel
+
+_COMMANDS = "/forget takes the last turn back, /quit ends"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(chat)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How messages of one run are answered."""
+
+    conversation: str
+    seed: int | None
+    memory: bool
+    remember: bool
+    show_note: bool
+    sampler: SamplerSettings
+    max_tokens: int
+    level: TraceLevel
+
+
+def chat(
+    context: typer.Context,
+    *,
+    message: Annotated[
+        str | None,
+        typer.Argument(
+            help='A message to answer, "-" reads it from standard input; none begins a conversation.'
+        ),
+    ] = None,
+    conversation: Annotated[
+        str, typer.Option("--conversation", "-c", metavar="NAME", help="The conversation to go on with.")
+    ] = "default",
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Seed of the sampler; drawn where not given.")
+    ] = None,
+    no_memory: Annotated[
+        bool, typer.Option("--no-memory", help="Answer without recalling anything.")
+    ] = False,
+    no_remember: Annotated[bool, typer.Option("--no-remember", help="Do not store the turn.")] = False,
+    show_note: Annotated[
+        bool, typer.Option("--show-note", help="Show the memory note that goes before the model.")
+    ] = False,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", metavar="N", help="Most tokens of a reply.")
+    ] = 256,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", metavar="T", help="0 takes the most likely token.", show_default="0.2"),
+    ] = None,
+    trace_level: Annotated[
+        TraceLevel, typer.Option("--trace-level", help="How much of the activations each trace keeps.")
+    ] = TraceLevel.POOLED,
+    store: StoreOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Talk with the model, which recalls and remembers as you do.
+
+    Replies go to stdout, all that is said about them to stderr: what was recalled into the note, the seed, the
+    trace (`aspen replay` runs it again), the speed.
+
+    \b
+    Examples:
+      aspen chat
+      aspen chat "Where does my sister live?" --conversation family --seed 7 --show-note
+
+    \b
+    With --json (and a message): {"text", "seed", "conversation", "note": null or {"text", "tokens",
+      "memory_ids"}, "recall": null or as in `recall --json`, "trace_id", "memories": [{id, text, ...}],
+      "dropped_history", "finish_reason", "prompt_tokens", "reply_tokens", "prefill_seconds",
+      "decode_seconds"}
+    """
+    if as_json and message is None:
+        raise InvalidInput("--json answers one message.", hint='Give it: aspen chat "..." --json')
+    default = SamplerSettings()
+    settings = _Settings(
+        conversation=conversation,
+        seed=seed,
+        memory=not no_memory,
+        remember=not no_remember,
+        show_note=show_note,
+        sampler=default if temperature is None else replace(default, temperature=temperature),
+        max_tokens=max_tokens,
+        level=trace_level,
+    )
+    with open_aspen(context, store=store, model=model, device=device, create=True, quiet=as_json) as aspen:
+        if message is None:
+            _converse(aspen, settings)
+        elif as_json:
+            put_json(_data(_answer(aspen, from_stdin(message), settings, stream=False)))
+        else:
+            _answer(aspen, from_stdin(message), settings, stream=True)
+
+
+def _answer(aspen: Aspen, message: str, settings: _Settings, *, stream: bool) -> Reply:
+    reply = aspen.chat(
+        message,
+        conversation=settings.conversation,
+        seed=settings.seed,
+        memory=settings.memory,
+        remember=settings.remember,
+        sampler=settings.sampler,
+        max_tokens=settings.max_tokens,
+        level=settings.level,
+        on_text=put_piece if stream else None,
+    )
+    if stream:
+        put()
+        _tell(reply, settings)
+    return reply
+
+
+def _tell(reply: Reply, settings: _Settings) -> None:
+    if reply.dropped_history:
+        count = reply.dropped_history
+        older = "older message of this conversation" if count == 1 else "older messages of this conversation"
+        say(f"{count} {older} did not fit the model's context and were left out", style="yellow")
+    if settings.show_note:
+        say(
+            reply.note.text if reply.note else "no note: nothing that was recalled is worth a line",
+            style="cyan",
+        )
+    say(" · ".join(_facts(reply)))
+
+
+def _facts(reply: Reply) -> list[str]:
+    facts = []
+    if reply.note is not None and reply.recall is not None:
+        texts = {hit.memory.id: one_line(hit.memory.text, most=40) for hit in reply.recall.hits}
+        facts.append("recalled " + ", ".join(f'"{texts[id_]}"' for id_ in reply.note.memory_ids))
+    elif reply.recall is not None:
+        facts.append("recalled nothing")
+    if reply.recall is not None:
+        facts += missing_arms(reply.recall)
+    if reply.memories:
+        facts.append(f"remembered {' and '.join(memory.id for memory in reply.memories)}")
+    facts.append(f"seed {reply.seed}")
+    if reply.trace_id is not None:
+        facts.append(f"trace {reply.trace_id}")
+    if reply.decode_seconds > 0:
+        facts.append(f"{reply.reply_tokens / reply.decode_seconds:.1f} tokens/s")
+    return facts
+
+
+def _data(reply: Reply) -> dict[str, object]:
+    recall = None if reply.recall is None else recall_data(reply.recall)
+    return {**as_data(reply), "recall": recall}
+
+
+def _converse(aspen: Aspen, settings: _Settings) -> None:
+    """Answer line after line until there is none."""
+    on_terminal = sys.stdin.isatty()
+    if on_terminal:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401, PLC0415 - gives input() a history; not every Python has it
+        say(f"Conversation {settings.conversation!r} in {aspen.repository.location}. {_COMMANDS}.")
+    last: Reply | None = None
+    while (line := _next_line(on_terminal=on_terminal)) is not None:
+        match line.strip():
+            case "":
+                continue
+            case "/quit":
+                return
+            case "/forget":
+                _take_back(aspen, last)
+                last = None
+            case message:
+                try:
+                    last = _answer(aspen, message, settings, stream=True)
+                except InvalidInput as error:  # this message; the next one may be better
+                    say(f"error: {error}", style="red")
+
+
+def _next_line(*, on_terminal: bool) -> str | None:
+    if on_terminal:
+        try:
+            return input("you> ")
+        except EOFError:
+            put()
+            return None
+    return sys.stdin.readline() or None
+
+
+def _take_back(aspen: Aspen, last: Reply | None) -> None:
+    if last is None or not last.memories:
+        say("there is no turn to take back")
+        return
+    aspen.forget(*(memory.id for memory in last.memories))
+    say("forgot your last message, the reply and their trace")

@@ -1,0 +1,145 @@
+"""The program `aspen`: gathers the commands, and is the only place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from aspen import __version__
+from aspen.cli import chat, memories, traces, transfer, upkeep
+from aspen.cli._screen import printable
+from aspen.errors import AspenError
+from aspen.models import LanguageModel
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+_EPILOG = """
+\b
+Exit codes:
+  0  done
+  1  an unexpected error, or `doctor` found a problem
+  2  wrong usage or input that is refused
+  3  no memory, trace or conversation of that name
+  4  the model, or a package it needs
+  5  the store
+  6  a trace that cannot be used
+  7  `replay` could not verify the trace
+  130  interrupted (Ctrl-C); the store is sound
+  141  the reader of the output went away
+
+\b
+Settings from the environment:
+  ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_CACHE
+"""
+
+app = typer.Typer(
+    name="aspen",
+    epilog=_EPILOG,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (chat, memories, traces, transfer, upkeep):
+    group.register(app)
+
+# Usage errors have this base in every version of typer; which module it lives in depends on the version.
+_CommandLineError: type[Any] = typer.BadParameter.__mro__[2]
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - called by typer
+    if value:
+        typer.echo(f"aspen {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def aspen(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Long-term memory for local LLMs that remembers what the model thought.
+
+    \b
+    Begin with:
+      aspen chat
+      aspen remember "My sister Mara moved to Lisbon." --speaker Ann
+      aspen recall "Who lives in Portugal?"
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None, *, model: LanguageModel | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    `arguments` are those of the process where None. `model` is a loaded model that takes the place of the one that
+    options and environment name.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    _keep_streams_from_failing()
+    try:
+        code = _run(given, model)
+        sys.stdout.flush()
+    except AspenError as error:
+        _report(error.diagnostics(), as_json=as_json)
+        return error.exit_code
+    except _CommandLineError as error:
+        context = getattr(error, "ctx", None)
+        hint = f"See `{context.command_path} --help`." if context is not None else ""
+        message = error.format_message()
+        diagnostics = {"error": "UsageError", "message": message, "hint": hint, "details": {}}
+        _report(diagnostics, as_json=as_json)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        message = "Interrupted; what was stored before is kept."
+        diagnostics = {"error": "Interrupted", "message": message, "hint": "", "details": {}}
+        _report(diagnostics, as_json=as_json)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered would fail again when the interpreter flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return code
+
+
+def _run(arguments: list[str], model: LanguageModel | None) -> int:
+    # Not `app()`: it would turn Ctrl-C and a closed pipe into exit codes of its own.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("aspen", arguments, obj=model) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    return 0
+
+
+def _report(diagnostics: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        line = json.dumps(diagnostics, default=str)
+    else:
+        line = " ".join(printable(f"error: {diagnostics['message']} {diagnostics['hint']}").split())
+    with contextlib.suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _keep_streams_from_failing() -> None:
+    """Bytes that are no text come in as surrogates, which are refused with a clear word; text that the terminal
+    cannot show goes out as escapes."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,146 @@
+"""Commands that move memories: import, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from aspen.cli._options import (
+    ConversationOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StoreOption,
+    open_aspen,
+)
+from aspen.cli._screen import as_data, put, put_json, say, stderr_console
+from aspen.interchange import Format, ImportProgress, ImportReport, export_memories, import_file
+
+_SHOWN_PROBLEMS = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("import")(import_memories)
+    app.command("export")(export)
+
+
+def import_memories(
+    context: typer.Context,
+    *,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to read.")],
+    file_format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="chat: OpenAI-style JSONL; plain: JSONL with a text a line; locomo; aspen: an export. "
+            "Told by the content where it is not given.",
+        ),
+    ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(
+            "--conversation", "-c", metavar="NAME", help="Conversation of the records that name none."
+        ),
+    ] = None,
+    store: StoreOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remember what a file holds. May be stopped: the same command goes on where it was.
+
+    Records that cannot be read are reported with their number, and the others kept. Importing a file twice adds
+    nothing.
+
+    \b
+    Examples:
+      aspen import chats.jsonl
+      aspen import notes.jsonl --format plain --conversation notes
+
+    \b
+    With --json: {"format", "read", "stored", "already_there", "left_out", "bad", "problems": [{"number",
+      "reason"}]}
+    """
+    seen = ImportProgress(0.0, 0, 0, 0)
+    bar = Progress(
+        TextColumn("importing"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}"),
+        console=stderr_console(),
+        disable=as_json or not sys.stderr.isatty(),
+    )
+
+    def progress(now: ImportProgress) -> None:
+        nonlocal seen
+        seen = now
+        bar.update(task, completed=now.done, counts=f"{now.stored:,} stored")
+
+    with (
+        open_aspen(context, store=store, model=model, device=device, create=True, quiet=as_json) as aspen,
+        bar,
+    ):
+        task = bar.add_task("importing", total=1.0, counts="")
+        try:
+            report = import_file(
+                aspen, path, format=file_format, conversation=conversation, progress=progress
+            )
+        except KeyboardInterrupt:
+            if not as_json:
+                say(
+                    f"Stopped with {seen.stored:,} stored. The same command goes on from here.",
+                    style="yellow",
+                )
+            raise
+    if as_json:
+        put_json(as_data(report))
+    else:
+        _tell(report)
+
+
+def _tell(report: ImportReport) -> None:
+    unit = "turn" if report.format is Format.LOCOMO else "line"
+    for problem in report.problems[:_SHOWN_PROBLEMS]:
+        say(f"{unit} {problem.number}: {problem.reason}", style="yellow")
+    if report.bad > _SHOWN_PROBLEMS:
+        say(f"... and {report.bad - _SHOWN_PROBLEMS:,} more (--json names up to 1,000)", style="yellow")
+    put(f"{report.stored:,} stored, {report.already_there:,} already there, {report.bad:,} not readable")
+    if report.left_out:
+        say(f"{report.left_out:,} left out: system prompts, and messages without text")
+
+
+def export(
+    context: typer.Context,
+    *,
+    target: Annotated[
+        str, typer.Argument(metavar="FILE", help='The file to write; "-" is standard output.')
+    ] = "-",
+    conversation: ConversationOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write memories as JSONL, oldest first. `aspen import` makes the same ids of it; traces are not in it.
+
+    \b
+    Examples:
+      aspen export memories.jsonl
+      aspen export - --conversation pets | gzip > pets.jsonl.gz
+
+    \b
+    With --json (and a file): {"memories": number written, "path"}
+    """
+    with open_aspen(context, store=store) as aspen:
+        if target == "-":
+            export_memories(aspen, sys.stdout, conversation=conversation)
+            return
+        written = export_memories(aspen, target, conversation=conversation)
+    if as_json:
+        put_json({"memories": written, "path": target})
+    else:
+        say(f"{written:,} memories written to {target}", style="")

@@ -1,0 +1,114 @@
+"""Commands that look after a store: rekey, doctor."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from aspen.cli._options import (
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StoreOption,
+    given_model,
+    open_aspen,
+    settings_for,
+)
+from aspen.cli._screen import put, put_json, say, stderr_console
+from aspen.doctor import Finding, Status, examine
+
+_STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.PROBLEM: "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(rekey)
+    app.command()(doctor)
+
+
+def rekey(
+    context: typer.Context,
+    *,
+    store: StoreOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make all keys anew with the model in use.
+
+    A store that was made with another model can be searched by this one then. May be stopped: until the last key is
+    made the store stays as it was, and the same command goes on.
+
+    \b
+    Example:
+      aspen rekey --model HuggingFaceTB/SmolLM2-360M-Instruct
+
+    \b
+    With --json: {"keys": number of keys made, "model": name}
+    """
+    with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
+        total = aspen.repository.stats().memories
+        with Progress(
+            TextColumn("re-keying"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=stderr_console(),
+            disable=as_json or not sys.stderr.isatty(),
+        ) as bar:
+            task = bar.add_task("re-keying", total=total)
+            keys = aspen.rekey(progress=lambda done: bar.update(task, completed=done))
+        name = aspen.model.info.name
+    if as_json:
+        put_json({"keys": keys, "model": name})
+    else:
+        put(f"{keys:,} keys made with {name}; the store belongs to it now")
+
+
+def doctor(
+    context: typer.Context,
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Load the model as well, and hold it against the store's keys.")
+    ] = False,
+    store: StoreOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is wrong, and how to put it right.
+
+    Looks at versions, model and store.     Ends with exit code 1 if there is a problem; warnings do not count.
+
+    \b
+    Example:
+      aspen doctor --deep
+
+    \b
+    With --json: {"findings": [{"name", "status": "ok", "warning" or "problem", "what", "fix"}], "problems": number}
+    """
+    config = settings_for(model=model, device=device)
+    findings = examine(
+        store or config.store,
+        config=config,
+        deep=deep,
+        model=given_model(context),
+        notify=(lambda message: None) if as_json else say,
+    )
+    problems = sum(finding.status is Status.PROBLEM for finding in findings)
+    if as_json:
+        put_json({"findings": findings, "problems": problems})
+    else:
+        for finding in findings:
+            _tell(finding)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _tell(finding: Finding) -> None:
+    put(f"{finding.status.value:<8} {finding.name}: {finding.what}", style=_STYLES[finding.status])
+    if finding.fix:
+        put(f"         -> {finding.fix}")

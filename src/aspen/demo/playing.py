@@ -1,0 +1,74 @@
+"""Plays the two parts, each in a process of its own: nothing but the store file passes from one to the other."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.text import Text
+
+from aspen.demo.drawing import make_console, size
+from aspen.demo.part import Settings
+from aspen.errors import InvalidInput
+
+
+def run_demo(
+    store: Path | None = None, *, quick: bool = False, keep: bool = True, svg: Path | None = None
+) -> int:
+    """Play the demo on stdout; returns the exit code: 0, or that of the part that failed.
+
+    Parameters
+    ----------
+    store:
+        Where the store goes; InvalidInput if there is a file already. In a new temporary folder where None.
+    quick:
+        Fewer turns and questions.
+    keep:
+        Leave the store there in the end, so that one can go on with it.
+    svg:
+        Where to save a picture of one screen.
+    """
+    if store is not None and store.exists():
+        raise InvalidInput(
+            f"{store} exists; the demo tells its story on a new store.", hint="Name another path."
+        )
+    started = time.monotonic()
+    console = make_console()
+    folder = Path(tempfile.mkdtemp(prefix="aspen-demo-")) if store is None else None
+    path = (folder / "memory.db" if folder else store) or Path()
+    settings = Settings(path.absolute(), quick=quick, svg=svg)
+    console.print(Text.assemble("Two processes, one store: ", (str(settings.store), "bold")))
+    try:
+        for part in ("first", "second"):
+            process = subprocess.run(  # noqa: S603 - our own module, with paths as arguments
+                [sys.executable, "-m", f"aspen.demo.{part}", *settings.arguments()], check=False
+            )
+            if process.returncode != 0:
+                return process.returncode
+            if part == "first":
+                kept = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+                console.print()
+                console.print(
+                    Text(
+                        f"That process has ended. What is left of it: {path.name}, {size(kept)}.",
+                        style="bold",
+                    )
+                )
+    finally:
+        if not keep:
+            _delete(path, folder)
+    seconds = time.monotonic() - started
+    console.print(Text(f"Played in {seconds // 60:.0f} min {seconds % 60:.0f} s.", style="dim"))
+    return 0
+
+
+def _delete(path: Path, folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,211 @@
+"""What the demo shows, piece by piece. Everything here draws; nothing computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from aspen.demo.asking import Finding, Found
+from aspen.demo.drawing import clean, marked, meter, one_line, size, sparkline
+from aspen.demo.overhead import Speed
+from aspen.memory_injector import Note
+from aspen.repository import StoreStats
+from aspen.seed_manager import ReplayReport
+from aspen.turn import Reply
+from aspen.types import Trace
+
+_PARTS = {"sink": "first token (sink)", "template": "the template's own words"}
+_ARMS = ("activation", "keyword", "neighbours", "session")
+
+
+# -- process one -------------------------------------------------------------------------------------------
+
+
+def turn(number: int, message: str, reply: str) -> RenderableType:
+    """What the person says, and the reply as far as it has come."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_row(Text(f"{number:>2} you", style="bold cyan"), clean(message))
+    grid.add_row(Text("model", style="bold magenta"), clean(reply.strip() or "..."))
+    return grid
+
+
+def recorded(reply: Reply, trace: Trace, *, size_: int, seconds: float) -> RenderableType:
+    """What was kept of a turn. `seconds` is what recording and storing took beside generating."""
+    layers, tokens = trace.state_digests.shape
+    facts = [
+        f"recorded {layers} layers × {tokens} tokens",
+        size(size_),
+        f"seed {reply.seed}",
+        _speed(reply),
+        f"stored in {seconds * 1000:.0f} ms",
+    ]
+    if reply.note is not None:
+        facts.append(f"with a note of {len(reply.note.memory_ids)} memories")
+    return Padding(Text(" · ".join(facts), style="dim"), (0, 0, 0, 7))
+
+
+def _speed(reply: Reply) -> str:
+    return f"{(reply.reply_tokens - 1) / max(reply.decode_seconds, 1e-9):.0f} tokens/s"
+
+
+def inside(trace: Trace, *, pushes: Sequence[float], attention: Mapping[str, float]) -> RenderableType:
+    """A look into one trace: how far each block moves the reply, and where the reply looked."""
+    layers, tokens = trace.state_digests.shape
+    lines = Table.grid(padding=(0, 1))
+    lines.add_column(no_wrap=True, justify="right")
+    lines.add_column(no_wrap=True)
+    lines.add_column(no_wrap=True, justify="right")
+    lines.add_row("blocks 1 to " + str(layers - 1), Text(sparkline(pushes), style="cyan"), "")
+    for name, share in attention.items():
+        bar = Text(meter(share, width=30), style="magenta" if name == "note" else "blue")
+        lines.add_row(_PARTS.get(name, name), bar, f"{share:6.1%}")
+    caption = Text(
+        "bars: how far each block moved the residual stream of the reply, relative to its length; then where "
+        "the reply looked, averaged over all layers and heads",
+        style="dim",
+    )
+    kept = (
+        f"{tokens} token ids, their text, digests of all {layers} × {tokens} activations, pooled activations"
+    )
+    return Panel(
+        Group(Text(kept), lines, caption),
+        title=Text(f"inside trace {trace.id}"),
+        title_align="left",
+        box=box.ROUNDED,
+        border_style="dim",
+    )
+
+
+# -- process two -------------------------------------------------------------------------------------------
+
+
+def question(number: int, text: str) -> RenderableType:
+    """The question, and nothing else of its conversation: there is none yet."""
+    return Panel(
+        clean(text), title=Text(f"question {number}"), title_align="left", box=box.HEAVY, border_style="cyan"
+    )
+
+
+def found(finding: Finding) -> list[RenderableType]:
+    """How deep the forward pass went, and what came back."""
+    partial = finding.partial
+    share = partial.seconds / finding.full_seconds
+    depth = Text.assemble(
+        "partial forward pass: ",
+        (f"{partial.depth} of {partial.n_layers} blocks", "bold"),
+        f", {partial.tokens} tokens, {partial.seconds * 1000:.0f} ms = {share:.0%} of a full one "
+        f"({finding.full_seconds * 1000:.0f} ms)",
+    )
+    skipped = [
+        Text(f"{arm.name} did not run: {arm.reason}", style="yellow")
+        for arm in finding.recall.arms
+        if not arm.ran
+    ]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for name in ("score", "activ.", "keyw.", "neigh.", "sess."):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("by text alone", no_wrap=True)
+    table.add_column("memory", ratio=1, overflow="fold")
+    for hit in finding.found:
+        table.add_row(
+            *_row(hit, noted=finding.note is not None and hit.hit.memory.id in finding.note.memory_ids)
+        )
+    return [depth, *skipped, table]
+
+
+def _row(found: Found, *, noted: bool) -> list[RenderableType]:
+    hit = found.hit
+    style = "" if noted else "dim"
+    numbers = [Text(f"{hit.score:.2f}", style="bold" if noted else "dim")]
+    numbers += [Text(f"{hit.arms[n]:+.2f}" if n in hit.arms else "-", style=style) for n in _ARMS]
+    if found.text_rank is None:
+        by_text = Text("missed: no word", style="bold yellow" if noted else "dim")
+    else:
+        by_text = Text(f"{'missed: ' if found.missed else ''}rank {found.text_rank}")
+        by_text.stylize(("bold yellow" if found.missed else "") if noted else "dim")
+    memory = Text(one_line(hit.memory.text, most=100), style=style)
+    if found.path and noted:
+        steps = " → ".join(f"“{one_line(one.text, most=30)}”" for one in found.path[:-1])
+        memory.append(f"\nby spreading from {steps} → here; rank {found.direct_rank} without", style="green")
+    return [*numbers, by_text, memory]
+
+
+def note(note: Note | None) -> RenderableType:
+    """The memory note, word for word."""
+    if note is None:
+        return Text("no note: nothing that was recalled is worth a line", style="dim")
+    return Panel(
+        clean(note.text),
+        title=Text(f"memory note, as injected ({note.tokens} tokens)"),
+        title_align="left",
+        box=box.ROUNDED,
+        border_style="yellow",
+    )
+
+
+def replies(texts: Mapping[bool, str], fact: str, *, seed: int) -> RenderableType:
+    """Both replies side by side; the fact that was asked for is marked where it occurs."""
+    table = Table(box=box.ROUNDED, expand=True, border_style="dim")
+    table.add_column(f"without memory (seed {seed})", ratio=1)
+    table.add_column(f"with memory (seed {seed})", ratio=1)
+    table.add_row(*(marked(texts[memory].strip(), fact) for memory in (False, True)))
+    return table
+
+
+def score(asked: int, right: Mapping[bool, int]) -> RenderableType:
+    """How many of the replies held the fact."""
+    return Text.assemble(
+        "The fact is in ",
+        (f"{right[True]} of {asked}", "bold green"),
+        " replies with memory, and in ",
+        (f"{right[False]} of {asked}", "bold"),
+        " without.",
+    )
+
+
+def replaying(trace: Trace, *, message: str) -> RenderableType:
+    """Which trace is run again."""
+    return Text.assemble(
+        f"Replaying trace {trace.id} of process one, “{one_line(message, most=40)}”: ",
+        f"{trace.prompt_length} tokens of prompt, {len(trace.token_ids) - trace.prompt_length} sampled",
+    )
+
+
+def verdict(report: ReplayReport) -> RenderableType:
+    """What the replay found."""
+    style = "bold green" if report.verified else "bold red"
+    return Text.assemble("  the same seed:  ", (report.explain(), style))
+
+
+def other_seed(report: ReplayReport, *, seed: int) -> RenderableType:
+    """What another seed gave, for comparison."""
+    return Text.assemble(f"  seed {report.seed} for {seed}: ", (report.explain(), "yellow"))
+
+
+def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> RenderableType:
+    """The last screen, in four lines."""
+    command = f"aspen chat --store {store}"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(
+        "stored",
+        f"{stats.memories} memories and {stats.traces} traces of {n_layers} blocks and the embedding, "
+        f"in {stats.conversations} conversations",
+    )
+    grid.add_row("size", f"{size(stats.bytes['file'])} on disk, {size(stats.bytes['traces'])} of it traces")
+    grid.add_row(
+        "cost",
+        f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), measured just now",
+    )
+    grid.add_row("next", Text(command, style="bold green"))
+    return Panel(grid, box=box.HEAVY, border_style="cyan")

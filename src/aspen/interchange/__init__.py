@@ -1,0 +1,16 @@
+"""Memories in and out of files: reading what other programs wrote, and Aspen's own export."""
+
+from aspen.interchange.exporting import export_memories
+from aspen.interchange.formats import Format, detect_format
+from aspen.interchange.importing import ImportProgress, ImportReport, import_file
+from aspen.interchange.records import Problem
+
+__all__ = [
+    "Format",
+    "ImportProgress",
+    "ImportReport",
+    "Problem",
+    "detect_format",
+    "export_memories",
+    "import_file",
+]

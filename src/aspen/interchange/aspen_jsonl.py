@@ -1,0 +1,63 @@
+"""Aspen's own export: a header line, then a memory a line with all that its id is made of.
+
+The header is `{"aspen_export": 1, "exported_at": ...}`. A memory has `id`, `text`, `speaker`, `said_at`,
+`conversation`, `source`, `provenance` and `created_at`; reading it again makes the same id. `id` and `created_at`
+are for people: a text that was edited in the file becomes a memory of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from aspen.errors import InvalidInput
+from aspen.interchange.lines import Line, read_objects
+from aspen.interchange.records import Problem, Reading, Source, as_record
+from aspen.types import Memory, Provenance
+
+HEADER = "aspen_export"
+VERSION = 1
+_FIELDS = ("text", "speaker", "said_at", "conversation", "source")
+
+
+def header(*, exported_at: datetime) -> dict[str, object]:
+    """The first line of an export."""
+    return {HEADER: VERSION, "exported_at": exported_at.isoformat()}
+
+
+def as_line(memory: Memory) -> dict[str, object]:
+    """A memory as one line of an export."""
+    return {
+        "id": memory.id,
+        "text": memory.text,
+        "speaker": memory.speaker,
+        "said_at": memory.said_at.isoformat() if memory.said_at else None,
+        "conversation": memory.conversation,
+        "source": memory.source,
+        "provenance": memory.provenance.value,
+        "created_at": memory.created_at.isoformat(),
+    }
+
+
+def read_export(source: Source) -> Iterator[Reading]:
+    """One record for each memory; it keeps its provenance, so that what a model said stays known as such."""
+    for line in read_objects(source.path):
+        if isinstance(line, Problem):
+            yield line
+        elif HEADER in line.value:
+            _check_version(line, source)
+        else:
+            fields = {name: line.value.get(name) for name in _FIELDS}
+            fields["conversation"] = fields["conversation"] or source.conversation
+            provenance = line.value.get("provenance") or Provenance.IMPORTED
+            yield as_record(line.number, fields, done=line.done, provenance=provenance)
+
+
+def _check_version(line: Line, source: Source) -> None:
+    version = line.value[HEADER]
+    if version != VERSION:
+        raise InvalidInput(
+            f"{source.path} is an export of version {version!r}, this Aspen reads version {VERSION}.",
+            hint="Upgrade aspen.",
+            path=str(source.path),
+        )

@@ -1,0 +1,36 @@
+"""Plain JSONL: a memory a line, `{"text": ..., "speaker": ..., "said_at": ..., "conversation": ..., "source": ...}`.
+
+Only `text` is needed. `said_at` is ISO 8601 or seconds since 1970; `id` stands in for `source`; other fields are
+ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aspen.errors import InvalidInput
+from aspen.interchange.lines import Line, read_objects
+from aspen.interchange.records import Problem, Reading, Source, as_record, moment, name_in
+
+
+def read_plain(source: Source) -> Iterator[Reading]:
+    """One record for each line."""
+    for line in read_objects(source.path):
+        yield line if isinstance(line, Problem) else _record(line, source)
+
+
+def _record(line: Line, source: Source) -> Reading:
+    try:
+        said_at = moment(line.value)
+    except InvalidInput as error:
+        return Problem(line.number, error.message)
+    if "text" not in line.value:
+        return Problem(line.number, "the line has no 'text'")
+    fields = {
+        "text": line.value["text"],
+        "speaker": name_in(line.value, "speaker"),
+        "said_at": said_at,
+        "conversation": name_in(line.value, "conversation") or source.conversation,
+        "source": name_in(line.value, "source", "id") or source.place(line.number),
+    }
+    return as_record(line.number, fields, done=line.done)

@@ -1,0 +1,360 @@
+"""SQLiteRepository: every method of `Repository` as named queries in one transaction."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import apsw
+import numpy as np
+
+from aspen.repository import _incoming as incoming
+from aspen.repository._sqlite import _rows as rows
+from aspen.repository._sqlite import _steps as steps
+from aspen.repository._sqlite._check import findings
+from aspen.repository._sqlite._errors import not_writable
+from aspen.repository._sqlite._file import back_up, prepare
+from aspen.repository._sqlite._pool import Pool, Session
+from aspen.repository._sqlite._wiping import checkpoint
+from aspen.repository.interface import (
+    Changes,
+    Conversation,
+    EdgeRows,
+    KeyStamp,
+    NewMemory,
+    NewTrace,
+    Postings,
+    StoreStats,
+    TraceInfo,
+)
+from aspen.types import Edge, Memory
+from aspen.validation import check_name
+
+_LOG_LIMIT = 1000
+"""Pages in the write-ahead log (16 MiB) after which a commit moves them into the file."""
+_READER_PATIENCE = 0.25
+"""Seconds that forgetting waits for readers of older moments before it leaves cutting the log to a later call."""
+_TABLE_PARTS = {
+    "memory": "text",
+    "memory_key": "keys",
+    "trace": "traces",
+    "edge": "edges",
+    "keyword": "keywords",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class SQLiteRepository:
+    """A store in the file `path`, for any number of threads and processes.
+
+    Parameters
+    ----------
+    path:
+        The file, created where there is none; its folder must exist.
+    busy_timeout:
+        Seconds to wait for another process that holds the store, > 0; after that, StoreBusy.
+    """
+
+    def __init__(self, path: Path | str, *, busy_timeout: float = 10.0) -> None:
+        self._path = Path(path).absolute()
+        self._file = prepare(self._path, busy_timeout)
+        self._pool = Pool(self._path, self._connect, reuse=not self._file.immutable)
+        self._log_pages = 0
+        self._wipe_due = False
+
+    @property
+    def location(self) -> str:
+        return str(self._path)
+
+    @property
+    def writable(self) -> bool:
+        return self._file.writable
+
+    def _connect(self) -> apsw.Connection:
+        return self._file.connect(self._note_commit)
+
+    def _note_commit(self, log_pages: int) -> None:
+        self._log_pages = log_pages
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with self._pool.borrow() as session, session.reading():
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """One transaction; where it deleted something, that is gone from the files too when it ends."""
+        if not self.writable:
+            raise not_writable(self._path)
+        with self._pool.borrow() as session:
+            with session.writing():
+                yield session
+            if session.deleted or self._wipe_due or self._log_pages >= _LOG_LIMIT:
+                self._checkpoint(wipe=session.deleted or self._wipe_due, patience=_READER_PATIENCE)
+
+    def _checkpoint(self, *, wipe: bool, patience: float) -> None:
+        """Never fails the call that committed: the log still holds everything, and the next call tries again."""
+        self._log_pages = 0
+        try:
+            done = checkpoint(self._path, truncate=wipe, patience=patience)
+        except apsw.Error as error:
+            done = False
+            logger.warning("The write-ahead log of %s could not be moved into it: %s", self._path, error)
+        self._wipe_due = wipe and not done
+
+    # Memories
+
+    def add(
+        self, memories: Sequence[NewMemory], *, trace: NewTrace | None = None, stamp: KeyStamp | None = None
+    ) -> list[Memory]:
+        checked = [incoming.checked_memory(new) for new in memories]
+        trace = incoming.checked_trace(trace, memories) if trace else None
+        if not memories:
+            return []
+        with self._writing() as session:
+            number = steps.check_keys(session, memories, stamp)
+            steps.check_traces(session, memories, trace)
+            ids = [memory.id for memory in checked]
+            stored = steps.by_id(session, ids)
+            fresh: dict[str, tuple[NewMemory, Memory]] = {}
+            for new, memory in zip(memories, checked, strict=True):
+                if memory.id not in stored:
+                    fresh.setdefault(memory.id, (new, memory))
+            if fresh:
+                referred = any(trace and memory.trace_id == trace.info.id for _, memory in fresh.values())
+                new_trace = trace if trace and referred and steps.add_trace(session, trace) else None
+                added = steps.add_memories(session, list(fresh.values()), number)
+                if new_trace:
+                    steps.add_mentions(session, new_trace)
+                stored |= {memory.id: memory for memory in added}
+            return [stored[memory_id] for memory_id in ids]
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        with self._reading() as session:
+            return set(steps.seqs_by_id(session, ids))
+
+    def get(self, ids: Sequence[str]) -> list[Memory]:
+        with self._reading() as session:
+            stored = steps.by_id(session, ids)
+        for memory_id in ids:
+            if memory_id not in stored:
+                raise incoming.unknown("memory", memory_id)
+        return [stored[memory_id] for memory_id in ids]
+
+    def get_by_seq(self, seqs: Sequence[int]) -> list[Memory]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._reading() as session:
+            found = session.rows("memories_by_seq", seqs=json.dumps(wanted))
+        by_seq = {memory.seq: memory for memory in map(rows.memory_of, found)}
+        return [by_seq[seq] for seq in wanted if seq in by_seq]
+
+    def list(
+        self,
+        *,
+        conversation: str | None = None,
+        speaker: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Memory]:
+        values: dict[str, Any] = {
+            "speaker": check_name(speaker, what="speaker"),
+            "before": incoming.MAX_SEQ if before is None else min(before, incoming.MAX_SEQ),
+            "limit": incoming.checked_limit(limit),
+        }
+        with self._reading() as session:
+            if conversation is None:
+                found = session.rows("list_memories", **values)
+            else:
+                name = check_name(conversation, what="conversation")
+                found = session.rows("list_conversation", conversation=name, **values)
+        return [rows.memory_of(row) for row in found]
+
+    def conversations(self) -> builtins.list[Conversation]:
+        with self._reading() as session:
+            return [Conversation(*row) for row in session.rows("conversations")]
+
+    def forget(self, ids: Sequence[str]) -> int:
+        with self._writing() as session:
+            seqs = steps.seqs_by_id(session, ids)
+            for memory_id in ids:
+                if memory_id not in seqs:
+                    raise incoming.unknown("memory", memory_id)
+            if not seqs:
+                return 0
+            session.deleted = True
+            return steps.forget(session, sorted(seqs.values()))
+
+    # Keywords and edges
+
+    def postings(self, terms: Sequence[str]) -> builtins.list[Postings]:
+        with self._reading() as session:
+            return [
+                rows.postings_of(session.rows("postings", term=term) if steps.storable(term) else [])
+                for term in terms
+            ]
+
+    def relate(self, edges: Sequence[Edge]) -> None:
+        checked = [incoming.checked_edge(edge) for edge in edges]
+        if not checked:
+            return
+        with self._writing() as session:
+            ends = [end for edge in checked for end in (edge.source, edge.target)]
+            known = steps.existing(session, ends)
+            for end in ends:
+                if end not in known:
+                    raise incoming.unknown("memory", end)
+            steps.put_edges(session, checked, session.value("next_revision"))
+
+    def out_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+        incoming.checked_limit(fan, what="fan")
+        wanted = dict.fromkeys(incoming.storable_seqs(seqs))
+        # One short index scan per source: a join would read all edges of a hub to keep `fan` of them.
+        with self._reading() as session:
+            found = [row for seq in wanted for row in session.rows("out_edges", source=seq, fan=fan)]
+        return rows.edge_rows_of(found)
+
+    # Traces
+
+    def trace(self, trace_id: str) -> bytes:
+        with self._reading() as session:
+            body: bytes | None = (
+                session.value("trace_body", trace_id=trace_id) if steps.storable(trace_id) else None
+            )
+        if body is None:
+            raise incoming.unknown("trace", trace_id)
+        return body
+
+    def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
+        incoming.checked_limit(limit)
+        with self._reading() as session:
+            if conversation is None:
+                found = session.rows("list_traces", limit=limit)
+            else:
+                name = check_name(conversation, what="conversation")
+                found = session.rows("list_traces_of_conversation", conversation=name, limit=limit)
+        return [rows.trace_info_of(row) for row in found]
+
+    # Keys and statistics
+
+    def stamp(self) -> KeyStamp | None:
+        with self._reading() as session:
+            row = session.row("current_stamp")
+        return rows.stamp_of(row) if row else None
+
+    def set_stamp(self, stamp: KeyStamp) -> None:
+        incoming.check_stamp(stamp)
+        with self._writing() as session:
+            row = session.row("current_stamp")
+            if row is None:
+                number = steps.stamp_number(session, stamp)
+                session.run("make_stamp_current", stamp=number, revision=session.value("next_revision"))
+            elif rows.stamp_of(row).identity != stamp.identity:
+                raise incoming.stamp_mismatch(rows.stamp_of(row), stamp)
+
+    def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
+        incoming.check_stamp(stamp)
+        incoming.checked_limit(limit)
+        with self._reading() as session:
+            found = session.rows("missing_keys", stamp=steps.find_stamp(session, stamp), limit=limit)
+        return [rows.memory_of(row) for row in found]
+
+    def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
+        incoming.check_stamp(stamp)
+        with self._writing() as session:
+            size = session.value("key_size", stamp=steps.find_stamp(session, stamp))
+            checked = incoming.checked_key_mapping(keys, size)
+            known = steps.existing(session, checked)
+            kept = {seq: body for seq, body in checked.items() if seq in known}
+            if kept:
+                steps.put_keys(
+                    session, steps.stamp_number(session, stamp), kept, session.value("next_revision")
+                )
+
+    def activate(self, stamp: KeyStamp) -> bool:
+        incoming.check_stamp(stamp)
+        with self._writing() as session:
+            if session.rows("missing_keys", stamp=steps.find_stamp(session, stamp), limit=1):
+                return False
+            number = steps.stamp_number(session, stamp)
+            current = session.row("current_stamp")
+            changed = current is None or current[0] != number
+            if changed or session.rows("other_keys", stamp=number):
+                revision = session.value("next_revision")
+                session.deleted = True
+                session.run("delete_other_keys", stamp=number)
+                if changed:
+                    session.run("retire_stamp")
+                    session.run("make_stamp_current", stamp=number, revision=revision)
+                    session.run("delete_statistics")
+            session.run("delete_other_stamps", stamp=number)
+            return True
+
+    def statistics(self, name: str) -> bytes | None:
+        with self._reading() as session:
+            body: bytes | None = session.value("statistics", name=name) if steps.storable(name) else None
+        return body
+
+    def save_statistics(self, name: str, body: bytes) -> None:
+        incoming.check_statistics(name, body)
+        with self._writing() as session:
+            session.run("next_revision")
+            session.run("save_statistics", name=name, body=body)
+
+    # The whole store
+
+    def revision(self) -> int:
+        with self._pool.borrow() as session:
+            revision: int = session.value("revision")
+        return revision
+
+    def changes(self, since: int) -> Changes:
+        with self._reading() as session:
+            revision: int = session.value("revision")
+            incoming.check_since(since, revision)
+            forgotten = session.rows("new_forgotten", since=since) if since else []
+            return Changes(
+                revision=revision,
+                memories=steps.changed_rows(session, since),
+                edges=rows.edge_rows_of(session.rows("new_edges", since=since)),
+                forgotten=np.array([seq for (seq,) in forgotten], dtype=np.int64),
+            )
+
+    def stats(self) -> StoreStats:
+        with self._reading() as session:
+            memories, traces, edges, conversations = session.rows("counts")[0]
+            parts = dict.fromkeys(_TABLE_PARTS.values(), 0)
+            for table, size in session.rows("sizes"):
+                if table in _TABLE_PARTS:
+                    parts[_TABLE_PARTS[table]] = size
+            parts["file"] = session.value("file_size")
+        return StoreStats(
+            memories=memories, traces=traces, edges=edges, conversations=conversations, bytes=parts
+        )
+
+    def check(self) -> builtins.list[str]:
+        with self._pool.borrow() as session:
+            return findings(session)
+
+    def backup(self, path: str) -> None:
+        with self._pool.borrow() as session:
+            back_up(session.connection, self._path, Path(path).expanduser().absolute())
+
+    def close(self) -> None:
+        if self._pool.close() and self.writable:
+            # The last connection, so that SQLite removes the log; other processes may still hold it.
+            self._checkpoint(wipe=self._wipe_due, patience=0.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

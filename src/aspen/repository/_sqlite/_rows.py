@@ -1,0 +1,132 @@
+"""Rows of the database <-> Aspen's values."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from aspen.repository import _incoming as incoming
+from aspen.repository._sqlite._pool import Row
+from aspen.repository.interface import NO_TIME, EdgeRows, KeyStamp, MemoryRows, Postings, TraceInfo
+from aspen.types import Memory, Provenance
+
+_BLOCK = 4096
+"""Rows fetched at once, so that keys are never held twice."""
+
+
+def memory_values(memory: Memory, terms: Iterable[str], term_count: int) -> dict[str, Any]:
+    """The parameters of `add_memory`."""
+    return {
+        "seq": memory.seq,
+        "id": memory.id,
+        "conversation": memory.conversation,
+        "speaker": memory.speaker,
+        "said_at": None if memory.said_at is None else incoming.to_microseconds(memory.said_at),
+        "source": memory.source,
+        "provenance": str(memory.provenance),
+        "created_at": incoming.to_microseconds(memory.created_at),
+        "token_count": memory.token_count,
+        "term_count": term_count,
+        "trace_id": memory.trace_id,
+        "text": memory.text,
+        "terms": json.dumps(list(terms), ensure_ascii=False),
+    }
+
+
+def keyword_values(seq: int, terms: Counter[str]) -> list[dict[str, Any]]:
+    """The parameters of `add_keyword`, one per distinct term."""
+    return [{"term": term, "seq": seq, "count": count} for term, count in terms.items()]
+
+
+def memory_of(row: Row) -> Memory:
+    (
+        memory_id,
+        seq,
+        text,
+        speaker,
+        said_at,
+        conversation,
+        source,
+        provenance,
+        created_at,
+        token_count,
+        trace_id,
+    ) = row
+    return Memory(
+        id=memory_id,
+        seq=seq,
+        text=text,
+        speaker=speaker,
+        said_at=None if said_at is None else incoming.from_microseconds(said_at),
+        conversation=conversation,
+        source=source,
+        provenance=Provenance(provenance),
+        created_at=incoming.from_microseconds(created_at),
+        token_count=token_count,
+        trace_id=trace_id,
+    )
+
+
+def trace_info_of(row: Row) -> TraceInfo:
+    trace_id, conversation, created_at, seed, level, size = row
+    return TraceInfo(
+        id=trace_id,
+        conversation=conversation,
+        created_at=incoming.from_microseconds(created_at),
+        seed=seed,
+        level=level,
+        size=size,
+    )
+
+
+def stamp_of(row: Row) -> KeyStamp:
+    _, model_id, model_name, key_version, _ = row
+    return KeyStamp(model_id=model_id, model_name=model_name, key_version=key_version)
+
+
+def postings_of(rows: list[Row]) -> Postings:
+    seqs, counts = _columns(rows, 2)
+    return Postings(seqs=np.array(seqs, dtype=np.int64), counts=np.array(counts, dtype=np.int32))
+
+
+def edge_rows_of(rows: list[Row]) -> EdgeRows:
+    sources, targets, types, weights = _columns(rows, 4)
+    return EdgeRows(
+        sources=np.array(sources, dtype=np.int64),
+        targets=np.array(targets, dtype=np.int64),
+        types=list(types),
+        weights=np.array(weights, dtype=np.float64),
+    )
+
+
+def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryRows:
+    """`count` rows (seq, conversation, provenance, said_at, token_count, term_count, key) as columns."""
+    keys = np.empty((count, key_size), dtype=np.uint8)
+    columns: list[list[Any]] = [[] for _ in range(6)]
+    done = 0
+    while block := list(islice(rows, _BLOCK)):
+        *parts, bodies = zip(*block, strict=True)
+        for column, part in zip(columns, parts, strict=True):
+            column.extend(part)
+        joined = np.frombuffer(b"".join(bodies), dtype=np.uint8)
+        keys[done : done + len(block)] = joined.reshape(len(block), key_size)
+        done += len(block)
+    seqs, conversations, provenances, said_at, token_counts, term_counts = columns
+    return MemoryRows(
+        seqs=np.array(seqs, dtype=np.int64),
+        conversations=conversations,
+        provenances=provenances,
+        said_at=np.array([NO_TIME if time is None else time for time in said_at], dtype=np.int64),
+        token_counts=np.array(token_counts, dtype=np.int32),
+        term_counts=np.array(term_counts, dtype=np.int32),
+        keys=keys,
+    )
+
+
+def _columns(rows: list[Row], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width

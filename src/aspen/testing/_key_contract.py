@@ -1,0 +1,205 @@
+"""The contract of stores: keywords, edges, keys and statistics."""
+
+# the name of a test says what must hold
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import pytest
+
+from aspen.errors import InvalidInput, ModelMismatch, NotFound, StoreError
+from aspen.repository import Repository
+from aspen.testing.repository_builders import NEXT_STAMP, STAMP, OpenStore, edges_of, new_key, new_memory
+from aspen.types import Edge
+
+_TERMS = [
+    "near", "NEAR", "AND", "a:b", 'quo"te', "it's", "x'00'", "under_score", "-x", "*", "a%", "{}", "a b", "5g", "ⅷ",
+    "ﬁ", "naïve", "na\u0131\u0308ve", "e\u0301", "strasse", "straße", "北京", "🌱", "\u200d", "O" * 70_000,
+]  # fmt: skip
+"""Terms that a tokenizer or a query language would split, fold, drop or take for an operator."""
+
+
+class KeyContract:
+    """Tests of `KeywordStore`, `EdgeStore`, `KeyStore` and `StatisticsStore`."""
+
+    def test_postings_count_terms(self, store: Repository) -> None:
+        a, b = store.add(
+            [new_memory("a", terms=("to", "be", "or", "not", "to", "be")), new_memory("b", terms=("be",))]
+        )
+        to, nothing, be, again = store.postings(["to", "nothing", "be", "to"])
+        assert (to.seqs.tolist(), to.counts.tolist()) == ([a.seq], [2])
+        assert (be.seqs.tolist(), be.counts.tolist()) == ([a.seq, b.seq], [2, 1])
+        assert nothing.seqs.tolist() == nothing.counts.tolist() == []
+        assert again.seqs.tolist() == to.seqs.tolist()
+        assert [str(be.seqs.dtype), str(be.counts.dtype)] == ["int64", "int32"]
+        assert store.changes(0).memories.term_counts.tolist() == [6, 1]
+        assert store.postings([]) == []
+
+    @pytest.mark.parametrize("term", _TERMS)
+    def test_terms_are_kept_whole_and_apart(self, store: Repository, term: str) -> None:
+        (memory, _) = store.add([new_memory("a", terms=(term, "x", term)), new_memory("b", terms=("plain",))])
+        (found,) = store.postings([term])
+        assert (found.seqs.tolist(), found.counts.tolist()) == ([memory.seq], [2])
+        forms = {unicodedata.normalize(form, term) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+        others = sorted({term + "x", term[:-1], term.upper(), term.lower(), *forms} - {term, "x"})
+        assert all(len(other.seqs) == 0 for other in store.postings(others))
+        store.forget(["a"])
+        assert store.postings([term])[0].seqs.tolist() == []
+
+    def test_terms_that_cannot_be_stored_occur_nowhere(self, store: Repository) -> None:
+        store.add([new_memory("a", terms=("x",))])
+        assert all(len(found.seqs) == 0 for found in store.postings(["\ud800", "x\x00", ""]))
+
+    # Edges
+
+    def test_relate_sets_the_weight(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
+        store.relate([Edge(a, b, "causes", 0.25), Edge(a, b, "supports", 1.0), Edge(b, a, "causes", 0.0)])
+        store.relate([Edge(a, b, "causes", 0.5), Edge(a, b, "causes", 0.75)])
+        assert edges_of(store.out_edges([b, a], fan=5)) == [
+            Edge(b, a, "causes", 0.0),
+            Edge(a, b, "supports", 1.0),
+            Edge(a, b, "causes", 0.75),
+        ]
+        before = store.revision()
+        store.relate([])
+        assert store.revision() == before
+        store.relate([Edge(a, b, "causes", 0.125)])
+        assert edges_of(store.changes(before).edges) == [Edge(a, b, "causes", 0.125)]
+
+    @pytest.mark.parametrize("weight", [float("nan"), -0.1, 1.1, float("inf"), None, "0.5", True, -1e-300])
+    def test_weights_outside_the_unit_interval_are_refused(self, store: Repository, weight: float) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
+        before = store.revision()
+        with pytest.raises(InvalidInput):
+            store.relate([Edge(a, b, "causes", 0.5), Edge(b, a, "causes", weight)])
+        assert store.revision() == before
+        assert store.out_edges([a, b], fan=5).sources.tolist() == []
+
+    def test_edges_need_two_different_memories_and_a_type(self, store: Repository) -> None:
+        (a,) = (memory.seq for memory in store.add([new_memory("a")]))
+        with pytest.raises(InvalidInput):
+            store.relate([Edge(a, a, "causes", 0.5)])
+        for end in (a + 1, 0, -1, 2**70):
+            with pytest.raises(NotFound):
+                store.relate([Edge(a, end, "causes", 0.5)])
+        for kind in ("", "a\x00b", "\udc00", None):
+            with pytest.raises(InvalidInput):
+                store.relate([Edge(a, a + 1, kind, 0.5)])  # type: ignore[arg-type]
+
+    def test_out_edges_are_the_heaviest(self, store: Repository) -> None:
+        a, b, c, d, e = (memory.seq for memory in store.add([new_memory(id_) for id_ in "abcde"]))
+        store.relate([Edge(a, d, "x", 0.5), Edge(a, b, "x", 0.1), Edge(a, c, "y", 0.5), Edge(a, c, "x", 0.5)])
+        store.relate([Edge(a, e, "x", 0.9), Edge(b, a, "x", 0.2)])
+        found = edges_of(store.out_edges([b, c, a, b, 2**70, e + 7], fan=4))
+        assert [(edge.source, edge.target, edge.type) for edge in found] == [
+            (b, a, "x"),
+            (a, e, "x"),
+            (a, c, "x"),
+            (a, c, "y"),
+            (a, d, "x"),
+        ]
+        assert edges_of(store.out_edges([], fan=1)) == []
+
+    # Keys and statistics
+
+    def test_a_new_store_has_no_stamp_and_takes_no_memories(self, open_store: OpenStore) -> None:
+        with open_store() as store:
+            assert store.stamp() is None
+            assert store.revision() == 0
+            assert store.changes(0).memories.keys.shape == (0, 0)
+            with pytest.raises(StoreError):
+                store.add([new_memory("a")])
+            store.add_keys(STAMP, {1: b"x"})
+            assert store.stats().memories == store.revision() == 0
+
+    def test_a_store_is_stamped_once(self, store: Repository) -> None:
+        before = store.revision()
+        store.set_stamp(STAMP)
+        store.set_stamp(replace(STAMP, model_name="renamed"))
+        assert store.stamp() == STAMP
+        assert store.revision() == before
+        with pytest.raises(ModelMismatch):
+            store.set_stamp(NEXT_STAMP)
+        with pytest.raises(InvalidInput):
+            store.set_stamp(replace(STAMP, model_id=""))
+
+    def test_keys_of_another_stamp_are_not_added(self, store: Repository) -> None:
+        store.add([new_memory("a")], stamp=replace(STAMP, model_name="renamed"))
+        with pytest.raises(ModelMismatch):
+            store.add([new_memory("b")], stamp=NEXT_STAMP)
+        assert store.stats().memories == 1
+
+    @pytest.mark.parametrize("key", [b"", b"seven b", b"nine byte", "8 letter", None])
+    def test_keys_of_another_length_are_refused(self, store: Repository, key: bytes) -> None:
+        (a,) = store.add([new_memory("a")])
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("b"), replace(new_memory("c"), key=key)])
+        with pytest.raises(InvalidInput):
+            store.add_keys(STAMP, {a.seq: key})
+        assert store.stats().memories == 1
+
+    def test_a_new_key_replaces_the_old_one(self, store: Repository) -> None:
+        a, b = store.add([new_memory("a"), new_memory("b")])
+        before = store.revision()
+        store.add_keys(STAMP, {b.seq: b"NEW KEY!", b.seq + 5: b"NOBODY'S", 0: b"NOBODY'S"})
+        changes = store.changes(before)
+        assert changes.memories.seqs.tolist() == [b.seq]
+        assert changes.memories.keys.tobytes() == b"NEW KEY!"
+        assert store.changes(0).memories.keys.tobytes() == new_key("a") + b"NEW KEY!"
+        assert a.seq < b.seq
+
+    def test_re_keying(self, store: Repository) -> None:
+        a, b, c = store.add([new_memory("a"), new_memory("b"), new_memory("c")])
+        store.save_statistics("whitening", b"of the old keys")
+        assert store.missing_keys(STAMP, limit=10) == []
+        assert store.missing_keys(NEXT_STAMP, limit=2) == [a, b]
+        store.add_keys(NEXT_STAMP, {a.seq: b"A" * 12, c.seq: b"C" * 12})
+        assert store.missing_keys(NEXT_STAMP, limit=10) == [b]
+        before = store.revision()
+        assert store.activate(NEXT_STAMP) is False
+        assert store.revision() == before
+        assert store.stamp() == STAMP
+        store.add_keys(NEXT_STAMP, {b.seq: b"B" * 12})
+        seen = store.changes(0)
+        assert seen.memories.keys.shape == (3, 8)
+        assert store.activate(NEXT_STAMP) is True
+        assert store.stamp() == NEXT_STAMP
+        changes = store.changes(seen.revision)
+        assert changes.memories.seqs.tolist() == [a.seq, b.seq, c.seq]
+        assert changes.memories.keys.tobytes() == b"A" * 12 + b"B" * 12 + b"C" * 12
+        assert store.statistics("whitening") is None
+        assert store.missing_keys(STAMP, limit=10) == [a, b, c]
+        with pytest.raises(ModelMismatch):
+            store.add([new_memory("d")], stamp=STAMP)
+        store.add([new_memory("d", key=b"D" * 12)], stamp=NEXT_STAMP)
+        assert store.check() == []
+
+    def test_activating_the_current_stamp_drops_keys_of_others(self, store: Repository) -> None:
+        (a,) = store.add([new_memory("a")])
+        store.save_statistics("whitening", b"of these keys")
+        before = store.revision()
+        assert store.activate(STAMP) is True
+        assert store.revision() == before
+        store.add_keys(NEXT_STAMP, {a.seq: b"coming"})
+        assert store.activate(STAMP) is True
+        assert store.missing_keys(NEXT_STAMP, limit=1) == [a]
+        assert store.statistics("whitening") == b"of these keys"
+
+    def test_an_empty_store_takes_any_stamp(self, store: Repository) -> None:
+        assert store.activate(NEXT_STAMP) is True
+        assert store.stamp() == NEXT_STAMP
+
+    def test_statistics_are_replaced(self, store: Repository) -> None:
+        assert store.statistics("mean") is None
+        before = store.revision()
+        store.save_statistics("mean", b"1")
+        store.save_statistics("mean", b"")
+        assert store.statistics("mean") == b""
+        assert store.revision() == before + 2
+        with pytest.raises(InvalidInput):
+            store.save_statistics("mean", "text")  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput):
+            store.save_statistics("", b"1")

@@ -1,0 +1,287 @@
+"""The contract of stores: memories and traces."""
+
+# the name of a test says what must hold
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aspen.errors import InvalidInput, NotFound
+from aspen.repository import NEXT, Conversation, NewMemory, Repository
+from aspen.testing.repository_builders import NOON, STAMP, edges_of, new_memory, new_trace
+from aspen.types import Edge, Memory, MemoryItem, Provenance
+
+
+class MemoryContract:
+    """Tests of `MemoryStore` and `TraceStore`."""
+
+    def test_what_was_added_comes_back(self, store: Repository) -> None:
+        new = NewMemory(
+            id="m1",
+            item=MemoryItem(
+                text="Zoë said:\n\t'it\u2019s 5 µm' 🌱",
+                speaker="Zoë",
+                said_at=datetime(1969, 7, 20, 20, 17, 40, 123457, tzinfo=UTC),
+                conversation="moon",
+                source="chat.jsonl:12",
+                provenance=Provenance.IMPORTED,
+            ),
+            created_at=NOON,
+            token_count=12,
+            terms=("zoë", "said", "zoë"),
+            key=b"12345678",
+        )
+        (memory,) = store.add([new])
+        assert memory == Memory(
+            id="m1",
+            seq=memory.seq,
+            text="Zoë said:\n\t'it\u2019s 5 µm' 🌱",
+            speaker="Zoë",
+            said_at=datetime(1969, 7, 20, 20, 17, 40, 123457, tzinfo=UTC),
+            conversation="moon",
+            source="chat.jsonl:12",
+            provenance=Provenance.IMPORTED,
+            created_at=NOON,
+            token_count=12,
+        )
+        assert isinstance(memory.provenance, Provenance)
+        assert store.get(["m1"]) == [memory]
+        assert store.get_by_seq([memory.seq]) == [memory]
+
+    @pytest.mark.parametrize("year", [1, 9999])
+    def test_times_keep_their_microseconds_at_both_ends_of_the_calendar(
+        self, store: Repository, year: int
+    ) -> None:
+        time = datetime(year, 6, 1, 3, 4, 5, 999_999, tzinfo=UTC)
+        assert store.add([new_memory("m", said_at=time)])[0].said_at == time
+
+    def test_times_come_back_in_utc(self, store: Repository) -> None:
+        kyiv = NOON.astimezone(timezone(timedelta(hours=2)))
+        naive = NOON.replace(tzinfo=None)
+        first, second = store.add([new_memory("a", said_at=kyiv), new_memory("b", said_at=naive)])
+        assert first.said_at == second.said_at == NOON
+        assert first.said_at is not None and first.said_at.tzinfo == UTC
+
+    def test_add_answers_in_input_order_and_stores_an_id_once(self, store: Repository) -> None:
+        (old,) = store.add([new_memory("old", "the first text")])
+        added = store.add(
+            [new_memory("b"), new_memory("old", "another text"), new_memory("a"), new_memory("b", "x")]
+        )
+        assert [memory.id for memory in added] == ["b", "old", "a", "b"]
+        assert added[1] == old
+        assert added[0] == added[3]
+        assert store.stats().memories == 3
+
+    def test_seqs_ascend_and_are_never_used_twice(self, store: Repository) -> None:
+        first, second = store.add([new_memory("a"), new_memory("b")])
+        store.forget(["b"])
+        (third,) = store.add([new_memory("b")])
+        assert 0 < first.seq < second.seq < third.seq
+
+    def test_each_memory_of_a_conversation_follows_the_one_before(self, store: Repository) -> None:
+        rows = [("a1", "a"), ("b1", "b"), ("none1", None), ("a2", "a"), ("none2", None), ("a3", "a")]
+        store.add([new_memory(id_, conversation=name) for id_, name in rows[:3]])
+        added = store.add([new_memory(id_, conversation=name) for id_, name in rows])
+        seq = {memory.id: memory.seq for memory in added}
+        edges = edges_of(store.changes(0).edges)
+        assert edges == [Edge(seq["a1"], seq["a2"], NEXT, 1.0), Edge(seq["a2"], seq["a3"], NEXT, 1.0)]
+
+    def test_after_forgetting_the_next_memory_follows_the_newest_that_is_left(
+        self, store: Repository
+    ) -> None:
+        first, *_ = store.add([new_memory(id_, conversation="c") for id_ in ("a", "b")])
+        store.forget(["b"])
+        (third,) = store.add([new_memory("c", conversation="c")])
+        assert edges_of(store.changes(0).edges) == [Edge(first.seq, third.seq, NEXT, 1.0)]
+
+    def test_adding_nothing_changes_nothing(self, store: Repository) -> None:
+        store.add([new_memory("a", conversation="c")])
+        before = store.revision()
+        assert store.add([]) == []
+        store.add([new_memory("a", conversation="c")])
+        assert store.revision() == before
+
+    def test_known_ids(self, store: Repository) -> None:
+        store.add([new_memory("a"), new_memory("b")])
+        assert store.known(["b", "x", "b", "\ud800", "a\x00"]) == {"b"}
+        assert store.known([]) == set()
+
+    def test_get_names_the_first_unknown_id(self, store: Repository) -> None:
+        store.add([new_memory("a")])
+        assert [memory.id for memory in store.get(["a", "a"])] == ["a", "a"]
+        with pytest.raises(NotFound) as caught:
+            store.get(["a", "zzz", "yyy"])
+        assert caught.value.details["id"] == "zzz"
+
+    def test_get_by_seq_leaves_out_what_is_gone(self, store: Repository) -> None:
+        a, b, c = (memory.seq for memory in store.add([new_memory("a"), new_memory("b"), new_memory("c")]))
+        store.forget(["b"])
+        found = store.get_by_seq([c, b, a, c, 2**70, -1, 0])
+        assert [memory.seq for memory in found] == [c, a, c]
+
+    def test_seqs_may_be_numpy_integers(self, store: Repository) -> None:
+        store.add([new_memory("a", conversation="c"), new_memory("b", conversation="c")])
+        seqs = store.changes(0).memories.seqs
+        assert [memory.id for memory in store.get_by_seq(seqs[::-1])] == ["b", "a"]  # type: ignore[arg-type]
+        assert len(store.out_edges(seqs, fan=3).sources) == 1  # type: ignore[arg-type]
+        store.relate([Edge(seqs[1], seqs[0], "causes", np.float64(0.5))])
+        store.add_keys(STAMP, {seqs[0]: b"8 bytes!"})
+
+    def test_list_is_newest_first_and_filtered(self, store: Repository) -> None:
+        said = [
+            ("a", "c1", "Ann"),
+            ("b", "c1", "Bob"),
+            ("c", "c2", "Ann"),
+            ("d", None, "Ann"),
+            ("e", "c1", "Ann"),
+        ]
+        added = store.add([new_memory(id_, conversation=name, speaker=who) for id_, name, who in said])
+
+        def ids(**filters: Any) -> str:
+            return "".join(memory.id for memory in store.list(**filters))
+
+        assert ids() == "edcba"
+        assert ids(limit=2) == "ed"
+        assert ids(conversation="c1") == "eba"
+        assert ids(speaker="Ann") == "edca"
+        assert ids(conversation="c1", speaker="Ann") == "ea"
+        assert ids(before=added[3].seq) == "cba"
+        assert ids(conversation="c1", before=added[4].seq, limit=1) == "b"
+        assert ids(conversation="C1") == ids(speaker="' OR 1=1 --") == ids(before=0) == ""
+        assert ids(before=2**70) == "edcba"
+
+    @pytest.mark.parametrize("limit", [0, -1, 10_001, 1.5, True])
+    def test_limits_are_checked(self, store: Repository, limit: int) -> None:
+        for call in (store.list, store.traces):
+            with pytest.raises(InvalidInput):
+                call(limit=limit)
+        with pytest.raises(InvalidInput):
+            store.missing_keys(STAMP, limit=limit)
+        with pytest.raises(InvalidInput):
+            store.out_edges([1], fan=limit)
+
+    def test_conversations_in_the_order_of_their_last_memory(self, store: Repository) -> None:
+        rows = [("a", "old"), ("b", "new"), ("c", None), ("d", "old")]
+        a, b, _, d = (m.seq for m in store.add([new_memory(id_, conversation=name) for id_, name in rows]))
+        assert store.conversations() == [Conversation("old", 2, a, d), Conversation("new", 1, b, b)]
+        store.forget(["d"])
+        assert [conversation.name for conversation in store.conversations()] == ["new", "old"]
+
+    def test_forgetting_takes_everything_that_hangs_on_a_memory(self, store: Repository) -> None:
+        a, b, c = store.add([new_memory(id_, conversation="c", terms=("word", id_)) for id_ in "abc"])
+        store.relate([Edge(c.seq, b.seq, "causes", 0.5), Edge(a.seq, c.seq, "causes", 0.5)])
+        assert store.forget(["b", "b"]) == 0
+        assert [memory.id for memory in store.list()] == ["c", "a"]
+        word, gone = store.postings(["word", "b"])
+        assert word.seqs.tolist() == [a.seq, c.seq]
+        assert gone.seqs.tolist() == []
+        assert edges_of(store.changes(0).edges) == [Edge(a.seq, c.seq, "causes", 0.5)]
+        assert store.changes(0).memories.seqs.tolist() == [a.seq, c.seq]
+        assert store.check() == []
+
+    def test_forgetting_an_unknown_id_deletes_nothing(self, store: Repository) -> None:
+        store.add([new_memory("a")])
+        before = store.revision()
+        with pytest.raises(NotFound) as caught:
+            store.forget(["a", "nobody"])
+        assert caught.value.details["id"] == "nobody"
+        assert store.revision() == before
+        assert store.forget([]) == 0
+        assert store.stats().memories == 1
+
+    # Traces
+
+    def test_a_trace_is_stored_with_its_memories(self, store: Repository) -> None:
+        trace = new_trace("t", b"\x00\xff" * 50_000, conversation="c")
+        said, answered = store.add(
+            [new_memory("q", trace_id="t"), new_memory("a", trace_id="t")], trace=trace
+        )
+        assert said.trace_id == answered.trace_id == "t"
+        assert store.trace("t") == trace.body
+        assert store.traces() == store.traces(conversation="c") == [trace.info]
+        assert store.traces(conversation="another") == []
+        later = store.add([new_memory("b", trace_id="t")])[0]
+        assert later.trace_id == "t"
+
+    def test_traces_are_listed_newest_first(self, store: Repository) -> None:
+        for name in "xyz":
+            store.add([new_memory(name, trace_id=name)], trace=new_trace(name, conversation="c"))
+        assert [info.id for info in store.traces()] == ["z", "y", "x"]
+        assert [info.id for info in store.traces(conversation="c", limit=2)] == ["z", "y"]
+
+    def test_a_trace_goes_with_the_first_memory_that_refers_to_it(self, store: Repository) -> None:
+        store.add([new_memory("q", trace_id="t"), new_memory("a", trace_id="t")], trace=new_trace("t"))
+        assert store.forget(["q"]) == 1
+        assert store.get(["a"])[0].trace_id is None
+        assert store.traces() == []
+        with pytest.raises(NotFound):
+            store.trace("t")
+        assert store.check() == []
+
+    def test_a_trace_goes_with_a_memory_that_it_mentions(self, store: Repository) -> None:
+        store.add([new_memory("note"), new_memory("other")])
+        trace = new_trace("t", mentions=("note", "q", "note"))
+        store.add([new_memory("q", trace_id="t")], trace=trace)
+        store.add([new_memory("q2", trace_id="t2")], trace=new_trace("t2", mentions=("note",)))
+        assert store.forget(["other"]) == 0
+        assert store.forget(["note"]) == 2
+        assert [memory.trace_id for memory in store.get(["q", "q2"])] == [None, None]
+        assert store.check() == []
+
+    def test_a_trace_that_no_new_memory_refers_to_is_not_stored(self, store: Repository) -> None:
+        store.add([new_memory("a")])
+        store.add([new_memory("a", trace_id="t")], trace=new_trace("t"))
+        assert store.traces() == []
+        store.add([new_memory("b", trace_id="t")], trace=new_trace("t", b"first"))
+        store.add([new_memory("c", trace_id="t")], trace=new_trace("t", b"second"))
+        assert store.trace("t") == b"first"
+
+    def test_unknown_traces_and_mentions_are_refused(self, store: Repository) -> None:
+        for name in ("nowhere", "a\x00", "\ud800"):
+            with pytest.raises(NotFound):
+                store.trace(name)
+        with pytest.raises(NotFound):
+            store.add([new_memory("a", trace_id="nowhere")])
+        with pytest.raises(NotFound):
+            store.add([new_memory("a", trace_id="t")], trace=new_trace("t", mentions=("nobody",)))
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("a")], trace=new_trace("t"))
+        trace = new_trace("t")
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("a", trace_id="t")], trace=replace(trace, body=b"cut"))
+        assert store.stats().memories == 0
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"text": "nul\x00"}, {"text": "\ud800"}, {"text": " "}, {"text": 5}, {"text": "x" * 100_001},
+            {"speaker": "a\nb"}, {"speaker": "\udfff"}, {"conversation": ""}, {"source": "x" * 501},
+            {"provenance": "dreamt"}, {"said_at": "yesterday"},
+        ],
+    )  # fmt: skip
+    def test_items_that_cannot_be_stored_are_refused(self, store: Repository, bad: Mapping[str, Any]) -> None:
+        new = new_memory("b")
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("a"), replace(new, item=replace(new.item, **bad))])
+        assert store.stats().memories == 0
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"id": ""}, {"id": "a\x00"}, {"id": None}, {"terms": ("\ud800",)}, {"terms": ("a\x00",)}, {"terms": ("",)},
+            {"terms": (1,)}, {"token_count": -1}, {"token_count": 2**31}, {"token_count": 1.5}, {"created_at": None},
+            {"trace_id": ""},
+        ],
+    )  # fmt: skip
+    def test_memories_that_cannot_be_stored_are_refused(
+        self, store: Repository, bad: Mapping[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("a"), replace(new_memory("b"), **bad)])
+        assert store.stats().memories == 0

@@ -1,0 +1,65 @@
+"""Values to put into a store under test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aspen.repository import EdgeRows, KeyStamp, NewMemory, NewTrace, Repository, TraceInfo
+from aspen.types import Edge, MemoryItem
+
+STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="1")
+NEXT_STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="2")
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+OpenStore = Callable[[], Repository]
+"""Opens one and the same store, empty at first, any number of times."""
+
+
+def new_memory(
+    id: str,  # noqa: A002  # the name of the field
+    text: str = "",
+    *,
+    conversation: str | None = None,
+    terms: tuple[str, ...] = (),
+    key: bytes | None = None,
+    trace_id: str | None = None,
+    created_at: datetime = NOON,
+    **item: Any,
+) -> NewMemory:
+    """A memory with plausible values: text and key (8 bytes) are made from `id` where they are not given."""
+    return NewMemory(
+        id=id,
+        item=MemoryItem(text=text or f"text of {id}", conversation=conversation, **item),
+        created_at=created_at,
+        token_count=7,
+        terms=terms,
+        key=new_key(id) if key is None else key,
+        trace_id=trace_id,
+    )
+
+
+def new_key(seed: str, *, size: int = 8) -> bytes:
+    """A key of `size` bytes that is the same for the same seed."""
+    return (seed.encode() * size)[:size]
+
+
+def new_trace(
+    id: str,  # noqa: A002
+    body: bytes = b"activations",
+    *,
+    conversation: str | None = None,
+    mentions: tuple[str, ...] = (),
+) -> NewTrace:
+    """A trace around any bytes."""
+    info = TraceInfo(id=id, conversation=conversation, created_at=NOON, seed=11, level="int8", size=len(body))
+    return NewTrace(info=info, body=body, mentions=mentions)
+
+
+def edges_of(rows: EdgeRows) -> list[Edge]:
+    """Columns of edges as edges."""
+    columns = zip(
+        rows.sources.tolist(), rows.targets.tolist(), rows.types, rows.weights.tolist(), strict=True
+    )
+    return [Edge(*values) for values in columns]

@@ -1,0 +1,193 @@
+"""A Hypothesis state machine: any store against the plain one, compared after every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from aspen.errors import AspenError
+from aspen.repository import Changes, InMemoryRepository, MemoryRows
+from aspen.testing.repository_builders import NEXT_STAMP, STAMP, OpenStore, edges_of, new_memory, new_trace
+from aspen.types import Edge
+
+_IDS = [f"m{number}" for number in range(12)]
+_TERMS = ["x", "X", "é", "e\u0301", "near", "a:b", "北京", "_", "'"]
+_STAMPS = {stamp.key_version: stamp for stamp in (STAMP, NEXT_STAMP)}
+_ids = st.sampled_from(_IDS)
+_seqs = st.integers(0, 40)
+_types = st.sampled_from(["a", "b", "next"])
+_weights = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
+_memories = st.lists(
+    st.tuples(
+        _ids,
+        st.sampled_from(["c1", "c2", None]),
+        st.lists(st.sampled_from(_TERMS), max_size=5),
+        st.sampled_from([None, None, "t1", "t2"]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def repository_machine(open_store: OpenStore) -> type[RuleBasedStateMachine]:
+    """A state machine whose `.TestCase` compares stores from `open_store` (a new and empty one each time)."""
+
+    class Machine(_RepositoryMachine):
+        def __init__(self) -> None:
+            super().__init__(open_store)
+
+    return Machine
+
+
+class _Mirror:
+    """What a reader knows who applies changes one after another, as recall does."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.rows: dict[int, tuple[Any, ...]] = {}
+        self.edges: dict[tuple[int, int, str], float] = {}
+
+    def apply(self, changes: Changes) -> None:
+        gone = set(changes.forgotten.tolist())
+        self.rows = {seq: row for seq, row in self.rows.items() if seq not in gone}
+        self.edges = {name: weight for name, weight in self.edges.items() if not gone & set(name[:2])}
+        self.rows.update({row[0]: row for row in _rows(changes.memories)})
+        self.edges.update({(e.source, e.target, e.type): e.weight for e in edges_of(changes.edges)})
+        self.revision = changes.revision
+
+
+class _RepositoryMachine(RuleBasedStateMachine):
+    def __init__(self, open_store: OpenStore) -> None:
+        super().__init__()
+        self.oracle = InMemoryRepository()
+        self.store = open_store()
+        self.mirror = _Mirror()
+
+    def both(self, method: str, *values: Any, **options: Any) -> Any:
+        """Call both; they return the same, or raise the same kind of error."""
+        outcomes = []
+        for repository in (self.oracle, self.store):
+            try:
+                outcomes.append(getattr(repository, method)(*values, **options))
+            except AspenError as error:
+                outcomes.append((type(error), error.message))
+        assert outcomes[0] == outcomes[1]
+        return outcomes[0]
+
+    @initialize()
+    def stamp_it(self) -> None:
+        self.both("set_stamp", STAMP)
+
+    @rule(rows=_memories, mentions=st.lists(_ids, max_size=2), data=st.data())
+    def add(self, rows: list[tuple[Any, ...]], mentions: list[str], data: st.DataObject) -> None:
+        memories = [
+            new_memory(
+                name,
+                name * 3,
+                conversation=conversation,
+                terms=tuple(terms),
+                trace_id=trace,
+                key=self.key(name),
+            )
+            for name, conversation, terms, trace in rows
+        ]
+        referred = [memory.trace_id for memory in memories if memory.trace_id]
+        trace = None
+        if referred:
+            known = [memory.id for memory in (*memories, *self.oracle.list())]
+            mentioned = data.draw(st.lists(st.sampled_from(known), max_size=4) | st.just(mentions))
+            trace = new_trace(referred[0], mentions=tuple(mentioned))
+        self.both("add", memories, trace=trace)
+
+    def key(self, name: str, version: str | None = None) -> bytes:
+        current = self.oracle.stamp()
+        version = version or (current.key_version if current else "")
+        return f"{name:>6}".encode() * int(version)  # stamps have keys of different lengths
+
+    @rule(ids=st.lists(_ids, max_size=3))
+    def forget(self, ids: list[str]) -> None:
+        self.both("forget", ids)
+
+    @precondition(lambda self: self.oracle.stats().memories > 0)
+    @rule(data=st.data())
+    def forget_some(self, data: st.DataObject) -> None:
+        ids = [memory.id for memory in self.oracle.list()]
+        self.both("forget", data.draw(st.lists(st.sampled_from(ids), min_size=1, max_size=3)))
+
+    @rule(ends=st.lists(st.tuples(_seqs, _seqs, _types, _weights), max_size=3))
+    def relate(self, ends: list[tuple[int, int, str, float]]) -> None:
+        self.both("relate", [Edge(*values) for values in ends])
+
+    @precondition(lambda self: self.oracle.stats().memories > 1)
+    @rule(data=st.data(), count=st.integers(1, 8))
+    def relate_some(self, data: st.DataObject, count: int) -> None:
+        seqs = [memory.seq for memory in self.oracle.list(limit=4)]  # few, so that edges meet again
+        pairs = st.permutations(seqs).map(lambda order: order[:2])
+        edges = [Edge(*data.draw(pairs), data.draw(_types), data.draw(_weights)) for _ in range(count)]
+        self.both("relate", edges)
+
+    @rule(
+        version=st.sampled_from(sorted(_STAMPS)), seqs=st.lists(_seqs, max_size=5), everything=st.booleans()
+    )
+    def add_keys(self, version: str, seqs: list[int], *, everything: bool) -> None:
+        wanted = [memory.seq for memory in self.oracle.list()] if everything else seqs
+        self.both("add_keys", _STAMPS[version], {seq: self.key(str(seq), version) for seq in wanted})
+
+    @rule(version=st.sampled_from(sorted(_STAMPS)))
+    def activate(self, version: str) -> None:
+        self.both("activate", _STAMPS[version])
+
+    @rule(body=st.binary(max_size=4))
+    def save_statistics(self, body: bytes) -> None:
+        self.both("save_statistics", "mean", body)
+
+    @rule()
+    def follow(self) -> None:
+        """A reader catches up; between two times any number of steps may lie."""
+        self.mirror.apply(self.store.changes(self.mirror.revision))
+        whole = self.oracle.changes(0)
+        assert sorted(self.mirror.rows.values()) == _rows(whole.memories)
+        expected = {(e.source, e.target, e.type): e.weight for e in edges_of(whole.edges)}
+        assert self.mirror.edges == expected
+
+    @invariant()
+    def agree(self) -> None:
+        revision = self.both("revision")
+        for since in {0, revision // 2, max(0, revision - 1)}:
+            left, right = self.oracle.changes(since), self.store.changes(since)
+            assert _rows(left.memories) == _rows(right.memories)
+            assert left.memories.keys.shape == right.memories.keys.shape
+            assert edges_of(left.edges) == edges_of(right.edges)
+            assert left.forgotten.tolist() == right.forgotten.tolist()
+        for method in ("list", "conversations", "traces", "stamp", "check"):
+            self.both(method)
+        self.both("list", conversation="c1", before=20, limit=3)
+        self.both("statistics", "mean")
+        self.both("known", _IDS)
+        for stamp in _STAMPS.values():
+            self.both("missing_keys", stamp, limit=5)
+        seqs = list(range(12))
+        for fan in (1, 3):
+            out = [edges_of(repository.out_edges(seqs, fan=fan)) for repository in (self.oracle, self.store)]
+            assert out[0] == out[1]
+        postings = [repository.postings(_TERMS) for repository in (self.oracle, self.store)]
+        lists = [[(p.seqs.tolist(), p.counts.tolist()) for p in found] for found in postings]
+        assert lists[0] == lists[1]
+
+    def teardown(self) -> None:
+        self.store.close()
+
+
+def _rows(rows: MemoryRows) -> list[tuple[Any, ...]]:
+    columns = (
+        rows.seqs.tolist(),
+        rows.conversations,
+        rows.provenances,
+        rows.said_at.tolist(),
+        rows.token_counts.tolist(),
+        rows.term_counts.tolist(),
+        [row.tobytes() for row in rows.keys],
+    )
+    return list(zip(*columns, strict=True))

@@ -1,0 +1,162 @@
+"""The program itself, in processes of its own, with the bundled model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+from aspen.errors import MissingDependency
+from aspen.models import bundled
+from aspen.repository import open_repository
+
+pytestmark = pytest.mark.slow
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+PROGRAM = [sys.executable, "-m", "aspen.cli"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    try:
+        bundled.find_source()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    # A folder that lasts: unpacking takes half a minute, and the manifest guards what lies there.
+    cache = platformdirs.user_cache_dir("aspen-tests")
+    settings = {"ASPEN_CACHE": cache, "ASPEN_STORE": str(tmp_path / "memory.db"), "ASPEN_DEVICE": "cpu"}
+    return {**os.environ, **settings, "ASPEN_MODEL": "bundled"}
+
+
+@pytest.fixture
+def aspen(environment: dict[str, str]) -> Run:
+    def aspen(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            check=False,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return aspen
+
+
+def document(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_one_process_heard_another_recalls_and_replays(aspen: Run) -> None:
+    heard = aspen("chat", "My sister Mara moved to Lisbon in March.", "-c", "family", "--max-tokens", "30")
+    assert heard.returncode == 0, heard.stderr
+    assert heard.stdout.strip()
+    assert "\x1b" not in heard.stdout + heard.stderr
+    assert "trace t_" in heard.stderr
+
+    recalled = document(aspen("recall", "Where does my sister live?", "--json"))
+    assert recalled["hits"][0]["memory"]["text"] == "My sister Mara moved to Lisbon in March."
+    assert [arm["ran"] for arm in recalled["arms"]] == [True, True]
+    assert 0 < recalled["partial_pass"]["depth"] < recalled["partial_pass"]["n_layers"] == 30
+
+    asked = aspen(
+        "chat", "Where does my sister Mara live?", "-c", "later", "--show-note", "--max-tokens", "30"
+    )
+    assert 'user said: "My sister Mara moved to Lisbon in March."' in asked.stderr
+
+    newest = document(aspen("traces", "--json"))["traces"][0]
+    replayed = aspen("replay", newest["id"])
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert replayed.stdout.startswith("verified: ")
+
+
+def test_an_import_with_a_bad_line_and_its_export(aspen: Run, tmp_path: Path) -> None:
+    chats = tmp_path / "chats.jsonl"
+    messages = [{"role": "user", "content": "I adopted a cat"}, {"role": "assistant", "content": "Lovely!"}]
+    lines = [json.dumps({"id": "c1", "messages": messages}), "not json", json.dumps({"messages": messages})]
+    chats.write_text("\n".join(lines), encoding="utf-8")
+    done = aspen("import", str(chats))
+    assert (done.returncode, done.stdout) == (0, "4 stored, 0 already there, 1 not readable\n")
+    assert done.stderr.startswith("line 2: not JSON")
+
+    out, other = tmp_path / "out.jsonl", str(tmp_path / "other.db")
+    assert aspen("export", str(out)).returncode == 0
+    assert document(aspen("import", str(out), "--store", other, "--json"))["stored"] == 4
+    first, second = (
+        [memory["id"] for memory in document(aspen("list", "--store", store, "--json"))["memories"]]
+        for store in (str(tmp_path / "memory.db"), other)
+    )
+    assert first == second
+    assert len(set(first)) == 4
+
+
+def test_ctrl_c_during_an_import_leaves_a_sound_store_that_goes_on(
+    aspen: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    notes, count = tmp_path / "notes.jsonl", 384
+    notes.write_text(
+        "".join(json.dumps({"text": f"note {i}"}) + "\n" for i in range(count)), encoding="utf-8"
+    )
+    process = subprocess.Popen(
+        [*PROGRAM, "import", str(notes)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    store = tmp_path / "memory.db"
+    deadline = time.monotonic() + 200
+    while stored(store) == 0 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "The same command goes on from here." in err
+    assert err.endswith("error: Interrupted; what was stored before is kept.\n")
+
+    kept = stored(store)
+    assert 0 < kept < count
+    assert kept % 128 == 0
+    with open_repository(store) as repository:
+        assert repository.check() == []
+    report = document(aspen("import", str(notes), "--json"))
+    assert (report["stored"], report["already_there"]) == (count - kept, kept)
+    with open_repository(store) as repository:
+        texts = [memory.text for memory in repository.list(limit=10_000)[::-1]]
+    assert texts == [f"note {i}" for i in range(count)]
+
+
+def stored(store: Path) -> int:
+    if not store.exists() or store.stat().st_size == 0:
+        return 0
+    with open_repository(store) as repository:
+        return repository.stats().memories
+
+
+def test_a_closed_pipe_is_no_error_with_a_stack(
+    aspen: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.jsonl"
+    # More than a pipe holds; keys are made of the first 256 tokens.
+    notes.write_text("".join(json.dumps({"text": f"{'word ' * 10_000}{i}"}) + "\n" for i in range(8)))
+    assert aspen("import", str(notes)).returncode == 0
+    with subprocess.Popen(
+        [*PROGRAM, "export"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 141

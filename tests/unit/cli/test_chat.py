@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+from tests.cli_run import Cli
+
+from aspen.cli import chat as chat_module
+from aspen.testing.fake_model import FakeModel
+
+
+def test_one_message(cli: Cli) -> None:
+    result = cli("chat", "I live in Porto", "--seed", "7", "--conversation", "c")
+    assert (result.code, result.out) == (0, "Understood.\n")
+    facts = result.err.splitlines()[-1]
+    assert "recalled nothing" in facts
+    assert "seed 7" in facts
+    assert "trace t_" in facts
+    assert "tokens/s" in facts
+    assert facts.count("m_") == 2
+    memories = cli("list", "--conversation", "c", "--json").json["memories"]
+    assert [memory["text"] for memory in memories] == ["Understood.", "I live in Porto"]
+
+
+def test_what_was_recalled_is_named_and_the_note_shown(cli: Cli) -> None:
+    cli("remember", "My sister Mara lives in Lisbon", "-c", "family")
+    cli("remember", "The weather is grey", "-c", "weather")
+    result = cli("chat", "Where does my sister Mara live?", "--show-note")
+    assert 'recalled "My sister Mara lives in Lisbon"' in result.err
+    assert 'Noted: "My sister Mara lives in Lisbon"' in result.err
+    without = cli("chat", "Where does my sister Mara live?", "-c", "other", "--no-memory", "--show-note")
+    assert "recalled" not in without.err.splitlines()[-1]
+    assert "no note" in without.err
+
+
+def test_json_needs_a_message_and_holds_all(cli: Cli) -> None:
+    assert cli("chat", "--json").code == 2
+    document = cli("chat", "-", "--json", "--trace-level", "fp16", "--temperature", "0", stdin="hello\n").json
+    assert document["text"] == "Understood."
+    assert [memory["text"] for memory in document["memories"]] == ["hello", "Understood."]
+    assert document["recall"]["familiarity"] == 0
+    assert document["note"] is None
+    (trace,) = cli("traces", "--json").json["traces"]
+    assert (trace["id"], trace["level"]) == (document["trace_id"], "fp16")
+
+
+def test_nothing_is_stored_with_no_remember(cli: Cli) -> None:
+    document = cli("chat", "hello", "--no-remember", "--json").json
+    assert document["trace_id"] is None
+    assert document["memories"] == []
+    assert cli("list", "--json").json["memories"] == []
+
+
+def test_a_conversation_from_a_pipe(cli: Cli) -> None:
+    result = cli("chat", stdin="first\n\nsecond\n/forget\n/forget\n/quit\nnever\n")
+    assert result.out == "Understood.\nUnderstood.\n"
+    assert "forgot your last message" in result.err
+    assert "no turn to take back" in result.err
+    memories = cli("list", "--json").json["memories"]
+    assert [memory["text"] for memory in memories] == ["Understood.", "first"]
+
+
+def test_a_message_that_is_refused_does_not_end_the_conversation(cli: Cli) -> None:
+    result = cli("chat", stdin="a\x00b\nfine\n")
+    assert result.code == 0
+    assert "error: message has U+0000" in result.err
+    assert result.out == "Understood.\n"
+
+
+def test_a_conversation_on_a_terminal_ends_with_its_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = iter(["hello"])
+
+    def next_line(*, on_terminal: bool) -> str | None:
+        assert on_terminal
+        return next(lines, None)
+
+    monkeypatch.setattr(chat_module, "_next_line", next_line)
+    result = cli("chat", terminal=True)
+    assert result.code == 0
+    assert "/forget takes the last turn back, /quit ends" in result.err
+    assert "Understood." in result.out
+
+
+def test_older_history_that_does_not_fit_is_said_aloud(cli: Cli) -> None:
+    model = FakeModel(context_length=700, say=lambda prompt: "Understood.")
+    long = "words " * 40
+    result = cli("chat", "--max-tokens", "20", "--no-memory", stdin=f"{long}\n{long}\n{long}\n", model=model)
+    assert result.code == 0
+    assert "did not fit the model's context and were left out" in result.err
+
+
+def test_replay_verifies_and_says_so(cli: Cli) -> None:
+    trace_id = cli("chat", "hello", "--json", model=FakeModel()).json["trace_id"]
+    result = cli("replay", trace_id, model=FakeModel())
+    assert result.code == 0
+    assert result.out.startswith("verified: with seed ")
+    document = cli("replay", trace_id, "--json", model=FakeModel()).json
+    assert (document["verdict"], document["verified"]) == ("verified", True)
+
+
+def test_replay_with_another_model_is_not_verified(cli: Cli) -> None:
+    trace_id = cli("chat", "hello", "--json", model=FakeModel()).json["trace_id"]
+    result = cli("replay", trace_id, model=FakeModel(seed=5))
+    assert result.code == 7
+    assert result.out.startswith("fingerprint differs: weights was ")
+    assert cli("replay", trace_id, "--json", model=FakeModel(seed=5)).code == 7
+
+
+def test_traces_are_listed(cli: Cli) -> None:
+    cli("chat", "hello", "--seed", "7", "-c", "c")
+    assert cli("traces", "-c", "other", "--json").json == {"traces": []}
+    header, row = cli("traces", "-c", "c").out.splitlines()
+    assert header.split("\t") == ["id", "date", "level", "bytes", "seed", "conversation"]
+    assert row.split("\t")[4:] == ["7", "c"]

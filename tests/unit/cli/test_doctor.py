@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.cli_run import Cli
+
+from aspen import Aspen, Config, MemoryItem
+from aspen.doctor import Finding, Status, examine
+from aspen.testing.fake_model import FakeModel
+
+
+@pytest.fixture
+def config(tmp_path: Path, cache_dir: Path) -> Config:
+    return Config(cache_dir=cache_dir, store=tmp_path / "memory.db")
+
+
+@pytest.fixture
+def fill(config: Config) -> Callable[[int], None]:
+    def fill(count: int) -> None:
+        with Aspen.open(config.store, model=FakeModel(), config=config) as aspen:
+            aspen.remember_many([MemoryItem(f"note {number}") for number in range(count)])
+            aspen.recall("note")
+
+    return fill
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def problems(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.status is Status.PROBLEM]
+
+
+def test_a_sound_store(config: Config, fill: Callable[[int], None]) -> None:
+    fill(30)
+    findings = examine(config.store, config=config, deep=True, model=FakeModel())
+    assert problems(findings) == []
+    found = by_name(findings)
+    assert found["python"].status is Status.OK
+    assert found["soundness"].what == "no damage, no orphans"
+    assert found["size"].what.startswith("30 memories, 0 traces, 0 conversations, ")
+    assert "per memory" in found["size"].what
+    assert found["key space"].what.startswith("fitted on 30 of 30 memories")
+    assert "made by fake-0" in found["keys"].what
+    assert found["model loads"].what.startswith("fake-0: 3 layers, width 32, float32 on cpu")
+    assert found["model and store"].status is Status.OK
+    assert found["write-ahead log"].status is Status.OK
+
+
+def test_nothing_is_made_where_there_is_no_store(config: Config) -> None:
+    findings = examine(config.store, config=config)
+    assert by_name(findings)["store"].what.startswith("none yet")
+    assert not config.store.exists()
+    assert problems(examine(config.store, config=config, deep=True, model=FakeModel())) == []
+    assert not config.store.exists()
+
+
+def test_an_open_store_can_be_examined(config: Config, fill: Callable[[int], None]) -> None:
+    fill(1)
+    with Aspen.open(config.store, model=FakeModel(), config=config) as aspen:
+        assert problems(examine(aspen.repository, config=config)) == []
+        assert len(aspen.repository.list()) == 1
+
+
+def test_the_keys_of_another_model(config: Config, fill: Callable[[int], None]) -> None:
+    fill(1)
+    (problem,) = problems(examine(config.store, config=config, deep=True, model=FakeModel(seed=5)))
+    assert problem.name == "model and store"
+    assert problem.fix == f"aspen rekey --store {config.store}"
+
+
+def test_a_file_that_is_no_store(config: Config) -> None:
+    content = b"not a store at all, but long enough to be one" * 100
+    config.store.write_bytes(content)
+    (problem,) = problems(examine(config.store, config=config))
+    assert problem.name == "store"
+    assert problem.fix
+    assert config.store.read_bytes() == content
+
+
+def test_a_store_with_orphans(config: Config, fill: Callable[[int], None]) -> None:
+    fill(3)
+    with closing(sqlite3.connect(config.store)) as connection, connection:
+        connection.execute("DELETE FROM keyword")
+    found = problems(examine(config.store, config=config))
+    assert {problem.name for problem in found} == {"soundness"}
+    assert all(problem.fix.startswith("aspen export ") for problem in found)
+
+
+def test_statistics_that_cannot_be_read(config: Config, fill: Callable[[int], None]) -> None:
+    fill(30)
+    with closing(sqlite3.connect(config.store)) as connection, connection:
+        connection.execute("UPDATE statistics SET body = x'00'")
+    (problem,) = problems(examine(config.store, config=config))
+    assert problem.name == "key space"
+
+
+def test_a_store_that_others_may_read(config: Config, fill: Callable[[int], None]) -> None:
+    fill(1)
+    config.store.chmod(0o644)
+    config.store.parent.chmod(0o755)
+    found = by_name(examine(config.store, config=config))["permissions"]
+    assert (found.status, found.fix) == (Status.WARNING, f"chmod 600 {config.store}")
+    config.store.parent.chmod(0o700)
+    assert by_name(examine(config.store, config=config))["permissions"].status is Status.OK
+
+
+def test_a_model_that_does_not_load(config: Config) -> None:
+    elsewhere = replace(config, model=str(config.cache_dir / "no-model"))
+    findings = examine(config.store, config=elsewhere, deep=True)
+    (problem,) = problems(findings)
+    assert problem.name == "model loads"
+    assert problem.fix
+
+
+def test_a_large_log_and_a_full_disk(
+    config: Config, fill: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(1)
+    log = config.store.with_name("memory.db-wal")
+    from aspen import doctor  # noqa: PLC0415
+
+    usage = os.statvfs(config.store.parent)
+    monkeypatch.setattr(doctor, "_FULL_DISK", usage.f_frsize * usage.f_blocks + 1)
+    monkeypatch.setattr(doctor, "_LARGE_LOG", -1)
+    found = by_name(examine(config.store, config=config))
+    assert found["disk of the store"].status is Status.PROBLEM
+    assert str(log) in found["write-ahead log"].fix
+
+
+def test_the_command_ends_with_1_where_there_is_a_problem(cli: Cli, tmp_path: Path) -> None:
+    store = tmp_path / "broken.db"
+    store.write_bytes(b"no store" * 100)
+    result = cli("doctor", "--store", str(store))
+    assert result.code == 1
+    assert "problem  store: " in result.out
+    assert "\n         -> " in result.out
+    assert cli("doctor", "--store", str(store), "--json").code == 1
+    document = cli("doctor", "--json").json
+    assert document["problems"] == 0
+    assert {"name", "status", "what", "fix"} == set(document["findings"][0])

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli_run import Cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "kind", "word"),
+    [
+        (("bogus",), 2, "UsageError", "No such command"),
+        (("recall",), 2, "UsageError", "Missing argument"),
+        (("recall", "a", "--limit", "many"), 2, "UsageError", "--limit"),
+        (("import", "a", "--format", "xml"), 2, "UsageError", "--format"),
+        (("remember", " "), 2, "InvalidInput", "empty"),
+        (("remember", "a\x1bb"), 2, "InvalidInput", "U+001B"),
+        (("remember", "a\udcffb"), 2, "InvalidInput", "U+DCFF"),
+        (("remember", "a", "--said-at", "yesterday"), 2, "InvalidInput", "ISO 8601"),
+        (("recall", "a", "--limit", "0"), 2, "InvalidInput", "limit"),
+        (("recall", "a", "--arm", "nose"), 2, "InvalidInput", "There is no arm 'nose'"),
+        (("recall", "a", "--conversation", "cats"), 3, "NotFound", "no conversation 'cats'"),
+        (("chat", "a", "--seed", "-1"), 2, "InvalidInput", "seed"),
+        (("chat", "a", "--temperature", "nan"), 2, "InvalidInput", "temperature"),
+        (("chat", "a", "--temperature", "-1"), 2, "InvalidInput", "temperature"),
+        (("show", "m_1"), 3, "NotFound", "m_1"),
+        (("forget", "m_1", "--yes"), 3, "NotFound", "m_1"),
+        (("replay", "t_1"), 3, "NotFound", "t_1"),
+        (("import", "missing.jsonl"), 2, "InvalidInput", "cannot be read"),
+        (("list", "--limit", "0"), 2, "InvalidInput", "limit"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(
+    cli: Cli, arguments: tuple[str, ...], code: int, kind: str, word: str
+) -> None:
+    cli("remember", "something")
+    result = cli(*arguments)
+    assert (result.code, result.out) == (code, "")
+    assert result.err.startswith("error: ")
+    assert word in result.err
+    assert result.err.count("\n") == 1
+
+    as_json = cli(*arguments, "--json")
+    assert (as_json.code, as_json.out) == (code, "")
+    diagnostics = json.loads(as_json.err)
+    assert diagnostics["error"] == kind
+    assert set(diagnostics) == {"error", "message", "hint", "details"}
+
+
+def test_a_command_that_reads_makes_no_store(cli: Cli, tmp_path: Path) -> None:
+    for command in (("list",), ("recall", "a"), ("show", "m_1"), ("export",), ("traces",), ("rekey",)):
+        result = cli(*command)
+        assert result.code == 5
+        assert "There is no store at" in result.err
+    assert cli("doctor").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_the_default_store_is_for_its_owner_only(cli: Cli, tmp_path: Path) -> None:
+    assert cli("remember", "a").code == 0
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    result = cli("remember", "a", "--store", str(tmp_path / "other" / "memory.db"))
+    assert result.code == 5
+    assert "mkdir -p" in result.err
+
+
+def test_paths_that_can_be_none_are_refused(cli: Cli) -> None:
+    for path in ("x" * 300, "~nobody-of-this-name/memory.db"):
+        assert cli("list", "--store", path).code in (2, 5)
+    assert cli("import", "x" * 300).code == 2
+
+
+def test_ctrl_c_ends_with_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aspen.testing.fake_model import FakeModel  # noqa: PLC0415
+
+    def interrupt(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    result = cli("chat", "hello", model=FakeModel(say=interrupt))
+    assert (result.code, result.out) == (130, "")
+    assert result.err.endswith("error: Interrupted; what was stored before is kept.\n")
+    assert cli("list", "--json").json == {"memories": []}

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from tests.cli_run import Cli
+
+from aspen import __version__
+from aspen.cli.main import app
+
+ROOT: Any = typer.main.get_command(app)
+COMMANDS = sorted(ROOT.commands)
+
+
+def options() -> Iterator[Any]:
+    for name in COMMANDS:
+        for parameter in ROOT.commands[name].params:
+            yield pytest.param(parameter, id=f"{name}-{parameter.name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does_and_shows_an_example(cli: Cli, name: str) -> None:
+    result = cli(name, "--help")
+    assert result.code == 0
+    assert len(ROOT.commands[name].help.splitlines()[0]) > 20
+    assert f"\n    aspen {name}" in result.out
+    assert "\x1b" not in result.out
+    documents_json = "With --json" in result.out
+    assert documents_json == ("--json" in {opt for p in ROOT.commands[name].params for opt in p.opts})
+
+
+@pytest.mark.parametrize("parameter", list(options()))
+def test_every_option_says_what_it_does(parameter: Any) -> None:
+    assert parameter.help
+    assert parameter.help.endswith(".")
+
+
+def test_the_program_says_what_it_is_and_lists_its_exit_codes(cli: Cli) -> None:
+    result = cli()
+    assert result.code == 0
+    assert result.out == cli("--help").out
+    for line in ("  0  done", "  7  `replay` could not verify the trace", "  130  interrupted"):
+        assert line in result.out
+    assert "...\n" not in result.out.partition("Commands:")[2]  # no first sentence is cut
+    assert cli("--version").out == f"aspen {__version__}\n"
+
+
+def test_help_needs_no_tensor_library() -> None:
+    program = "import sys; from aspen.cli.main import main; main(['--help']); print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.endswith("False\n")

@@ -1,0 +1,98 @@
+import math
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aspen.repository import Postings
+from aspen.resonance_search.keyword import (
+    K1,
+    B,
+    analyse,
+    bm25,
+    dated_text,
+    query_terms,
+    spoken_text,
+)
+
+WORDS = "abcde"
+NOON = datetime(2023, 5, 8, 12, tzinfo=UTC)
+
+
+def test_words_are_lower_case_stems_in_order_without_stop_words() -> None:
+    assert analyse("The cats were RUNNING to the running cat!") == ("cat", "were", "run", "run", "cat")
+    assert analyse("Ärger in São Paulo, 8 May 2023") == ("ärger", "são", "paulo", "8", "may", "2023")
+
+
+@pytest.mark.parametrize("nothing", ["", "?!", "to the", "\n\t", "🙂"])
+def test_a_text_without_words_has_no_terms(nothing: str) -> None:
+    assert analyse(nothing) == ()
+
+
+def test_a_prompt_loses_the_words_that_questions_are_made_of_and_keeps_who_asks() -> None:
+    assert query_terms("What did I do when she lived in Lisbon?") == ("i", "live", "lisbon")
+    assert query_terms("Where does my sister live?") == ("my", "sister", "live")
+    assert query_terms("What is it?") == ()
+
+
+def test_a_memory_is_read_with_its_speaker_and_by_words_with_its_date() -> None:
+    assert spoken_text("Hello", speaker="Ann") == "Ann: Hello"
+    assert spoken_text("Hello", speaker=None) == "Hello"
+    assert dated_text("Hello", speaker="Ann", said_at=NOON) == "(8 May 2023) Ann: Hello"
+    assert dated_text("Hello", speaker=None, said_at=NOON) == "(8 May 2023) Hello"
+    assert dated_text("Hello", speaker="Ann", said_at=None) == "Ann: Hello"
+
+
+def postings(documents: dict[int, str], terms: str) -> list[Postings]:
+    counts = {seq: Counter(text) for seq, text in sorted(documents.items())}
+    return [
+        Postings(
+            seqs=np.array([seq for seq in counts if counts[seq][term]], dtype=np.int64),
+            counts=np.array([counts[seq][term] for seq in counts if counts[seq][term]], dtype=np.int32),
+        )
+        for term in terms
+    ]
+
+
+def naive_bm25(documents: list[str], prompt: str) -> list[float]:
+    """Robertson and Zaragoza (2009) with Lucene's idf, written down term by term."""
+    mean_length = max(sum(map(len, documents)) / len(documents), 1)
+    scores = []
+    for document in documents:
+        score = 0.0
+        for term in prompt:
+            df = sum(term in other for other in documents)
+            tf = document.count(term)
+            idf = math.log(1 + (len(documents) - df + 0.5) / (df + 0.5))
+            norm = K1 * (1 - B + B * len(document) / mean_length)
+            score += idf * tf / (tf + norm) if tf else 0
+        scores.append(score)
+    return scores
+
+
+@given(
+    st.dictionaries(st.integers(1, 40), st.tuples(st.text(WORDS, max_size=6), st.booleans()), min_size=1),
+    st.text(f"{WORDS}z", max_size=5),
+)
+def test_bm25_is_that_of_the_candidates_alone(stored: dict[int, tuple[str, bool]], prompt: str) -> None:
+    """Each letter is a word; only some of the store's memories are candidates, in ascending order."""
+    chosen = {seq: text for seq, (text, candidate) in sorted(stored.items()) if candidate}
+    scores = bm25(
+        postings({seq: text for seq, (text, _) in stored.items()}, prompt),
+        seqs=np.array(list(chosen), dtype=np.int64),
+        lengths=np.array([len(text) for text in chosen.values()], dtype=np.int32),
+    )
+    assert scores.dtype == np.float32
+    expected = naive_bm25(list(chosen.values()), prompt) if chosen else []
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_a_rare_word_counts_more_than_a_common_one() -> None:
+    documents = {1: "ab", 2: "ac", 3: "ad"}
+    seqs, lengths = np.array([1, 2, 3]), np.array([2, 2, 2], dtype=np.int32)
+    common, rare = (bm25(postings(documents, term), seqs=seqs, lengths=lengths) for term in "ab")
+    assert rare[0] > common[0] > 0
+    assert rare.tolist()[1:] == [0, 0]

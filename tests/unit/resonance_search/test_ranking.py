@@ -1,0 +1,127 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from tests.builders import drawn
+
+from aspen.memory_graph import Graph
+from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
+from aspen.resonance_search.snapshot import Candidates
+
+SETTINGS = RankingSettings()
+
+
+def chain(n: int, *, tokens: Sequence[int] = (), sessions: Sequence[int] = ()) -> Candidates:
+    """Turns of one conversation: each linked to the next and back."""
+    before, behind = np.arange(n - 1), np.arange(1, n)
+    return Candidates(
+        rows=None,
+        seqs=np.arange(1, n + 1),
+        provenances=np.array(["said"] * n),
+        token_counts=np.array(tokens or [10] * n, dtype=np.int32),
+        term_counts=np.full(n, 5, dtype=np.int32),
+        sessions=np.array(sessions or [0] * n, dtype=np.int64),
+        time_graph=Graph.of(
+            n_nodes=n,
+            sources=np.concatenate([before, behind]),
+            targets=np.concatenate([behind, before]),
+            weights=np.ones(2 * max(n - 1, 0)),
+        ),
+    )
+
+
+def ranking(
+    candidates: Candidates,
+    *scores: Sequence[float],
+    spread: bool = True,
+    settings: RankingSettings = SETTINGS,
+) -> Ranking:
+    arms = {f"arm{i}": np.array(values, dtype=np.float32) for i, values in enumerate(scores)}
+    return Ranking(candidates, arms, spread=spread, settings=settings)
+
+
+def top(of: Ranking, n: int, *, limit: int = 100) -> list[Ranked]:
+    return of.top(limit, allowed=np.ones(n, dtype=np.bool_))
+
+
+def by_row(of: Ranking, n: int) -> dict[int, Ranked]:
+    return {ranked.row: ranked for ranked in top(of, n)}
+
+
+def test_a_score_is_the_sum_of_its_parts_and_paths_sum_to_what_neighbours_brought() -> None:
+    candidates = chain(6, tokens=[10, 500, 10, 240, 10, 10], sessions=[0, 0, 1, 1, 2, 2])
+    ranked = top(ranking(candidates, drawn(6).tolist(), drawn(6, seed=1).tolist()), 6)
+    assert [hit.score for hit in ranked] == sorted((hit.score for hit in ranked), reverse=True)
+    for hit in ranked:
+        assert set(hit.parts) == {"arm0", "arm1", "neighbours", "session"}
+        assert hit.score == pytest.approx(sum(hit.parts.values()), abs=1e-6)
+        brought = sum(path.contribution for path in hit.paths)
+        # Three paths are kept; a chain of six with three hops has up to six.
+        assert brought <= hit.parts["neighbours"] + 1e-5
+        assert len(hit.paths) == 3 or brought == pytest.approx(hit.parts["neighbours"], abs=1e-5)
+        assert all(path.nodes[-1] == hit.row for path in hit.paths)
+
+
+def test_activation_spreads_from_what_stands_out_and_halves_at_each_turn() -> None:
+    hits = by_row(ranking(chain(5), [8, -2, -2, -2, -2]), 5)
+    assert [hits[row].parts["neighbours"] for row in range(5)] == [0, 4, 2, 1, 0]
+    assert [path.nodes for path in hits[2].paths] == [(0, 1, 2)]
+
+
+def test_what_lies_below_the_mean_spreads_nothing() -> None:
+    hits = by_row(ranking(chain(3), [-1, -1, -1]), 3)
+    assert all(hit.parts["neighbours"] == 0 and hit.paths == () for hit in hits.values())
+
+
+def test_a_long_memory_takes_in_proportionally_less() -> None:
+    hits = by_row(ranking(chain(3, tokens=[480, 10, 120]), [0, 4, 0]), 3)
+    assert hits[0].parts["neighbours"] == pytest.approx(2 * 120 / 480)
+    assert hits[0].paths[0].contribution == pytest.approx(2 * 120 / 480)
+    assert hits[2].parts["neighbours"] == pytest.approx(2)
+
+
+def test_a_memory_without_tokens_takes_in_all() -> None:
+    assert by_row(ranking(chain(2, tokens=[0, 10]), [0, 4]), 2)[0].parts["neighbours"] == pytest.approx(2)
+
+
+def test_the_best_of_a_session_lifts_the_others_of_it() -> None:
+    settings = RankingSettings(hops=0, session_weight=0.5)
+    hits = by_row(ranking(chain(4, sessions=[0, 0, 1, 1]), [3, 0, 1, 0], settings=settings), 4)
+    assert [hits[row].parts["session"] for row in range(4)] == [0.5, 0.5, -0.5, -0.5]
+
+
+def test_without_spreading_the_arms_alone_decide() -> None:
+    ranked = top(ranking(chain(3), [1, 0, 2], [0, 3, 0], spread=False), 3)
+    assert [hit.row for hit in ranked] == [1, 2, 0]
+    assert ranked[0].parts == {"arm0": 0.0, "arm1": 3.0}
+    assert all(hit.paths == () for hit in ranked)
+
+
+def test_ties_go_to_the_older_memory_and_the_limit_holds() -> None:
+    even = ranking(chain(4), [1, 2, 1, 2], spread=False)
+    assert [hit.row for hit in top(even, 4)] == [1, 3, 0, 2]
+    assert [hit.row for hit in top(even, 4, limit=3)] == [1, 3, 0]
+
+
+def test_what_is_not_allowed_is_not_returned_and_still_passes_activation_on() -> None:
+    spread = ranking(chain(3), [4, 0, 0])
+    allowed = np.array([False, True, True])
+    assert [hit.row for hit in spread.top(10, allowed=allowed)] == [1, 2]
+    assert spread.top(10, allowed=allowed)[0].parts["neighbours"] == 2
+    assert spread.top(10, allowed=np.zeros(3, dtype=np.bool_)) == []
+
+
+def test_tells_the_place_a_memory_would_have_without_parts_of_its_score() -> None:
+    spread = ranking(chain(3), [4, 0, 1], settings=RankingSettings(session_weight=0))
+    everyone, but_first = np.ones(3, dtype=np.bool_), np.array([False, True, True])
+    # Row 1 got 2 + .5 from its neighbours and passes row 2, which got 1; without spreading it comes last.
+    assert spread.rank_without([], 1, allowed=everyone) == 2
+    assert spread.rank_without(["neighbours", "session"], 1, allowed=everyone) == 3
+    assert spread.rank_without(["neighbours", "session"], 1, allowed=but_first) == 2
+    assert spread.rank_without(["arm0", "neighbours", "session"], 2, allowed=everyone) == 3  # all tie
+    assert spread.rank_without(["no such part"], 1, allowed=everyone) == 2
+
+
+def test_no_arms_and_no_candidates_make_no_scores() -> None:
+    assert [hit.score for hit in top(ranking(chain(2)), 2)] == [0, 0]
+    assert top(ranking(chain(0), []), 0) == []

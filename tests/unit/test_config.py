@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from aspen.config import Config
+from aspen.errors import InvalidInput
+
+
+def test_without_any_setting_the_bundled_model_runs_and_files_go_where_the_system_wants_them() -> None:
+    config = Config.from_environment({})
+    assert config == Config(
+        cache_dir=Path(platformdirs.user_cache_dir("aspen")),
+        store=Path(platformdirs.user_data_dir("aspen")) / "memory.db",
+    )
+    assert (config.model, config.device, config.dtype, config.threads) == ("bundled", None, None, None)
+
+
+def test_every_setting_comes_from_its_variable() -> None:
+    assert Config.from_environment(
+        {
+            "ASPEN_CACHE": "/c",
+            "ASPEN_STORE": "/s/m.db",
+            "ASPEN_MODEL": "org/model",
+            "ASPEN_DEVICE": "cuda",
+            "ASPEN_DTYPE": "float16",
+            "ASPEN_THREADS": "4",
+            "OTHER": "x",
+        }
+    ) == Config(Path("/c"), Path("/s/m.db"), "org/model", "cuda", "float16", 4)
+
+
+def test_an_empty_variable_is_one_that_is_not_set() -> None:
+    names = ("CACHE", "STORE", "MODEL", "DEVICE", "DTYPE", "THREADS")
+    assert Config.from_environment({f"ASPEN_{name}": "" for name in names}) == Config.from_environment({})
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "1.5", "many", " ", "\u00b2"])
+def test_threads_must_be_a_positive_integer(threads: str) -> None:
+    with pytest.raises(InvalidInput, match="ASPEN_THREADS"):
+        Config.from_environment({"ASPEN_THREADS": threads})
+
+
+def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASPEN_MODEL", "a-folder")
+    assert Config.from_environment().model == "a-folder"

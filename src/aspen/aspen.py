@@ -19,7 +19,7 @@ from aspen.items import check_item, memory_id
 from aspen.memory_injector import write_note
 from aspen.models import LanguageModel, load_model
 from aspen.repository import Repository, open_repository
-from aspen.resonance_search import Query, SearchResult
+from aspen.resonance_search import Embedder, Query, SearchResult
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
 from aspen.types import (
@@ -54,12 +54,14 @@ class Aspen:
         *,
         load: Callable[[], LanguageModel],
         config: Config,
+        embedder: Embedder | None = None,
         notify: Callable[[str], None] = lambda message: None,
         owns_repository: bool = True,
     ) -> None:
         self.repository = repository
         self.config = config
         self._load = load
+        self._embedder = embedder
         self._notify = notify
         self._owns_repository = owns_repository
         self._engine: Engine | None = None
@@ -71,6 +73,7 @@ class Aspen:
         store: str | Path | Repository,
         *,
         model: str | LanguageModel | None = None,
+        embedder: Embedder | None = None,
         config: Config | None = None,
         notify: Callable[[str], None] = lambda message: None,
     ) -> Self:
@@ -83,6 +86,8 @@ class Aspen:
         model:
             "bundled", a Hugging Face id, a folder, or a loaded model; `config.model` where None. It is loaded when
             it is first needed: listing and forgetting do not wait for it.
+        embedder:
+            A sentence embedder for a third arm, "vector"; its vectors are kept in the store.
         config:
             Settings; from the environment where None.
         notify:
@@ -103,8 +108,8 @@ class Aspen:
             )
 
         if isinstance(store, str | Path):
-            return cls(open_repository(store), load=load, config=settings, notify=notify)
-        return cls(store, load=load, config=settings, notify=notify, owns_repository=False)
+            return cls(open_repository(store), load=load, config=settings, embedder=embedder, notify=notify)
+        return cls(store, load=load, config=settings, embedder=embedder, notify=notify, owns_repository=False)
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +134,7 @@ class Aspen:
                     repository=self.repository,
                     cache_dir=self.config.cache_dir,
                     notify=self._notify,
+                    embedder=self._embedder,
                 )
             return self._engine
 
@@ -205,7 +211,7 @@ class Aspen:
         spread:
             Let activation spread to the turns around what was found.
         arms:
-            Names of the arms to run ("activation", "keyword"); all that can run, where None.
+            Names of the arms to run ("activation", "keyword", "vector"); all that can run, where None.
         provenances:
             Return memories of these provenances only.
         exclude:

@@ -194,13 +194,13 @@ def _store(repository: Repository) -> Iterator[Finding]:
 
 
 def _soundness(damage: list[str], where: str) -> Iterator[Finding]:
-    rescue = (
-        f"aspen export rescued.jsonl --store {_quoted(where)} && aspen import rescued.jsonl --store new.db"
-    )
+    export = f"aspen export --output rescued.jsonl --store {_quoted(where)}"
     if not damage:
         yield Finding("soundness", Status.OK, "no damage, no orphans")
     for sentence in damage:
-        yield Finding("soundness", Status.PROBLEM, sentence, rescue)
+        yield Finding(
+            "soundness", Status.PROBLEM, sentence, f"{export} && aspen import rescued.jsonl --store new.db"
+        )
 
 
 def _sizes(stats: StoreStats) -> Finding:

@@ -11,7 +11,16 @@ from typing import Self
 from aspen.activation_db import KeyEncoder, load_calibration, recipe_for
 from aspen.models import LanguageModel
 from aspen.repository import KeyStamp, NewMemory, Repository
-from aspen.resonance_search import ResonanceSearch, analyse, dated_text, mismatch, same_keys, spoken_text
+from aspen.resonance_search import (
+    Embedder,
+    ResonanceSearch,
+    VectorArm,
+    analyse,
+    dated_text,
+    mismatch,
+    same_keys,
+    spoken_text,
+)
 from aspen.types import MemoryItem
 
 _AT_ONCE = 128
@@ -30,13 +39,22 @@ class Engine:
 
     @classmethod
     def start(
-        cls, model: LanguageModel, *, repository: Repository, cache_dir: Path, notify: Callable[[str], None]
+        cls,
+        model: LanguageModel,
+        *,
+        repository: Repository,
+        cache_dir: Path,
+        notify: Callable[[str], None],
+        embedder: Embedder | None = None,
     ) -> Self:
         """Calibrate `model` if need be, and make ready to search `repository` with it."""
         recipe = recipe_for(model.info)
         calibration = load_calibration(model, recipe=recipe, cache_dir=cache_dir, notify=notify)
         stamp = KeyStamp(model.fingerprint.model_id, model.info.name, recipe.version)
-        search = ResonanceSearch(repository, stamp=stamp, recipe=recipe, calibration=calibration)
+        arms = [VectorArm(embedder, repository=repository)] if embedder else []
+        search = ResonanceSearch(
+            repository, stamp=stamp, recipe=recipe, calibration=calibration, extra_arms=arms
+        )
         encoder = KeyEncoder(model, recipe=recipe, calibration=calibration)
         return cls(model, stamp, encoder, search, repository)
 

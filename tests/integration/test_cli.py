@@ -91,7 +91,7 @@ def test_an_import_with_a_bad_line_and_its_export(aspen: Run, tmp_path: Path) ->
     assert done.stderr.startswith("line 2: not JSON")
 
     out, other = tmp_path / "out.jsonl", str(tmp_path / "other.db")
-    assert aspen("export", str(out)).returncode == 0
+    assert aspen("export", "--output", str(out)).returncode == 0
     assert document(aspen("import", str(out), "--store", other, "--json"))["stored"] == 4
     first, second = (
         [memory["id"] for memory in document(aspen("list", "--store", store, "--json"))["memories"]]

@@ -5,7 +5,7 @@ from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.encoder import EncodedText, KeyEncoder
 from aspen.activation_db.fitting import fit_due, fit_space
 from aspen.activation_db.index import KeyIndex
-from aspen.activation_db.keys import KeyRecipe, recipe_for
+from aspen.activation_db.keys import KeyRecipe, decode_keys, encode_key, recipe_for
 from aspen.activation_db.whitening import KeySpace
 
 __all__ = [
@@ -15,7 +15,9 @@ __all__ = [
     "KeyIndex",
     "KeyRecipe",
     "KeySpace",
+    "decode_keys",
     "decode_trace",
+    "encode_key",
     "encode_trace",
     "fit_due",
     "fit_space",

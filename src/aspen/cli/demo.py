@@ -31,11 +31,12 @@ def demo(
         Path | None, typer.Option("--svg", metavar="PATH", help="Save a picture of one screen as SVG.")
     ] = None,
 ) -> None:
-    """Play a story in two processes on one store, with the bundled model; takes a minute or two.
+    """Play a story in two processes on one store.
 
-    In the first a person talks with the model, and every turn is recorded. The second knows nothing but the store:
-    it shows what is recalled for new questions, the replies with and without memory, and replays a trace bit for
-    bit. Ends with exit code 7 if that trace cannot be verified.
+    With the bundled model it takes a minute or two. In the first process a person talks with the model, and every
+    turn is recorded. The second knows nothing but the store: it shows what is recalled for new questions, the
+    replies with and without memory, and replays a trace bit for bit. Ends with exit code 7 if that trace cannot be
+    verified.
 
     \b
     Examples:

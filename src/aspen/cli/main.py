@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from aspen import __version__
-from aspen.cli import chat, memories, traces, transfer, upkeep
+from aspen.cli import chat, demo, memories, traces, transfer, upkeep
 from aspen.cli._screen import printable
 from aspen.errors import AspenError
 from aspen.models import LanguageModel
@@ -48,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (chat, memories, traces, transfer, upkeep):
+for group in (demo, chat, memories, traces, transfer, upkeep):
     group.register(app)
 
 # Usage errors have this base in every version of typer; which module it lives in depends on the version.

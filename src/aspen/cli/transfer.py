@@ -118,8 +118,8 @@ def _tell(report: ImportReport) -> None:
 def export(
     context: typer.Context,
     *,
-    target: Annotated[
-        str, typer.Argument(metavar="FILE", help='The file to write; "-" is standard output.')
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help='The file to write; "-" is standard output.')
     ] = "-",
     conversation: ConversationOption = None,
     store: StoreOption = None,
@@ -129,18 +129,18 @@ def export(
 
     \b
     Examples:
-      aspen export memories.jsonl
-      aspen export - --conversation pets | gzip > pets.jsonl.gz
+      aspen export --output memories.jsonl
+      aspen export --conversation pets | gzip > pets.jsonl.gz
 
     \b
     With --json (and a file): {"memories": number written, "path"}
     """
     with open_aspen(context, store=store) as aspen:
-        if target == "-":
+        if output == "-":
             export_memories(aspen, sys.stdout, conversation=conversation)
             return
-        written = export_memories(aspen, target, conversation=conversation)
+        written = export_memories(aspen, output, conversation=conversation)
     if as_json:
-        put_json({"memories": written, "path": target})
+        put_json({"memories": written, "path": output})
     else:
-        say(f"{written:,} memories written to {target}", style="")
+        say(f"{written:,} memories written to {output}", style="")

@@ -94,7 +94,7 @@ def spread_activation(graph: Graph, initial: _Values, *, hops: int = 2, decay: f
     reached, returning = initial, np.zeros(len(graph.sources))
     for _ in range(hops):
         carried = np.maximum(reached[graph.sources] - returning, 0.0) * factors
-        reached = np.bincount(graph.targets, carried, minlength=graph.n_nodes)
+        reached = np.bincount(graph.targets, carried, minlength=graph.n_nodes).astype(np.float64, copy=False)
         arrived += reached
         # What an edge carries in the next round is all that reached its source, less what came from its target.
         per_pair = np.bincount(pair, carried, minlength=len(pair))

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import _incoming as incoming
@@ -28,7 +29,7 @@ from aspen.repository.interface import (
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Edge, Memory
+from aspen.types import Edge, Memory, Seqs
 
 EdgeName = tuple[int, int, str]
 """Source, target and type."""
@@ -253,6 +254,16 @@ class InMemoryRepository:
         incoming.checked_limit(limit)
         with self._lock:
             return self._without_key(stamp)[:limit]
+
+    def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
+        incoming.check_stamp(stamp)
+        with self._lock:
+            found = {
+                seq: key for seq, key in sorted(self._keys.get(stamp.identity, {}).items()) if seq > after
+            }
+            body = np.frombuffer(b"".join(found.values()), dtype=np.uint8)
+            seqs = np.array(list(found), dtype=np.int64)
+            return seqs, body.reshape(len(found), self._key_size(stamp) or 0)
 
     def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
         incoming.check_stamp(stamp)

@@ -260,6 +260,9 @@ class KeyStore(Protocol):
         `limit` in [1, 10,000].
         """
 
+    def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
+        """Seqs > `after` of memories with a key of `stamp`, ascending, and the keys, uint8 [n, bytes per key]."""
+
     def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
         """Store keys of a stamp, current or coming, by seq; those of forgotten memories are dropped.
 

@@ -157,6 +157,12 @@ class KeyContract:
         assert store.missing_keys(STAMP, limit=10) == []
         assert store.missing_keys(NEXT_STAMP, limit=2) == [a, b]
         store.add_keys(NEXT_STAMP, {a.seq: b"A" * 12, c.seq: b"C" * 12})
+        seqs, keys = store.keys(NEXT_STAMP)
+        assert seqs.tolist() == [a.seq, c.seq]
+        assert keys.tobytes() == b"A" * 12 + b"C" * 12
+        assert keys.shape == (2, 12)
+        assert store.keys(NEXT_STAMP, after=a.seq)[0].tolist() == [c.seq]
+        assert len(store.keys(NEXT_STAMP, after=c.seq)[0]) == 0
         assert store.missing_keys(NEXT_STAMP, limit=10) == [b]
         before = store.revision()
         assert store.activate(NEXT_STAMP) is False

@@ -145,7 +145,10 @@ def test_import_and_export(cli: Cli, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in cli("export").out.splitlines()]
     assert [line.get("text") for line in lines] == [None, "a", "b", "a", "b"]
     out = tmp_path / "out.jsonl"
-    assert cli("export", str(out), "-c", "notes", "--json").json == {"memories": 2, "path": str(out)}
+    assert cli("export", "--output", str(out), "-c", "notes", "--json").json == {
+        "memories": 2,
+        "path": str(out),
+    }
     imported = cli("import", str(out), "--store", str(tmp_path / "new.db"), "--json").json
     assert imported["stored"] == 2
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import apsw
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.repository import _incoming as incoming
 from aspen.repository._sqlite import _rows as rows
@@ -33,7 +34,7 @@ from aspen.repository.interface import (
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Edge, Memory
+from aspen.types import Edge, Memory, Seqs
 from aspen.validation import check_name
 
 _LOG_LIMIT = 1000
@@ -264,6 +265,14 @@ class SQLiteRepository:
         with self._reading() as session:
             found = session.rows("missing_keys", stamp=steps.find_stamp(session, stamp), limit=limit)
         return [rows.memory_of(row) for row in found]
+
+    def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
+        incoming.check_stamp(stamp)
+        with self._reading() as session:
+            found = session.rows("keys_after", stamp=steps.find_stamp(session, stamp), after=after)
+        size = len(found[0][1]) if found else 0
+        body = np.frombuffer(b"".join(key for _, key in found), dtype=np.uint8)
+        return np.array([seq for seq, _ in found], dtype=np.int64), body.reshape(len(found), size)
 
     def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
         incoming.check_stamp(stamp)

@@ -177,6 +177,9 @@ INSERT INTO memory_key (seq, stamp, revision, body)
 VALUES (:seq, :stamp, :revision, :body)
 ON CONFLICT (seq, stamp) DO UPDATE SET body = excluded.body, revision = excluded.revision
 
+-- name: keys_after
+SELECT seq, body FROM memory_key WHERE stamp = :stamp AND seq > :after ORDER BY seq
+
 -- name: missing_keys
 SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
 FROM memory

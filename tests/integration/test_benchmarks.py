@@ -1,0 +1,168 @@
+"""The benchmarks run, write what they promise, and refuse what is no data: on a tiny file, with tiny settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aspen.errors import MissingDependency
+from aspen.models import bundled
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+CUTOFFS = {"recall@5", "recall@10", "recall@25"}
+
+SESSIONS = (
+    (
+        "1:56 pm on 8 May, 2023",
+        "I adopted a cat and called her Biscuit.",
+        "How lovely! Where did you find her?",
+    ),
+    ("9:10 am on 12 June, 2023", "My sister Mara moved to Lisbon.", "Oh, what is she doing there?"),
+    ("7:00 pm on 3 July, 2023", "She teaches pottery near the river.", "I would love to try that."),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model() -> None:
+    try:
+        bundled.find_source()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+
+
+def sample(name: str) -> dict[str, Any]:
+    conversation: dict[str, Any] = {"speaker_a": "Ann", "speaker_b": "Ben"}
+    for number, (date, said, answered) in enumerate(SESSIONS, start=1):
+        conversation[f"session_{number}_date_time"] = date
+        conversation[f"session_{number}"] = [
+            {"speaker": "Ann", "dia_id": f"D{number}:1", "text": said},
+            {"speaker": "Ben", "dia_id": f"D{number}:2", "text": answered, "blip_caption": "a smile"},
+        ]
+    questions = [
+        {"question": "What is the cat called?", "answer": "Biscuit", "evidence": ["D1:1"], "category": 4},
+        {"question": "Where does Mara live?", "answer": "Lisbon", "evidence": ["D2:01; D3:1"], "category": 1},
+        {"question": "What is Ben's cat called?", "evidence": ["D1:1"], "category": 5},
+        {"question": "Who is it?", "answer": "nobody", "evidence": ["D9:9"], "category": 2},
+        {"question": "Who was it?", "answer": "nobody", "evidence": [], "category": 3},
+    ]
+    return {"sample_id": name, "conversation": conversation, "qa": questions}
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark in its own process, on one thread: other tests may be running."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)],
+        env={**os.environ, "ASPEN_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "locomo.json"
+    path.write_text(json.dumps([sample("one"), sample("two")]))
+    return path
+
+
+def test_locomo_measures_all_systems(data: Path, tmp_path: Path) -> None:
+    done = run("locomo.py", "--data", data, "--json", tmp_path / "out.json", "--plot", tmp_path / "out.png")
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out.json").read_text())
+    systems = report["systems"]
+    assert {"bm25", "minilm", "activation", "hybrid", "spreading"} <= set(systems)
+    for figures in systems.values():
+        assert figures.keys() > CUTOFFS | {"ci95", "category_5", "per_conversation"}
+        # Six turns in each conversation: all evidence is among the first ten of whatever ranks all of them.
+        assert 0 <= figures["recall@5"] <= figures["recall@10"] <= 100
+        assert figures["ci95"].keys() == figures["category_5"].keys() == CUTOFFS
+        assert set(figures["per_conversation"]) == {"one", "two"}
+    assert systems["spreading"]["recall@10"] == 100
+    assert report["unit"] == "percent"
+    # Questions whose evidence is no turn are left out; "D2:01; D3:1" are two turns.
+    assert report["data"]["questions_by_category"] == {"1": 2, "4": 2, "5": 2}
+    assert report["data"]["turns"] == 12
+    assert report["machine"]["cores"] and report["versions"]["torch"] and report["command"]
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert "spreading - hybrid" in done.stdout
+
+
+def test_locomo_with_a_part_of_the_data_and_a_store_for_each(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    done = run(
+        "locomo.py", "--data", data, "--json", out, "--no-minilm", "--store-per-conversation",
+        "--conversations", 1, "--limit", 1,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert set(report["systems"]) == {"bm25", "activation", "hybrid", "spreading"}
+    assert report["data"]["conversations"] == {"one": 6}
+    assert report["data"]["questions_by_category"] == {"4": 1}
+    assert report["systems"]["bm25"]["ci95"]["recall@10"] is None  # one conversation has no spread
+    assert report["systems"]["bm25"]["category_5"]["recall@10"] is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param("", id="empty"),
+        pytest.param(json.dumps([sample("one")])[:300], id="cut"),
+        pytest.param('{"text": "one line of JSONL"}\n{"text": "and another"}\n', id="JSONL"),
+        pytest.param('[{"question": "Who?", "answer": "Ann"}]', id="foreign"),
+        pytest.param("[]", id="no sample"),
+        pytest.param("\x00\xff", id="binary"),
+    ],
+)
+def test_a_file_that_is_no_locomo_is_one_line_and_exit_code_2(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    if content is not None:
+        path.write_text(content, encoding="latin-1")
+
+    done = run("locomo.py", "--data", path, "--json", tmp_path / "out.json")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and str(path) in line
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(data: Path, tmp_path: Path) -> None:
+    done = run("locomo.py", "--data", data, "--json", tmp_path / "nowhere" / "out.json")
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "cannot be written" in line
+
+
+def test_overhead_writes_all_its_figures(tmp_path: Path) -> None:
+    done = run("overhead.py", "--quick", "--json", tmp_path / "out.json")
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["capture_tokens_per_second_ratio"] > 0
+    depths = report["partial_forward_ratio"]
+    assert depths[str(report["n_layers"])] == 1
+    assert depths["0"] < depths["15"] < 1
+    sizes = report["bytes_per_token"]
+    assert 0 < sizes["pooled"] < sizes["int8"] < sizes["fp16"]
+    assert report["recall_p95_ms"].keys() == report["recall_p50_ms"].keys()
+    assert all(
+        0 < report["recall_p50_ms"][size] <= report["recall_p95_ms"][size] for size in report["recall_p50_ms"]
+    )
+    assert report["write_p50_ms"] > 0
+    assert report["machine"]["cpu"] and report["versions"]["aspen-memory"]
+    assert "Partial forward pass" in done.stdout

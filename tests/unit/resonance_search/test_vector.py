@@ -1,0 +1,81 @@
+"""The vector arm, with an embedder whose vectors are counts of letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aspen import Aspen, Config
+from aspen.testing.fake_model import FakeModel
+from aspen.types import FloatArray
+
+
+class Letters:
+    """Counts of a to z."""
+
+    name = "letters-1"
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        self.embedded += texts
+        counts = [[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts]
+        return np.array(counts, dtype=np.float32)
+
+
+@pytest.fixture(params=["memory", "file"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return ":memory:" if request.param == "memory" else str(tmp_path / "store.db")
+
+
+def open_with(location: str, embedder: Letters, tmp_path: Path) -> Aspen:
+    config = Config(cache_dir=tmp_path / "cache", store=tmp_path / "unused.db")
+    return Aspen.open(location, model=FakeModel(), embedder=embedder, config=config)
+
+
+TEXTS = ["zzz zzz", "abc abc", "xyz", "hello there", "mmm"]
+
+
+def test_it_runs_as_a_third_arm_and_ranks_by_cosine(location: str, tmp_path: Path) -> None:
+    with open_with(location, Letters(), tmp_path) as aspen:
+        aspen.remember_many([{"text": text} for text in TEXTS])
+        recall = aspen.recall("zz z", arms=["vector"], spread=False, limit=5)
+        assert [hit.memory.text for hit in recall.hits][:2] == ["zzz zzz", "xyz"]
+        assert [(arm.name, arm.ran) for arm in aspen.recall("abc").arms] == [
+            ("activation", True),
+            ("keyword", True),
+            ("vector", True),
+        ]
+
+
+def test_a_memory_is_embedded_once_also_across_openings(tmp_path: Path) -> None:
+    location, embedder = str(tmp_path / "store.db"), Letters()
+    with open_with(location, embedder, tmp_path) as aspen:
+        aspen.remember_many([{"text": text} for text in TEXTS])
+        aspen.recall("abc", arms=["vector"])
+    later = Letters()
+    with open_with(location, later, tmp_path) as aspen:
+        aspen.remember("quite new")
+        aspen.recall("abc", arms=["vector"])
+    assert later.embedded == ["quite new", "abc"]
+
+
+def test_what_was_forgotten_leaves_no_vector(location: str, tmp_path: Path) -> None:
+    with open_with(location, Letters(), tmp_path) as aspen:
+        memories = aspen.remember_many([{"text": text} for text in TEXTS])
+        aspen.recall("abc", arms=["vector"])
+        aspen.forget(memories[0].id)
+        recall = aspen.recall("zzz", arms=["vector"], spread=False)
+        assert memories[0].id not in [hit.memory.id for hit in recall.hits]
+        assert aspen.repository.check() == []
+
+
+def test_an_empty_store_says_why_it_did_not_run(location: str, tmp_path: Path) -> None:
+    with open_with(location, Letters(), tmp_path) as aspen:
+        recall = aspen.recall("abc", arms=["vector"])
+        assert recall.hits == ()
+        assert [(arm.ran, arm.reason) for arm in recall.arms] == [(False, "there are no memories")]

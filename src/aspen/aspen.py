@@ -19,7 +19,7 @@ from aspen.items import check_item, memory_id
 from aspen.memory_injector import write_note
 from aspen.models import LanguageModel, load_model
 from aspen.repository import Repository, open_repository
-from aspen.resonance_search import Embedder, Query, SearchResult
+from aspen.resonance_search import Embedder, Query, ResonanceSearch, SearchResult
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
 from aspen.types import (
@@ -65,6 +65,7 @@ class Aspen:
         self._notify = notify
         self._owns_repository = owns_repository
         self._engine: Engine | None = None
+        self._by_words = ResonanceSearch(repository, keys=None)
         self._lock = threading.Lock()
 
     @classmethod
@@ -223,7 +224,7 @@ class Aspen:
         pooled, partial_pass = None, None
         if arms is None or "activation" in arms:
             pooled, partial_pass = self.engine.encoder.encode_prompt(prompt)
-        result = self.engine.search.search(
+        result = self._search(arms).search(
             Query(prompt, pooled),
             limit=limit,
             conversation=conversation,
@@ -240,6 +241,12 @@ class Aspen:
             partial_pass=partial_pass,
             seconds=time.perf_counter() - started,
         )
+
+    def _search(self, arms: Collection[str] | None) -> ResonanceSearch:
+        """The search with the model's keys; one by words alone where that is all that is asked before it is loaded."""
+        if self._engine is None and arms is not None and set(arms) <= {"keyword"}:
+            return self._by_words
+        return self.engine.search
 
     def _hits(self, result: SearchResult) -> tuple[Hit, ...]:
         rows = {row for ranked in result.ranked for path in ranked.paths for row in path.nodes}

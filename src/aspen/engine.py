@@ -13,6 +13,7 @@ from aspen.models import LanguageModel
 from aspen.repository import KeyStamp, NewMemory, Repository
 from aspen.resonance_search import (
     Embedder,
+    ModelKeys,
     ResonanceSearch,
     VectorArm,
     analyse,
@@ -52,9 +53,7 @@ class Engine:
         calibration = load_calibration(model, recipe=recipe, cache_dir=cache_dir, notify=notify)
         stamp = KeyStamp(model.fingerprint.model_id, model.info.name, recipe.version)
         arms = [VectorArm(embedder, repository=repository)] if embedder else []
-        search = ResonanceSearch(
-            repository, stamp=stamp, recipe=recipe, calibration=calibration, extra_arms=arms
-        )
+        search = ResonanceSearch(repository, keys=ModelKeys(stamp, recipe, calibration), extra_arms=arms)
         encoder = KeyEncoder(model, recipe=recipe, calibration=calibration)
         return cls(model, stamp, encoder, search, repository)
 

@@ -17,6 +17,7 @@ from aspen.errors import (
     StoreError,
 )
 from aspen.memory_injector.note import CLOSING, OPENING
+from aspen.models import LanguageModel
 from aspen.repository import InMemoryRepository, open_repository
 from aspen.seed_manager import Verdict
 from aspen.testing.fake_model import FakeModel
@@ -593,3 +594,17 @@ def test_slow_steps_are_told(tmp_path: Path) -> None:
         assert told == []
         aspen.remember("Rain.")
     assert any("Calibrating fake-0" in message for message in told)
+
+
+def test_recall_by_words_alone_loads_no_model(tmp_path: Path, config: Config) -> None:
+    with Aspen.open(tmp_path / "store.db", model=FakeModel(), config=config) as aspen:
+        aspen.remember(FACTS[0])
+
+    def refuse() -> LanguageModel:
+        raise AssertionError("the model was loaded")
+
+    with open_repository(tmp_path / "store.db") as repository:
+        aspen = Aspen(repository, load=refuse, config=config)
+        recall = aspen.recall("Lisbon Mara", arms=["keyword"])
+        assert [hit.memory.text for hit in recall.hits] == [FACTS[0]]
+        assert recall.partial_pass is None

@@ -33,4 +33,8 @@ def open_repository(location: str | Path, *, busy_timeout: float = 10.0) -> Repo
             hint="Give the path of a file, or ':memory:'.",
             scheme=scheme,
         )
-    return SQLiteRepository(Path(text).expanduser(), busy_timeout=busy_timeout)
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise InvalidInput(f"The store's path {text!r} cannot be resolved: {error}") from error
+    return SQLiteRepository(path, busy_timeout=busy_timeout)

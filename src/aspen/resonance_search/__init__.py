@@ -3,12 +3,13 @@
 from aspen.resonance_search.arms import Arm, Query, Unavailable
 from aspen.resonance_search.keyword import analyse, dated_text, spoken_text
 from aspen.resonance_search.ranking import RankingSettings
-from aspen.resonance_search.search import ResonanceSearch, SearchResult, mismatch, same_keys
+from aspen.resonance_search.search import ModelKeys, ResonanceSearch, SearchResult, mismatch, same_keys
 from aspen.resonance_search.vector import Embedder, VectorArm
 
 __all__ = [
     "Arm",
     "Embedder",
+    "ModelKeys",
     "Query",
     "RankingSettings",
     "ResonanceSearch",

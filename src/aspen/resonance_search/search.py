@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, KeySpace, fit_due, fit_space
-from aspen.errors import InvalidInput, ModelMismatch, StoreBusy, StoreNotWritable
+from aspen.errors import AspenError, InvalidInput, ModelError, ModelMismatch, StoreBusy, StoreNotWritable
 from aspen.repository import Changes, KeyStamp, Repository
 from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
 from aspen.resonance_search.fusion import zscore
@@ -31,6 +31,15 @@ class SearchResult:
     arms: tuple[ArmReport, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelKeys:
+    """Whose keys the prompts have, and what is known of that model."""
+
+    stamp: KeyStamp
+    recipe: KeyRecipe
+    calibration: Calibration
+
+
 class ResonanceSearch:
     """Searches one store. Holds its keys and edges in memory and follows its changes, also those of others.
 
@@ -41,17 +50,13 @@ class ResonanceSearch:
         self,
         repository: Repository,
         *,
-        stamp: KeyStamp,
-        recipe: KeyRecipe,
-        calibration: Calibration,
+        keys: ModelKeys | None,
         settings: RankingSettings | None = None,
         extra_arms: Collection[Arm] = (),
     ) -> None:
-        """`stamp` is that of the model in use; `extra_arms` run beside the built-in ones."""
+        """`keys` None searches without a model, by words; `extra_arms` run beside the built-in ones."""
         self._repository = repository
-        self._stamp = stamp
-        self._recipe = recipe
-        self._calibration = calibration
+        self._keys = keys
         self._settings = settings or RankingSettings()
         self._keyword = KeywordArm(repository)
         self._extra = {arm.name: arm for arm in extra_arms}
@@ -116,21 +121,24 @@ class ResonanceSearch:
             raise InvalidInput(
                 "At least one arm is needed.", hint=f"Choose from {', '.join(self.arm_names)}."
             )
-        if names and ActivationArm.name in names and self._mismatched:
-            raise self._mismatch()
-        activation: Arm | Unavailable = (
-            ActivationArm(self._index) if self._index is not None else Unavailable(str(self._mismatch()))
-        )
+        activation: Arm | Unavailable
+        if self._index is not None:
+            activation = ActivationArm(self._index)
+        else:
+            obstacle = self._obstacle() or ModelError("The store was re-keyed just now.", hint="Ask again.")
+            if names and ActivationArm.name in names:
+                raise obstacle
+            activation = Unavailable(str(obstacle))
         every = {ActivationArm.name: activation, KeywordArm.name: self._keyword, **self._extra}
         return {name: arm for name, arm in every.items() if names is None or name in names}
 
-    @property
-    def _mismatched(self) -> bool:
-        stored = self._stored_stamp
-        return stored is not None and not same_keys(stored, self._stamp)
-
-    def _mismatch(self) -> ModelMismatch:
-        return mismatch(self._stored_stamp or self._stamp, self._stamp)
+    def _obstacle(self) -> AspenError | None:
+        """Why the store's keys cannot be searched; None where they can."""
+        if self._keys is None:
+            return ModelError("No model is loaded.", hint="Ask without naming the arms to run.")
+        if self._stored_stamp is None or same_keys(self._stored_stamp, self._keys.stamp):
+            return None
+        return mismatch(self._stored_stamp, self._keys.stamp)
 
     def _refresh(self) -> None:
         """Bring the snapshot and the index to the store's revision."""
@@ -141,15 +149,15 @@ class ResonanceSearch:
             self._snapshot, self._index = Snapshot(), None
         changes = self._changes()
         kept = self._snapshot.apply(changes)
-        if self._mismatched:
+        if self._keys is None or self._obstacle():
             return
         if self._index is None:
-            self._index = KeyIndex(recipe=self._recipe, space=self._stored_space())
+            self._index = KeyIndex(recipe=self._keys.recipe, space=self._stored_space(self._keys))
         else:
             self._index.keep(kept)
         self._index.append(changes.memories.keys)
         if fit_due(len(self._snapshot), fitted_on=self._index.space.fitted_on):
-            self._refit()
+            self._refit(self._keys)
 
     def _changes(self) -> Changes:
         """What happened since the snapshot, all of it under one stamp; `_stored_stamp` is that stamp."""
@@ -163,29 +171,29 @@ class ResonanceSearch:
             elif self._repository.stamp() == stored:
                 return changes
 
-    def _stored_space(self) -> KeySpace:
-        body = self._repository.statistics(key_space_name(self._stamp))
+    def _stored_space(self, keys: ModelKeys) -> KeySpace:
+        body = self._repository.statistics(key_space_name(keys.stamp))
         # What cannot be read is fitted anew: it is derived from the keys.
         with contextlib.suppress(SafetensorError, KeyError):
             if body is not None:
                 return KeySpace.from_bytes(body)
-        no_keys = np.zeros((0, self._recipe.key_size), dtype=np.uint8)
-        return fit_space(no_keys, calibration=self._calibration, recipe=self._recipe)
+        no_keys = np.zeros((0, keys.recipe.key_size), dtype=np.uint8)
+        return fit_space(no_keys, calibration=keys.calibration, recipe=keys.recipe)
 
-    def _refit(self) -> None:
+    def _refit(self, keys: ModelKeys) -> None:
         """Fit the whitening on all keys, keep it with the store, and make the index anew."""
         changes = self._repository.changes(0)
         if self._repository.stamp() != self._stored_stamp:
             return  # re-keyed meanwhile; the next search starts over
-        space = self._stored_space()
+        space = self._stored_space(keys)
         if fit_due(len(changes.memories.seqs), fitted_on=space.fitted_on):
-            space = fit_space(changes.memories.keys, calibration=self._calibration, recipe=self._recipe)
+            space = fit_space(changes.memories.keys, calibration=keys.calibration, recipe=keys.recipe)
             # A store that is read-only, or busy just now, is searched with a fit of this process's own.
             with contextlib.suppress(StoreNotWritable, StoreBusy):
-                self._repository.save_statistics(key_space_name(self._stamp), space.to_bytes())
+                self._repository.save_statistics(key_space_name(keys.stamp), space.to_bytes())
         self._snapshot = Snapshot()
         self._snapshot.apply(changes)
-        self._index = KeyIndex(recipe=self._recipe, space=space)
+        self._index = KeyIndex(recipe=keys.recipe, space=space)
         self._index.append(changes.memories.keys)
 
 

@@ -12,7 +12,7 @@ from aspen.activation_db import KeySpace
 from aspen.engine import Engine
 from aspen.errors import InvalidInput, ModelMismatch, NotFound, StoreNotWritable
 from aspen.repository import Changes, InMemoryRepository, Repository
-from aspen.resonance_search import Query, ResonanceSearch, Unavailable
+from aspen.resonance_search import ModelKeys, Query, ResonanceSearch, Unavailable
 from aspen.resonance_search.search import key_space_name
 from aspen.resonance_search.snapshot import Candidates
 from aspen.testing.fake_model import FakeModel
@@ -201,9 +201,7 @@ def test_an_arm_of_ones_own_runs_beside_the_others_with_its_weight(engine: Engin
     remember(engine, FACTS)
     search = ResonanceSearch(
         engine.repository,
-        stamp=engine.stamp,
-        recipe=engine.encoder._recipe,
-        calibration=engine.encoder._calibration,
+        keys=ModelKeys(engine.stamp, engine.encoder._recipe, engine.encoder._calibration),
         extra_arms=[Newest()],
     )
     assert search.arm_names == ("activation", "keyword", "newest")

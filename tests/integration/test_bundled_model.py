@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
 import torch
 
+from aspen.config import Config
 from aspen.errors import MissingDependency
 from aspen.models import Generation, LanguageModel, bundled, generate, load_model
 from aspen.models.fingerprint import file_sha256
@@ -30,7 +29,7 @@ def model() -> Any:
         pytest.skip(str(error))
     threads = torch.get_num_threads()
     # A folder that lasts: unpacking takes half a minute, and the manifest guards what lies there.
-    cache = Path(platformdirs.user_cache_path("aspen-tests"))
+    cache = Config.from_environment().cache_dir
     yield load_model("bundled", cache_dir=cache, device="cpu", threads=1)
     torch.set_num_threads(threads)
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
+from aspen.config import Config
 from aspen.errors import MissingDependency
 from aspen.models import bundled
 from aspen.repository import open_repository
@@ -32,7 +32,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     except MissingDependency as error:
         pytest.skip(str(error))
     # A folder that lasts: unpacking takes half a minute, and the manifest guards what lies there.
-    cache = platformdirs.user_cache_dir("aspen-tests")
+    cache = str(Config.from_environment().cache_dir)
     settings = {"ASPEN_CACHE": cache, "ASPEN_STORE": str(tmp_path / "memory.db"), "ASPEN_DEVICE": "cpu"}
     return {**os.environ, **settings, "ASPEN_MODEL": "bundled"}
 

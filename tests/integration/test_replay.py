@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
 import torch
 
 from aspen.activation_db import decode_trace, encode_trace
 from aspen.activation_logger import build_trace, name_spans, record
+from aspen.config import Config
 from aspen.errors import MissingDependency
 from aspen.models import LanguageModel, bundled, generate, load_model
 from aspen.seed_manager import Verdict, replay
@@ -23,7 +23,7 @@ from aspen.types import Message, Role, SamplerSettings, Segment, Trace, TraceLev
 
 pytestmark = pytest.mark.slow
 
-CACHE = Path(platformdirs.user_cache_path("aspen-tests"))
+CACHE = Config.from_environment().cache_dir
 SYSTEM = "Notes about the user:\n- The user said: My sister Mara moved to Lisbon in March."
 SAMPLER = SamplerSettings(temperature=1.0, top_p=0.95, repetition_penalty=1.1)
 

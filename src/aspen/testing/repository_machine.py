@@ -17,7 +17,7 @@ _TERMS = ["x", "X", "é", "e\u0301", "near", "a:b", "北京", "_", "'"]
 _STAMPS = {stamp.key_version: stamp for stamp in (STAMP, NEXT_STAMP)}
 _ids = st.sampled_from(_IDS)
 _seqs = st.integers(0, 40)
-_types = st.sampled_from(["a", "b", "next"])
+_types = st.sampled_from(["a", "next"])
 _weights = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
 _memories = st.lists(
     st.tuples(
@@ -96,7 +96,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
         referred = [memory.trace_id for memory in memories if memory.trace_id]
         trace = None
         if referred:
-            known = [memory.id for memory in (*memories, *self.oracle.list())]
+            known = [memory.id for memory in memories] + [memory.id for memory in self.oracle.list()]
             mentioned = data.draw(st.lists(st.sampled_from(known), max_size=4) | st.just(mentions))
             trace = new_trace(referred[0], mentions=tuple(mentioned))
         self.both("add", memories, trace=trace)
@@ -123,10 +123,10 @@ class _RepositoryMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.stats().memories > 1)
     @rule(data=st.data(), count=st.integers(1, 8))
     def relate_some(self, data: st.DataObject, count: int) -> None:
-        seqs = [memory.seq for memory in self.oracle.list(limit=4)]  # few, so that edges meet again
-        pairs = st.permutations(seqs).map(lambda order: order[:2])
-        edges = [Edge(*data.draw(pairs), data.draw(_types), data.draw(_weights)) for _ in range(count)]
-        self.both("relate", edges)
+        seqs = [memory.seq for memory in self.oracle.list(limit=3)]  # few, so that edges meet again
+        pairs = st.permutations(seqs).map(lambda order: (order[0], order[1]))
+        edges = data.draw(st.lists(st.tuples(pairs, _types, _weights), min_size=count, max_size=count))
+        self.both("relate", [Edge(*pair, kind, weight) for pair, kind, weight in edges])
 
     @rule(
         version=st.sampled_from(sorted(_STAMPS)), seqs=st.lists(_seqs, max_size=5), everything=st.booleans()

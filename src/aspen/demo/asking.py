@@ -23,11 +23,12 @@ _NOTE_TOKENS = 200
 class Found:
     """A hit, and how else it would have fared.
 
-    text_rank: its place by text matching alone, None where it has no word of the question. direct_rank: its place
-    without spreading. path: the memories that activation came over, where it is spreading that brought the hit.
+    rank: its place; text_rank: that by text matching alone, None where it has no word of the question;
+    direct_rank: that without spreading. path: the memories on the strongest way that activation took to it.
     """
 
     hit: Hit
+    rank: int
     text_rank: int | None
     direct_rank: int
     path: tuple[Memory, ...]
@@ -36,6 +37,12 @@ class Found:
     def missed(self) -> bool:
         """Whether text matching alone would have missed it."""
         return self.text_rank is None or self.text_rank > _BY_TEXT
+
+    @property
+    def by_spreading(self) -> bool:
+        """Whether its neighbours lifted it to its place, or brought more than it brought itself."""
+        direct = self.hit.arms.get("activation", 0.0) + self.hit.arms.get("keyword", 0.0)
+        return self.direct_rank > self.rank or self.hit.arms.get("neighbours", 0.0) > max(direct, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,12 @@ def find(aspen: Aspen, question: str) -> Finding:
     found = tuple(
         Found(
             hit,
+            rank=rank,
             text_rank=_rank(by_text, hit) if _shares_word(question, hit.memory) else None,
             direct_rank=_rank(direct, hit),
             path=_path(aspen, hit),
         )
-        for hit in recall.hits[:SHOWN]
+        for rank, hit in enumerate(recall.hits[:SHOWN], start=1)
     )
     note = write_note(
         recall.hits,
@@ -100,9 +108,5 @@ def _shares_word(question: str, memory: Memory) -> bool:
 
 
 def _path(aspen: Aspen, hit: Hit) -> tuple[Memory, ...]:
-    """The strongest path to a hit, if its neighbours brought it more than it brought itself."""
-    neighbours = hit.arms.get("neighbours", 0.0)
-    direct = hit.arms.get("activation", 0.0) + hit.arms.get("keyword", 0.0)
-    if not hit.paths or neighbours <= direct:
-        return ()
-    return tuple(aspen.repository.get(hit.paths[0].memories))
+    """The memories on the strongest path to a hit, the hit itself last."""
+    return tuple(aspen.repository.get(hit.paths[0].memories)) if hit.paths else ()

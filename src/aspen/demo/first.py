@@ -30,7 +30,8 @@ def tell(aspen: Aspen, console: Console, settings: Settings) -> int:
             console.rule(Text(f"conversation: {conversation}", style="bold"), align="left", style="dim")
         started = time.perf_counter()
         reply = _answered(aspen, console, turn, number=number)
-        beside = time.perf_counter() - started - reply.prefill_seconds - reply.decode_seconds
+        recalled = reply.recall.seconds if reply.recall else 0.0
+        beside = time.perf_counter() - started - recalled - reply.prefill_seconds - reply.decode_seconds
         trace = aspen.trace(str(reply.trace_id))
         size = next(t.size for t in aspen.repository.traces(limit=1) if t.id == reply.trace_id)
         console.print(screens.recorded(reply, trace, size_=size, seconds=beside))

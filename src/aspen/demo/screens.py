@@ -42,7 +42,7 @@ def recorded(reply: Reply, trace: Trace, *, size_: int, seconds: float) -> Rende
     """What was kept of a turn. `seconds` is what recording and storing took beside generating."""
     layers, tokens = trace.state_digests.shape
     facts = [
-        f"recorded {layers} layers × {tokens} tokens",
+        f"recorded {layers} layers x {tokens} tokens",
         size(size_),
         f"seed {reply.seed}",
         _speed(reply),
@@ -74,7 +74,7 @@ def inside(trace: Trace, *, pushes: Sequence[float], attention: Mapping[str, flo
         style="dim",
     )
     kept = (
-        f"{tokens} token ids, their text, digests of all {layers} × {tokens} activations, pooled activations"
+        f"{tokens} token ids, their text, digests of all {layers} x {tokens} activations, pooled activations"
     )
     return Panel(
         Group(Text(kept), lines, caption),
@@ -133,9 +133,10 @@ def _row(found: Found, *, noted: bool) -> list[RenderableType]:
         by_text = Text(f"{'missed: ' if found.missed else ''}rank {found.text_rank}")
         by_text.stylize(("bold yellow" if found.missed else "") if noted else "dim")
     memory = Text(one_line(hit.memory.text, most=100), style=style)
-    if found.path and noted:
-        steps = " → ".join(f"“{one_line(one.text, most=30)}”" for one in found.path[:-1])
-        memory.append(f"\nby spreading from {steps} → here; rank {found.direct_rank} without", style="green")
+    if found.path and found.by_spreading and noted:
+        steps = " → ".join(f"“{one_line(one.text, most=34)}”" for one in found.path[:-1])
+        gain = f"{hit.paths[0].contribution:+.2f}, without spreading rank {found.direct_rank}"
+        memory.append(f"\nby spreading from {steps} → here ({gain})", style="green")
     return [*numbers, by_text, memory]
 
 
@@ -205,7 +206,7 @@ def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> Rend
     grid.add_row("size", f"{size(stats.bytes['file'])} on disk, {size(stats.bytes['traces'])} of it traces")
     grid.add_row(
         "cost",
-        f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), measured just now",
+        f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), measured now",
     )
     grid.add_row("next", Text(command, style="bold green"))
     return Panel(grid, box=box.HEAVY, border_style="cyan")

@@ -16,7 +16,7 @@ from aspen.demo.asking import Finding, find
 from aspen.demo.drawing import Streaming, make_console
 from aspen.demo.overhead import measure_recording
 from aspen.demo.part import Settings, run_part
-from aspen.demo.story import MAX_TOKENS, PICTURE, QUESTIONS, REPLAYED, TURNS, Question
+from aspen.demo.story import MAX_TOKENS, QUESTIONS, REPLAYED, Question
 from aspen.errors import NotFound
 from aspen.seed_manager import ReplayReport, replay
 from aspen.turn import Reply
@@ -73,7 +73,7 @@ def _play(
                 screen.update()
 
             _checked(_ask(aspen, question, memory=memory, on_text=on_text), finding)
-    if settings.svg is not None and number == PICTURE:
+    if settings.svg is not None and question.picture:
         _save_picture(settings, [*told, draw()])
     return replies
 
@@ -99,9 +99,7 @@ def _checked(reply: Reply, finding: Finding) -> None:
 
 def _replay(aspen: Aspen, console: Console) -> bool:
     """Run a trace of process one again, with its seed and with others; whether it is verified."""
-    wanted = next(
-        memory for memory in aspen.repository.list(limit=10_000) if memory.text == TURNS[REPLAYED].text
-    )
+    wanted = next(memory for memory in aspen.repository.list(limit=10_000) if memory.text == REPLAYED.text)
     if wanted.trace_id is None:
         raise NotFound(f"The memory {wanted.id} has no trace.")
     trace = aspen.trace(wanted.trace_id)

@@ -1,0 +1,79 @@
+"""Stores of any size within seconds: the texts that ship with Aspen, varied, with their keys, varied.
+
+Encoding ten thousand texts takes minutes and is no part of a recall. So some hundred turns are encoded for real;
+each synthetic memory takes one of them, with a fifth of its words drawn from all turns, and its key with noise of
+a fifth of the spread of each dimension. Word frequencies, text lengths and distances of keys stay realistic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import numpy as np
+
+from aspen.activation_db import recipe_for
+from aspen.activation_db.calibration import calibration_text
+from aspen.activation_db.keys import decode_keys, encode_key
+from aspen.engine import Engine
+from aspen.items import memory_id
+from aspen.repository import NewMemory
+from aspen.resonance_search import analyse, dated_text
+from aspen.types import FloatArray, MemoryItem
+
+_CONVERSATION, _SESSION = 500, 20  # memories
+_CHANGED = 0.2
+_START = datetime(2024, 1, 1, 9, tzinfo=UTC)
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Encoded turns. pooled: float32 [n, K, D]; spread: its standard deviation over turns [K, D]."""
+
+    turns: list[str]
+    words: list[str]
+    token_counts: list[int]
+    pooled: FloatArray
+    spread: FloatArray
+
+    @classmethod
+    def encode(cls, engine: Engine, *, count: int) -> Self:
+        """Run the model over the first `count` turns of the calibration text."""
+        turns = calibration_text()[0][:count]
+        encoded = engine.encoder.encode(turns)
+        keys = np.stack([np.frombuffer(text.key, dtype=np.uint8) for text in encoded])
+        pooled = decode_keys(keys, recipe=recipe_for(engine.model.info))
+        words = [word for turn in turns for word in turn.split()]
+        return cls(turns, words, [text.token_count for text in encoded], pooled, pooled.std(axis=0))
+
+    def memory(self, number: int, random: np.random.Generator, *, source: str = "bench") -> NewMemory:
+        """A synthetic memory, ready to be stored: the `number`-th of its store."""
+        pick = int(random.integers(len(self.turns)))
+        speaker, _, text = self.turns[pick].partition(": ")
+        words = [
+            self.words[int(random.integers(len(self.words)))] if random.random() < _CHANGED else word
+            for word in text.split()
+        ]
+        noise = random.standard_normal(self.spread.shape).astype(np.float32) * self.spread * _CHANGED
+        session, turn = divmod(number, _SESSION)
+        item = MemoryItem(
+            text=" ".join(words),
+            speaker=speaker,
+            said_at=_START + timedelta(days=session, minutes=turn),
+            conversation=f"conversation {number // _CONVERSATION}",
+            source=f"{source}:{number}",
+        )
+        terms = analyse(dated_text(item.text, speaker=item.speaker, said_at=item.said_at))
+        key = encode_key(self.pooled[pick] + noise)
+        return NewMemory(memory_id(item), item, datetime.now(UTC), self.token_counts[pick], terms, key)
+
+
+def fill(engine: Engine, seeds: Seeds, *, count: int) -> None:
+    """Put `count` synthetic memories into the engine's store."""
+    engine.claim_store()
+    random = np.random.default_rng(count)
+    for start in range(0, count, _AT_ONCE):
+        numbers = range(start, min(start + _AT_ONCE, count))
+        engine.repository.add([seeds.memory(number, random) for number in numbers], stamp=engine.stamp)

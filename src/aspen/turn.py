@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from aspen.activation_db import encode_trace
 from aspen.activation_logger import build_trace, name_spans, record
 from aspen.engine import Engine
-from aspen.errors import NotFound
+from aspen.errors import NotFound, PromptTooLong
 from aspen.items import memory_id
-from aspen.memory_injector import Note, compose_prompt
+from aspen.memory_injector import ComposedPrompt, Note, compose_prompt
 from aspen.models import generate
 from aspen.repository import NewTrace, TraceInfo
 from aspen.types import Memory, MemoryItem, Provenance, Recall, SamplerSettings, Trace, TraceLevel
@@ -20,14 +20,15 @@ from aspen.validation import strip_unstorable
 
 USER, ASSISTANT = "user", "assistant"
 HISTORY = 12
-"""Messages of the conversation that go before the new one, at most."""
+"""Messages of the conversation that go before the new one, at most: recall is there for what is further back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What the model answered, and all that went into it. Times are in seconds.
 
-    `dropped_history` counts messages of the conversation that did not fit the context. `memories` are those stored
+    `dropped_history` counts messages of the conversation that did not fit the context; of longer conversations, only
+    the last HISTORY messages are tried. `memories` are those stored
     of this turn (what was said, what was answered), `trace_id` names the recording; none where nothing was stored.
     """
 
@@ -76,14 +77,13 @@ def answer(
 ) -> Reply:
     """Generate a reply with every activation recorded, and store the turn if `remember`."""
     said_at, model = datetime.now(UTC), engine.model
-    composed = compose_prompt(
-        model,
-        system=turn.system,
-        note=note,
-        history=history,
-        message=turn.text,
-        reserve=min(turn.max_tokens, model.info.context_length // 2),
-    )
+    try:
+        composed = _compose(engine, turn, history=history, note=note)
+    except PromptTooLong:
+        if note is None:
+            raise
+        note = None  # the message goes before what was recalled for it
+        composed = _compose(engine, turn, history=history, note=None)
     with record(model) if remember else nullcontext() as recording:
         generation = generate(
             model,
@@ -126,6 +126,17 @@ def answer(
         reply_tokens=len(generation.token_ids),
         prefill_seconds=generation.prefill_seconds,
         decode_seconds=generation.decode_seconds,
+    )
+
+
+def _compose(engine: Engine, turn: Turn, *, history: list[Memory], note: Note | None) -> ComposedPrompt:
+    return compose_prompt(
+        engine.model,
+        system=turn.system,
+        note=note,
+        history=history,
+        message=turn.text,
+        reserve=min(turn.max_tokens, engine.model.info.context_length // 2),
     )
 
 

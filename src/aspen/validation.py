@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from types import UnionType
 
 from aspen.errors import InvalidInput
 
@@ -92,6 +93,13 @@ def check_time(time: object, *, what: str = "said_at") -> datetime | None:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise InvalidInput(f"{what} {time!r} lies outside the years 1 to 9999.", what=what) from error
+
+
+def check_kind(value: object, kind: type | UnionType, *, what: str) -> None:
+    """InvalidInput unless `value` is of `kind`."""
+    if not isinstance(value, kind):
+        expected = getattr(kind, "__name__", str(kind))
+        raise InvalidInput(f"{what} must be {expected}, got {type(value).__name__}.", what=what)
 
 
 def check_seed(seed: object) -> int:

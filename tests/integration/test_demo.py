@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import platformdirs
 import pytest
 
 from aspen.errors import MissingDependency
@@ -32,7 +33,12 @@ def played(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    environment = {
+        "ASPEN_CACHE": str(platformdirs.user_cache_path("aspen-tests")),
+        **os.environ,
+        "COLUMNS": "80",
+        "PYTHONIOENCODING": "utf-8",
+    }
     return subprocess.run(
         [sys.executable, "-m", "aspen.cli", "demo", *arguments],
         capture_output=True,
@@ -70,8 +76,8 @@ def test_memory_makes_the_replies_right(played: subprocess.CompletedProcess[str]
 
 
 def test_a_hit_is_found_that_text_matching_alone_would_miss(played: subprocess.CompletedProcess[str]) -> None:
-    assert "missed: no word" in played.stdout
-    assert "by spreading from" in " ".join(played.stdout.split())
+    assert "✗ no word" in played.stdout
+    assert "by spreading: “" in " ".join(played.stdout.split())
 
 
 def test_a_pipe_gets_plain_text_within_80_columns(played: subprocess.CompletedProcess[str]) -> None:

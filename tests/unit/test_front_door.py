@@ -608,3 +608,37 @@ def test_recall_by_words_alone_loads_no_model(tmp_path: Path, config: Config) ->
         recall = aspen.recall("Lisbon Mara", arms=["keyword"])
         assert [hit.memory.text for hit in recall.hits] == [FACTS[0]]
         assert recall.partial_pass is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda aspen: aspen.replay(None),
+        lambda aspen: aspen.forget(5),
+        lambda aspen: aspen.recall("x", conversation=["c"]),
+        lambda aspen: aspen.recall("x", arms="keyword"),
+        lambda aspen: aspen.remember_many(None),
+        lambda aspen: aspen.chat("x", level="pooled"),
+        lambda aspen: aspen.chat("x", sampler={"temperature": 0}),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_before_anything_runs(
+    open_aspen: Open, call: Callable[[Aspen], object]
+) -> None:
+    model = FakeModel()
+    aspen = open_aspen(":memory:", model=model)
+    aspen.remember(FACTS[0])
+    before = model.blocks_run
+    with pytest.raises(InvalidInput):
+        call(aspen)
+    assert model.blocks_run == before
+
+
+def test_a_note_gives_way_to_the_message(open_aspen: Open) -> None:
+    aspen = open_aspen(":memory:", model=FakeModel(context_length=700))
+    aspen.remember("The weather station runs on a small computer. " * 4)
+    message = "Which computer does the weather station run on? " * 7
+    reply = aspen.chat(message, note_tokens=600, max_tokens=300)
+    assert reply.note is None
+    assert reply.recall is not None
+    assert reply.memories

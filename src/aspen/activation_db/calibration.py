@@ -9,7 +9,6 @@ done at first use and kept in the cache folder.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -90,14 +89,19 @@ def load_calibration(
     shipped = files("aspen.activation_db") / "data" / name
     if shipped.is_file():
         return Calibration.from_bytes(shipped.read_bytes())
-    path = cache_dir / "calibration" / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        return _from_cache(model, recipe=recipe, path=cache_dir / "calibration" / name, notify=notify)
     except OSError as error:
         raise ModelError(
-            f"The cache folder {cache_dir} cannot be used: {error}.",
-            hint="Set ASPEN_CACHE to a folder of yours.",
+            f"The calibration of {model.info.name} cannot be kept in {cache_dir}: {error}.",
+            hint="Set ASPEN_CACHE to a folder of yours with some megabytes free.",
         ) from error
+
+
+def _from_cache(
+    model: LanguageModel, *, recipe: KeyRecipe, path: Path, notify: Callable[[str], None]
+) -> Calibration:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if path.exists():
             try:
@@ -106,9 +110,12 @@ def load_calibration(
                 notify(f"The calibration in {path} is damaged and will be made again.")
         notify(f"Calibrating {model.info.name}: once, some seconds ...")
         body = calibrate(model, recipe=recipe).to_bytes()
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(body)
-        Path(file.name).replace(path)
+        aside = path.with_suffix(".new")  # the lock keeps other processes from writing it
+        try:
+            aside.write_bytes(body)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     # As it was kept, so that this process makes the same keys as all later ones.
     return Calibration.from_bytes(body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -50,10 +51,11 @@ def marked(text: str, pattern: str) -> Text:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """One bar per value, from the smallest to the largest."""
-    low, high = min(values), max(values)
-    step = (high - low) / (len(_BARS) - 1) or 1.0
-    return "".join(_BARS[round((value - low) / step)] for value in values)
+    """One bar per value > 0, from the smallest to the largest on a logarithmic scale."""
+    heights = [math.log(max(value, 1e-9)) for value in values]
+    low = min(heights)
+    step = (max(heights) - low) / (len(_BARS) - 1) or 1.0
+    return "".join(_BARS[round((height - low) / step)] for height in heights)
 
 
 def meter(share: float, *, width: int) -> str:
@@ -79,21 +81,26 @@ class Streaming:
     """Redraws one renderable while text comes in. Where there is no terminal it is printed once, at the end."""
 
     def __init__(self, console: Console, draw: Callable[[], RenderableType]) -> None:
+        self._console = console
         self._draw = draw
         self._live = Live(console=console, auto_refresh=False, get_renderable=draw)
         self._drawn = 0.0
 
     def __enter__(self) -> Streaming:
-        self._live.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.refresh()
-        self._live.stop()
+        if self._console.is_terminal:
+            self._live.refresh()
+            self._live.stop()
+        else:
+            self._console.print(self._draw())
 
     def update(self) -> None:
         """Something changed."""
         now = time.monotonic()
-        if now - self._drawn > _REFRESH:
+        if self._console.is_terminal and now - self._drawn > _REFRESH:
             self._drawn = now
             self._live.refresh()

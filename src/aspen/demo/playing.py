@@ -32,15 +32,17 @@ def run_demo(
     svg:
         Where to save a picture of one screen.
     """
-    if store is not None and store.exists():
+    if svg is not None and not svg.absolute().parent.is_dir():
+        raise InvalidInput(f"There is no folder {svg.parent} for the picture.")
+    if store is not None and store.expanduser().exists():
         raise InvalidInput(
             f"{store} exists; the demo tells its story on a new store.", hint="Name another path."
         )
     started = time.monotonic()
     console = make_console()
-    folder = Path(tempfile.mkdtemp(prefix="aspen-demo-")) if store is None else None
-    path = (folder / "memory.db" if folder else store) or Path()
-    settings = Settings(path.absolute(), quick=quick, svg=svg)
+    folder = None if store else Path(tempfile.mkdtemp(prefix="aspen-demo-"))
+    path = folder / "memory.db" if folder else Path(store or "").expanduser().absolute()
+    settings = Settings(path, quick=quick, svg=svg)
     console.print(Text.assemble("Two processes, one store: ", (str(settings.store), "bold")))
     try:
         for part in ("first", "second"):
@@ -50,7 +52,7 @@ def run_demo(
             if process.returncode != 0:
                 return process.returncode
             if part == "first":
-                kept = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+                kept = sum(file.stat().st_size for file in _files(path))
                 console.print()
                 console.print(
                     Text(
@@ -61,14 +63,20 @@ def run_demo(
     finally:
         if not keep:
             _delete(path, folder)
+            console.print(Text("The store is deleted again.", style="dim"))
     seconds = time.monotonic() - started
     console.print(Text(f"Played in {seconds // 60:.0f} min {seconds % 60:.0f} s.", style="dim"))
     return 0
 
 
-def _delete(path: Path, folder: Path | None) -> None:
+def _files(store: Path) -> list[Path]:
+    """The store and what SQLite keeps beside it."""
+    files = [store.with_name(store.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    return [file for file in files if file.is_file()]
+
+
+def _delete(store: Path, folder: Path | None) -> None:
+    for file in _files(store):
+        file.unlink(missing_ok=True)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
-        return
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from aspen.seed_manager import ReplayReport
 from aspen.turn import Reply
 from aspen.types import Trace
 
-_PARTS = {"sink": "first token (sink)", "template": "the template's own words"}
+_PARTS = {"sink": "first token (sink)", "template": "chat template"}
+_MISSED = "✗"
 _ARMS = ("activation", "keyword", "neighbours", "session")
 
 
@@ -49,7 +51,8 @@ def recorded(reply: Reply, trace: Trace, *, size_: int, seconds: float) -> Rende
         f"stored in {seconds * 1000:.0f} ms",
     ]
     if reply.note is not None:
-        facts.append(f"with a note of {len(reply.note.memory_ids)} memories")
+        lines = len(reply.note.memory_ids)
+        facts.append(f"note of {lines} line{'s' if lines > 1 else ''}")
     return Padding(Text(" · ".join(facts), style="dim"), (0, 0, 0, 7))
 
 
@@ -60,24 +63,28 @@ def _speed(reply: Reply) -> str:
 def inside(trace: Trace, *, pushes: Sequence[float], attention: Mapping[str, float]) -> RenderableType:
     """A look into one trace: how far each block moves the reply, and where the reply looked."""
     layers, tokens = trace.state_digests.shape
-    lines = Table.grid(padding=(0, 1))
-    lines.add_column(no_wrap=True, justify="right")
-    lines.add_column(no_wrap=True)
-    lines.add_column(no_wrap=True, justify="right")
-    lines.add_row("blocks 1 to " + str(layers - 1), Text(sparkline(pushes), style="cyan"), "")
+    looks = Table.grid(padding=(0, 1))
+    looks.add_column(no_wrap=True, justify="right")
+    looks.add_column(no_wrap=True)
+    looks.add_column(no_wrap=True, justify="right")
     for name, share in attention.items():
-        bar = Text(meter(share, width=30), style="magenta" if name == "note" else "blue")
-        lines.add_row(_PARTS.get(name, name), bar, f"{share:6.1%}")
-    caption = Text(
-        "bars: how far each block moved the residual stream of the reply, relative to its length; then where "
-        "the reply looked, averaged over all layers and heads",
-        style="dim",
-    )
+        bar = Text(meter(share, width=40), style="magenta" if name == "note" else "blue")
+        looks.add_row(_PARTS.get(name, name), bar, f"{share:.1%}")
     kept = (
-        f"{tokens} token ids, their text, digests of all {layers} x {tokens} activations, pooled activations"
+        f"{tokens} token ids, digests of all {layers} x {tokens} activations, pooled activations, attention"
     )
+    pushed = (
+        f"How far blocks 1 to {layers - 1} move the reply's residual stream, relative to its length (log):"
+    )
+    looked = "Where the reply looks, averaged over all layers and heads:"
     return Panel(
-        Group(Text(kept), lines, caption),
+        Group(
+            Text(kept),
+            Text(pushed, style="dim"),
+            Text(f"  {sparkline(pushes)}", style="cyan"),
+            Text(looked, style="dim"),
+            looks,
+        ),
         title=Text(f"inside trace {trace.id}"),
         title_align="left",
         box=box.ROUNDED,
@@ -113,31 +120,39 @@ def found(finding: Finding) -> list[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for name in ("score", "activ.", "keyw.", "neigh.", "sess."):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("by text alone", no_wrap=True)
-    table.add_column("memory", ratio=1, overflow="fold")
+    table.add_column("text only", no_wrap=True)
+    table.add_column("memory", ratio=1)
+    noted = set(finding.note.memory_ids if finding.note else ())
     for hit in finding.found:
-        table.add_row(
-            *_row(hit, noted=finding.note is not None and hit.hit.memory.id in finding.note.memory_ids)
-        )
-    return [depth, *skipped, table]
+        table.add_row(*_row(hit, noted=hit.hit.memory.id in noted))
+    marks = [Text(f"{_MISSED} text matching alone would have missed it", style="yellow")]
+    if not any(hit.missed for hit in finding.found):
+        marks = []
+    paths = [
+        _path(hit) for hit in finding.found if hit.by_spreading and hit.path and hit.hit.memory.id in noted
+    ]
+    return [depth, *skipped, table, *marks, *paths]
 
 
 def _row(found: Found, *, noted: bool) -> list[RenderableType]:
     hit = found.hit
     style = "" if noted else "dim"
     numbers = [Text(f"{hit.score:.2f}", style="bold" if noted else "dim")]
-    numbers += [Text(f"{hit.arms[n]:+.2f}" if n in hit.arms else "-", style=style) for n in _ARMS]
-    if found.text_rank is None:
-        by_text = Text("missed: no word", style="bold yellow" if noted else "dim")
-    else:
-        by_text = Text(f"{'missed: ' if found.missed else ''}rank {found.text_rank}")
-        by_text.stylize(("bold yellow" if found.missed else "") if noted else "dim")
-    memory = Text(one_line(hit.memory.text, most=100), style=style)
-    if found.path and found.by_spreading and noted:
-        steps = " → ".join(f"“{one_line(one.text, most=34)}”" for one in found.path[:-1])
-        gain = f"{hit.paths[0].contribution:+.2f}, without spreading rank {found.direct_rank}"
-        memory.append(f"\nby spreading from {steps} → here ({gain})", style="green")
-    return [*numbers, by_text, memory]
+    numbers += [Text(f"{hit.arms[name]:+.2f}" if name in hit.arms else "-", style=style) for name in _ARMS]
+    place = "no word" if found.text_rank is None else f"rank {found.text_rank}"
+    text_only = Text(f"{_MISSED if found.missed else ' '} {place}", style=style)
+    if found.missed and noted:
+        text_only.stylize("bold yellow")
+    # What does not go into the note is shown for its scores; the beginning of its text is enough.
+    memory = Text(one_line(hit.memory.text, most=100 if noted else 28), style=style)
+    return [*numbers, text_only, memory]
+
+
+def _path(found: Found) -> RenderableType:
+    """The way on which activation spread to a hit."""
+    gain = found.hit.paths[0].contribution
+    steps = " → ".join(f"“{one_line(memory.text, most=32)}”" for memory in found.path)
+    return Text(f"by spreading: {steps} ({gain:+.2f}; rank {found.direct_rank} without)", style="green")
 
 
 def note(note: Note | None) -> RenderableType:
@@ -194,7 +209,7 @@ def other_seed(report: ReplayReport, *, seed: int) -> RenderableType:
 
 def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> RenderableType:
     """The last screen, in four lines."""
-    command = f"aspen chat --store {store}"
+    command = f"aspen chat --store {shlex.quote(str(store))}"
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from aspen.dates import written_date
 from aspen.types import Hit, Memory, Provenance, Role
@@ -16,6 +17,8 @@ CLOSING = "End of notes."
 _QUOTES = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
 _FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
+_NO_NAME = re.compile(r"[^\w\s.'-]")
+_LONGEST_NAME = 40
 _SAME = 0.6
 """A question at least this familiar asks what the prompt asks."""
 _SHORTEST = 20
@@ -59,7 +62,7 @@ def write_note(
         used += cost
     told = list(lines.values())
     while told:
-        ordered = sorted(told, key=lambda entry: entry[0].seq)
+        ordered = sorted(told, key=lambda entry: _when(entry[0]))
         text = "\n".join([OPENING, *(line for _, line in ordered), CLOSING])
         tokens = count_tokens(text)
         if tokens <= budget:
@@ -77,6 +80,10 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
+def _when(memory: Memory) -> tuple[datetime, int]:
+    return memory.said_at or memory.created_at, memory.seq
+
+
 def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) -> str:
     date = f" ({written_date(memory.said_at)})" if memory.said_at else ""
     if memory.provenance is Provenance.GENERATED:
@@ -84,7 +91,7 @@ def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) ->
     elif memory.speaker == Role.USER:
         who = "The user said"
     else:
-        who = f"{_as_data(memory.speaker)} said" if memory.speaker else "Noted"
+        who = f"{_as_name(memory.speaker)} said" if memory.speaker else "Noted"
     words = _as_data(memory.text)
     line = f'- {who}: "{words}"{date}'
     while len(words) > _SHORTEST and count_tokens(line) > budget:
@@ -92,6 +99,11 @@ def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) ->
         words = words.rpartition(" ")[0] or words  # whole words, in scripts that part them by spaces
         line = f'- {who}: "{words} ..."{date}'
     return line
+
+
+def _as_name(speaker: str) -> str:
+    """A name that reads as one: what could pass for prose or quotes is taken out, the rest cut."""
+    return _as_data(_NO_NAME.sub("", speaker))[:_LONGEST_NAME].strip() or "Somebody"
 
 
 def _as_data(text: str) -> str:

@@ -3,6 +3,7 @@
 `open_repository` chooses the store by its location; `interface` says what every store does.
 """
 
+from aspen.repository._incoming import stamp_mismatch
 from aspen.repository._memory import InMemoryRepository
 from aspen.repository._opening import open_repository
 from aspen.repository._sqlite import SQLiteRepository
@@ -51,4 +52,5 @@ __all__ = [
     "TraceInfo",
     "TraceStore",
     "open_repository",
+    "stamp_mismatch",
 ]

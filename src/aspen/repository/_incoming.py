@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -86,23 +87,25 @@ def check_stamp(stamp: KeyStamp) -> None:
         _required_name(getattr(stamp, what), what=what)
 
 
-def current_stamp(current: KeyStamp | None, given: KeyStamp | None) -> KeyStamp:
+def current_stamp(current: KeyStamp | None, given: KeyStamp | None, *, location: str) -> KeyStamp:
     """`current`, if keys of `given` (None: whatever is current) may be added to its store."""
     if current is None:
         raise StoreError("The store has no key stamp yet.", hint="Call set_stamp before the first add.")
     if given is not None and given.identity != current.identity:
-        raise stamp_mismatch(current, given)
+        raise stamp_mismatch(current, given, location=location)
     return current
 
 
-def stamp_mismatch(current: KeyStamp, given: KeyStamp) -> ModelMismatch:
-    """The error for keys of another model."""
+def stamp_mismatch(stored: KeyStamp, current: KeyStamp, *, location: str) -> ModelMismatch:
+    """The error for a store at `location` whose keys, of `stored`, are not those of the model in use, `current`."""
+    rekey = f"Run `aspen rekey --store {shlex.quote(location)}`" if location != ":memory:" else "Call rekey()"
     return ModelMismatch(
-        f"The store's keys were made by {current.model_name} ({current.model_id}, keys {current.key_version}), "
-        f"not by {given.model_name} ({given.model_id}, keys {given.key_version}).",
-        hint="Run `aspen rekey`, or use the model that made them.",
-        store=current.identity,
-        given=given.identity,
+        f"The store's keys were made by {stored.model_name} ({stored.model_id}, keys {stored.key_version}), "
+        f"the model in use is {current.model_name} ({current.model_id}, keys {current.key_version}).",
+        hint=f"{rekey}, or open the store with {stored.model_name}.",
+        stored=stored.model_id,
+        current=current.model_id,
+        location=location,
     )
 
 

@@ -74,7 +74,7 @@ class InMemoryRepository:
         with self._lock:
             if not memories:
                 return []
-            current = incoming.current_stamp(self._stamp, stamp)
+            current = incoming.current_stamp(self._stamp, stamp, location=self.location)
             incoming.check_keys([new.key for new in memories], self._key_size(self._stamp))
             traces = {**self._traces, trace.info.id: trace} if trace else self._traces
             for new in memories:
@@ -239,7 +239,7 @@ class InMemoryRepository:
                 self._revision += 1
                 self._stamp = stamp
             elif self._stamp.identity != stamp.identity:
-                raise incoming.stamp_mismatch(self._stamp, stamp)
+                raise incoming.stamp_mismatch(self._stamp, stamp, location=self.location)
 
     def _key_size(self, stamp: KeyStamp | None) -> int | None:
         keys = self._keys.get(stamp.identity, {}) if stamp else {}

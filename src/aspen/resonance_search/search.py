@@ -174,9 +174,9 @@ class ResonanceSearch:
     def _stored_space(self, keys: ModelKeys) -> KeySpace:
         body = self._repository.statistics(key_space_name(keys.stamp))
         # What cannot be read is fitted anew: it is derived from the keys.
-        with contextlib.suppress(SafetensorError, KeyError):
-            if body is not None:
-                return KeySpace.from_bytes(body)
+        with contextlib.suppress(SafetensorError, KeyError, ValueError):
+            if body is not None and len((space := KeySpace.from_bytes(body)).dims) == len(keys.recipe.dims):
+                return space
         no_keys = np.zeros((0, keys.recipe.key_size), dtype=np.uint8)
         return fit_space(no_keys, calibration=keys.calibration, recipe=keys.recipe)
 

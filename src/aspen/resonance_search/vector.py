@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from aspen.activation_db import KeyRecipe, decode_keys, encode_key
-from aspen.errors import StoreNotWritable
+from aspen.errors import InvalidInput, StoreNotWritable
 from aspen.repository import KeyStamp, Repository
 from aspen.resonance_search.arms import Query, Unavailable
 from aspen.resonance_search.keyword import spoken_text
@@ -53,7 +53,7 @@ class VectorArm:
             return Unavailable(f"memories without a vector cannot get one: {error.message}")
         if len(self._seqs) == 0:
             return Unavailable("there are no memories")
-        prompt = _unit(np.asarray(self._embedder.embed([query.text]), dtype=np.float32))[0]
+        prompt = self._embed([query.text])[0]
         rows = np.searchsorted(self._seqs, candidates.seqs).clip(max=len(self._seqs) - 1)
         # A candidate that was forgotten a moment ago has no vector any more.
         there = self._seqs[rows] == candidates.seqs
@@ -65,7 +65,7 @@ class VectorArm:
             return
         while missing := self._repository.missing_keys(self._stamp, limit=_AT_ONCE):
             texts = [spoken_text(memory.text, speaker=memory.speaker) for memory in missing]
-            vectors = _unit(np.asarray(self._embedder.embed(texts), dtype=np.float32))
+            vectors = self._embed(texts)
             keys = {
                 memory.seq: encode_key(vector[None]) for memory, vector in zip(missing, vectors, strict=True)
             }
@@ -75,6 +75,14 @@ class VectorArm:
         recipe = KeyRecipe(layers=(0,), dims=(width,), width=width)
         self._vectors = decode_keys(keys_stored, recipe=recipe)[:, 0]
 
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    return np.asarray(vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12), dtype=np.float32)
+    def _embed(self, texts: Sequence[str]) -> FloatArray:
+        """Vectors of length 1; InvalidInput where the embedder gives something else than it promised."""
+        vectors = np.asarray(self._embedder.embed(texts), dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
+            raise InvalidInput(
+                f"The embedder {self._embedder.name} must give {len(texts)} finite vectors of one length, "
+                f"got an array of shape {list(vectors.shape)}{'' if np.isfinite(vectors).all() else ' with NaN'}.",
+                embedder=self._embedder.name,
+            )
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / (norms + 1e-12), dtype=np.float32)

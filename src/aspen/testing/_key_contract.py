@@ -121,8 +121,13 @@ class KeyContract:
         store.set_stamp(replace(STAMP, model_name="renamed"))
         assert store.stamp() == STAMP
         assert store.revision() == before
-        with pytest.raises(ModelMismatch):
+        with pytest.raises(ModelMismatch, match="rekey") as caught:
             store.set_stamp(NEXT_STAMP)
+        assert caught.value.details == {
+            "stored": STAMP.model_id,
+            "current": NEXT_STAMP.model_id,
+            "location": store.location,
+        }
         with pytest.raises(InvalidInput):
             store.set_stamp(replace(STAMP, model_id=""))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aspen import Aspen, Config
+from aspen.errors import InvalidInput
 from aspen.testing.fake_model import FakeModel
 from aspen.types import FloatArray
 
@@ -79,3 +80,15 @@ def test_an_empty_store_says_why_it_did_not_run(location: str, tmp_path: Path) -
         recall = aspen.recall("abc", arms=["vector"])
         assert recall.hits == ()
         assert [(arm.ran, arm.reason) for arm in recall.arms] == [(False, "there are no memories")]
+
+
+@pytest.mark.parametrize("wrong", [np.full((1, 26), np.nan), np.zeros(26), np.zeros((2, 26))])
+def test_an_embedder_that_breaks_its_promise_is_named(tmp_path: Path, wrong: FloatArray) -> None:
+    class Wrong(Letters):
+        def embed(self, texts: Sequence[str]) -> FloatArray:
+            return super().embed(texts) if len(texts) > 1 else wrong
+
+    with open_with(":memory:", Wrong(), tmp_path) as aspen:
+        aspen.remember_many([{"text": text} for text in TEXTS])
+        with pytest.raises(InvalidInput, match="letters-1"):
+            aspen.recall("abc", arms=["vector"])

@@ -77,8 +77,8 @@ class Recorder:
         self._handles.clear()
         if self._stock_attention is not None:
             self._hf.set_attn_implementation(self._stock_attention)
-            for module in [m for m, recorder in _RECORDERS.items() if recorder is self]:
-                del _RECORDERS[module]
+            for module in self._hf.modules():  # not over the dictionary: other threads may change it
+                _RECORDERS.pop(module, None)
         for keys in self._keys.values():
             keys.to_main_memory()
 

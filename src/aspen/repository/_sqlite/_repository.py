@@ -120,7 +120,7 @@ class SQLiteRepository:
         if not memories:
             return []
         with self._writing() as session:
-            number = steps.check_keys(session, memories, stamp)
+            number = steps.check_keys(session, memories, stamp, location=self.location)
             steps.check_traces(session, memories, trace)
             ids = [memory.id for memory in checked]
             stored = steps.by_id(session, ids)
@@ -257,7 +257,7 @@ class SQLiteRepository:
                 number = steps.stamp_number(session, stamp)
                 session.run("make_stamp_current", stamp=number, revision=session.value("next_revision"))
             elif rows.stamp_of(row).identity != stamp.identity:
-                raise incoming.stamp_mismatch(rows.stamp_of(row), stamp)
+                raise incoming.stamp_mismatch(rows.stamp_of(row), stamp, location=self.location)
 
     def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
         incoming.check_stamp(stamp)

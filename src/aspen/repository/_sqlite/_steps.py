@@ -45,10 +45,13 @@ def existing(session: Session, seqs: Iterable[int]) -> set[int]:
     return {seq for (seq,) in session.rows("existing_seqs", seqs=wanted)}
 
 
-def check_keys(session: Session, memories: Sequence[NewMemory], stamp: KeyStamp | None) -> int:
+def check_keys(
+    session: Session, memories: Sequence[NewMemory], stamp: KeyStamp | None, *, location: str
+) -> int:
     """The number of the current stamp, once the keys are known to fit it."""
     row = session.row("current_stamp")
-    number = find_stamp(session, incoming.current_stamp(rows.stamp_of(row) if row else None, stamp))
+    stored = rows.stamp_of(row) if row else None
+    number = find_stamp(session, incoming.current_stamp(stored, stamp, location=location))
     incoming.check_keys([new.key for new in memories], session.value("key_size", stamp=number))
     return number
 

@@ -37,10 +37,21 @@ class Config:
             raise InvalidInput(f"ASPEN_THREADS must be a positive integer, got {threads!r}.")
         data_dir = Path(platformdirs.user_data_dir("aspen"))
         return cls(
-            cache_dir=Path(found.get("ASPEN_CACHE") or platformdirs.user_cache_dir("aspen")),
-            store=Path(found.get("ASPEN_STORE") or data_dir / "memory.db"),
+            cache_dir=_path(found, "ASPEN_CACHE") or Path(platformdirs.user_cache_dir("aspen")),
+            store=_path(found, "ASPEN_STORE") or data_dir / "memory.db",
             model=found.get("ASPEN_MODEL") or "bundled",
             device=found.get("ASPEN_DEVICE") or None,
             dtype=found.get("ASPEN_DTYPE") or None,
             threads=int(threads) if threads is not None else None,
         )
+
+
+def _path(found: Mapping[str, str], name: str) -> Path | None:
+    """The path in a variable, "~" expanded; None where it is not set."""
+    value = found.get(name)
+    if not value:
+        return None
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # a home folder of nobody
+        raise InvalidInput(f"{name} {value!r} cannot be used as a path: {error}") from error

@@ -23,7 +23,6 @@ from aspen.errors import AspenError
 from aspen.models import LanguageModel, bundled
 from aspen.repository import Repository, StoreStats, open_repository
 from aspen.repository._opening import IN_MEMORY
-from aspen.resonance_search import same_keys
 from aspen.resonance_search.search import key_space_name
 
 _INSTALL_RUNTIME = "pip install 'aspen-memory[transformers]'"
@@ -161,7 +160,7 @@ def _loaded(aspen: Aspen) -> Iterator[Finding]:
     )
     if stored is None:
         return
-    if same_keys(stored, engine.stamp):
+    if stored.identity == engine.stamp.identity:
         yield Finding("model and store", Status.OK, "the store's keys are this model's")
     else:
         yield Finding(

@@ -11,7 +11,7 @@ from typing import Self
 from aspen.activation_db import KeyEncoder, load_calibration, recipe_for
 from aspen.errors import StoreNotWritable
 from aspen.models import LanguageModel
-from aspen.repository import KeyStamp, NewMemory, Repository
+from aspen.repository import KeyStamp, NewMemory, Repository, stamp_mismatch
 from aspen.resonance_search import (
     Embedder,
     ModelKeys,
@@ -19,8 +19,6 @@ from aspen.resonance_search import (
     VectorArm,
     analyse,
     dated_text,
-    mismatch,
-    same_keys,
     spoken_text,
 )
 from aspen.types import MemoryItem
@@ -71,8 +69,8 @@ class Engine:
         stored = self.repository.stamp()
         if stored is None:
             self.repository.set_stamp(self.stamp)
-        elif not same_keys(stored, self.stamp):
-            raise mismatch(stored, self.stamp)
+        elif stored.identity != self.stamp.identity:
+            raise stamp_mismatch(stored, self.stamp, location=self.repository.location)
 
     def encode(
         self, items: Sequence[tuple[str, MemoryItem]], *, progress: Callable[[int], None] = lambda done: None

@@ -44,3 +44,12 @@ def test_threads_must_be_a_positive_integer(threads: str) -> None:
 def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASPEN_MODEL", "a-folder")
     assert Config.from_environment().model == "a-folder"
+
+
+def test_the_home_folder_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    config = Config.from_environment({"ASPEN_STORE": "~/m.db", "ASPEN_CACHE": "~/cache"})
+    assert (config.store, config.cache_dir) == (Path("/home/ann/m.db"), Path("/home/ann/cache"))
+    for name in ("ASPEN_STORE", "ASPEN_CACHE"):
+        with pytest.raises(InvalidInput, match=name):
+            Config.from_environment({name: "~nobody-of-this-name/m"})

@@ -125,9 +125,11 @@ def found(finding: Finding) -> list[RenderableType]:
     noted = set(finding.note.memory_ids if finding.note else ())
     for hit in finding.found:
         table.add_row(*_row(hit, noted=hit.hit.memory.id in noted))
-    marks = [Text(f"{_MISSED} text matching alone would have missed it", style="yellow")]
-    if not any(hit.missed for hit in finding.found):
-        marks = []
+    marks = []
+    if any(hit.missed and hit.hit.memory.id in noted for hit in finding.found):
+        marks.append(
+            Text(f"{_MISSED} in the note, and text matching alone would have missed it", style="yellow")
+        )
     paths = [
         _path(hit) for hit in finding.found if hit.by_spreading and hit.path and hit.hit.memory.id in noted
     ]
@@ -140,9 +142,8 @@ def _row(found: Found, *, noted: bool) -> list[RenderableType]:
     numbers = [Text(f"{hit.score:.2f}", style="bold" if noted else "dim")]
     numbers += [Text(f"{hit.arms[name]:+.2f}" if name in hit.arms else "-", style=style) for name in _ARMS]
     place = "no word" if found.text_rank is None else f"rank {found.text_rank}"
-    text_only = Text(f"{_MISSED if found.missed else ' '} {place}", style=style)
-    if found.missed and noted:
-        text_only.stylize("bold yellow")
+    missed = found.missed and noted
+    text_only = Text(f"{_MISSED if missed else ' '} {place}", style="bold yellow" if missed else style)
     # What does not go into the note is shown for its scores; the beginning of its text is enough.
     memory = Text(one_line(hit.memory.text, most=100 if noted else 28), style=style)
     return [*numbers, text_only, memory]

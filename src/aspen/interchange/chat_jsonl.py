@@ -3,6 +3,8 @@
 Beside the messages a line may have `id`, `conversation` (or `conversation_id`) and `created` (or `created_at`,
 `timestamp`): seconds since 1970 or ISO 8601. A message may have `id`, `name` and a time of its own. Contents may be
 lists of parts, of which those with text count.
+
+What the assistant said gets the provenance "generated", as a model said it; all else is "imported".
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from collections.abc import Iterator
 from aspen.errors import InvalidInput
 from aspen.interchange.lines import Line, read_objects
 from aspen.interchange.records import LeftOut, Problem, Reading, Source, as_record, moment, name_in
+from aspen.types import Provenance
 
 _INSTRUCTIONS = ("system", "developer")
 """Roles whose messages tell the model what to do: they are no memories."""
+_MODEL = "assistant"
+"""The role of what a model said."""
 
 
 def read_chat(source: Source) -> Iterator[Reading]:
@@ -52,7 +57,8 @@ def _messages(line: Line, source: Source) -> Iterator[Reading]:
             "conversation": conversation or source.conversation or base,
             "source": name_in(message, "id") or f"{base}#{position}",
         }
-        yield as_record(line.number, fields, done=line.done, where=where)
+        provenance = Provenance.GENERATED if message["role"] == _MODEL else Provenance.IMPORTED
+        yield as_record(line.number, fields, done=line.done, where=where, provenance=provenance)
 
 
 def _text_of(message: object) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aspen.aspen import Aspen
+from aspen.errors import InvalidInput, ModelError
 from aspen.interchange.formats import READERS, Format, detect_format
 from aspen.interchange.paths import checked_path
 from aspen.interchange.records import LeftOut, Problem, Reading, Record, Source
@@ -36,7 +37,7 @@ class ImportReport:
 
     `read` records were memories: `stored` of them are new, `already_there` were known, from an earlier run or
     because the file has them twice. `left_out` were no memories (system prompts, messages without text). `bad`
-    could not be read; `problems` are the first 1,000 of them.
+    could not be read or stored; `problems` are the first 1,000 of them.
     """
 
     format: Format
@@ -74,8 +75,7 @@ def import_file(
     chosen = format or detect_format(source.path)
     tally = _Tally()
     for batch in _batches(READERS[chosen](source), tally):
-        tally.stored += _remember(aspen, [record.item for record in batch])
-        tally.read += len(batch)
+        _store(aspen, batch, tally)
         progress(ImportProgress(batch[-1].done, tally.stored, tally.read - tally.stored, tally.bad))
     return ImportReport(
         format=chosen,
@@ -116,6 +116,22 @@ def _batches(readings: Iterable[Reading], tally: _Tally) -> Iterable[Sequence[Re
             batch = []
     if batch:
         yield batch
+
+
+def _store(aspen: Aspen, batch: Sequence[Record], tally: _Tally) -> None:
+    """Remember a batch; where that is refused, its records one by one, so that only bad ones are left out."""
+    try:
+        stored = _remember(aspen, [record.item for record in batch])
+    except (InvalidInput, ModelError) as error:
+        aspen.engine  # noqa: B018 - a model that does not load is no fault of a record: raises
+        if len(batch) == 1:
+            tally.note(Problem(batch[0].number, error.message.removeprefix("Item 0: ")))
+            return
+        for record in batch:
+            _store(aspen, [record], tally)
+    else:
+        tally.stored += stored
+        tally.read += len(batch)
 
 
 def _remember(aspen: Aspen, items: Sequence[MemoryItem]) -> int:

@@ -1,7 +1,7 @@
 """Plain JSONL: a memory a line, `{"text": ..., "speaker": ..., "said_at": ..., "conversation": ..., "source": ...}`.
 
-Only `text` is needed. `said_at` is ISO 8601 or seconds since 1970; `id` stands in for `source`; other fields are
-ignored.
+Only `text` is needed. `said_at` is ISO 8601 or seconds since 1970; `id` stands in for `source`; `provenance` is
+"said", "generated" or "imported", the last where it is not given; other fields are ignored.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from aspen.errors import InvalidInput
 from aspen.interchange.lines import Line, read_objects
 from aspen.interchange.records import Problem, Reading, Source, as_record, moment, name_in
+from aspen.types import Provenance
 
 
 def read_plain(source: Source) -> Iterator[Reading]:
@@ -33,4 +34,5 @@ def _record(line: Line, source: Source) -> Reading:
         "conversation": name_in(line.value, "conversation") or source.conversation,
         "source": name_in(line.value, "source", "id") or source.place(line.number),
     }
-    return as_record(line.number, fields, done=line.done)
+    provenance = line.value.get("provenance") or Provenance.IMPORTED
+    return as_record(line.number, fields, done=line.done, provenance=provenance)

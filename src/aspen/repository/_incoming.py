@@ -14,7 +14,7 @@ import numpy as np
 from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
 from aspen.repository.interface import KeyStamp, NewMemory, NewTrace
 from aspen.types import Edge, Memory, Provenance
-from aspen.validation import check_count, check_name, check_seed, check_text, check_time, first_unstorable
+from aspen.validation import check_count, check_kind, check_name, check_seed, check_text, check_time, first_unstorable
 
 MAX_LIMIT = 10_000
 """Most rows that one call lists, and most edges out of one memory."""
@@ -144,6 +144,17 @@ def checked_edge(edge: Edge) -> Edge:
 def checked_limit(limit: int, *, what: str = "limit") -> int:
     """A number of rows in [1, 10,000]."""
     return check_count(limit, what=what, maximum=MAX_LIMIT)
+
+
+def check_filters(*, conversation: str | None, speaker: str | None = None) -> None:
+    """Refuse names that no memory can have: None is no filter."""
+    check_name(conversation, what="conversation")
+    check_name(speaker, what="speaker")
+
+
+def check_sought(name: object, *, what: str) -> None:
+    """Refuse what is no string: one that no row can have is only not found."""
+    check_kind(name, str, what=what)
 
 
 def check_since(since: int, revision: int) -> None:

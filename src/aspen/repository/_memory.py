@@ -130,6 +130,7 @@ class InMemoryRepository:
         limit: int = 100,
     ) -> list[Memory]:
         incoming.checked_limit(limit)
+        incoming.check_filters(conversation=conversation, speaker=speaker)
         with self._lock:
             found = [
                 memory
@@ -215,6 +216,7 @@ class InMemoryRepository:
     # Traces
 
     def trace(self, trace_id: str) -> bytes:
+        incoming.check_sought(trace_id, what="trace_id")
         with self._lock:
             if trace_id not in self._traces:
                 raise incoming.unknown("trace", trace_id)
@@ -222,6 +224,7 @@ class InMemoryRepository:
 
     def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
         incoming.checked_limit(limit)
+        incoming.check_filters(conversation=conversation)
         with self._lock:
             infos = [trace.info for trace in reversed(self._traces.values())]
             return [info for info in infos if conversation in (None, info.conversation)][:limit]
@@ -297,6 +300,7 @@ class InMemoryRepository:
             return True
 
     def statistics(self, name: str) -> bytes | None:
+        incoming.check_sought(name, what="statistics name")
         with self._lock:
             return self._statistics.get(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import Repository
 
 IN_MEMORY = ":memory:"
+_LONGEST_SUFFIX = "-journal"
+"""Of the names that SQLite gives to files beside the store."""
 
 
 def open_repository(location: str | Path, *, busy_timeout: float = 10.0) -> Repository:
@@ -33,8 +36,18 @@ def open_repository(location: str | Path, *, busy_timeout: float = 10.0) -> Repo
             hint="Give the path of a file, or ':memory:'.",
             scheme=scheme,
         )
+    return SQLiteRepository(_checked(text), busy_timeout=busy_timeout)
+
+
+def _checked(text: str) -> Path:
+    """The path, "~" expanded; InvalidInput where no store can be."""
     try:
+        text.encode()  # SQLite takes names in UTF-8
         path = Path(text).expanduser()
-    except RuntimeError as error:
-        raise InvalidInput(f"The store's path {text!r} cannot be resolved: {error}") from error
-    return SQLiteRepository(path, busy_timeout=busy_timeout)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            Path(f"{path}{_LONGEST_SUFFIX}").lstat()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; the home of nobody; NUL or a surrogate
+        raise InvalidInput(
+            f"{text!r} cannot be used as the path of a store: {error}.", hint="Give another path.", path=text
+        ) from error
+    return path

@@ -3,7 +3,7 @@
 from aspen.resonance_search.arms import Arm, Query, Unavailable
 from aspen.resonance_search.keyword import analyse, dated_text, spoken_text
 from aspen.resonance_search.ranking import RankingSettings
-from aspen.resonance_search.search import ModelKeys, ResonanceSearch, SearchResult, mismatch, same_keys
+from aspen.resonance_search.search import ModelKeys, ResonanceSearch, SearchResult
 from aspen.resonance_search.vector import Embedder, VectorArm
 
 __all__ = [
@@ -18,7 +18,5 @@ __all__ = [
     "VectorArm",
     "analyse",
     "dated_text",
-    "mismatch",
-    "same_keys",
     "spoken_text",
 ]

@@ -12,8 +12,8 @@ import numpy as np
 from safetensors import SafetensorError
 
 from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, KeySpace, fit_due, fit_space
-from aspen.errors import AspenError, InvalidInput, ModelError, ModelMismatch, StoreBusy, StoreNotWritable
-from aspen.repository import Changes, KeyStamp, Repository
+from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
+from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
 from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
@@ -136,9 +136,10 @@ class ResonanceSearch:
         """Why the store's keys cannot be searched; None where they can."""
         if self._keys is None:
             return ModelError("No model is loaded.", hint="Ask without naming the arms to run.")
-        if self._stored_stamp is None or same_keys(self._stored_stamp, self._keys.stamp):
+        stored, current = self._stored_stamp, self._keys.stamp
+        if stored is None or stored.identity == current.identity:
             return None
-        return mismatch(self._stored_stamp, self._keys.stamp)
+        return stamp_mismatch(stored, current, location=self._repository.location)
 
     def _refresh(self) -> None:
         """Bring the snapshot and the index to the store's revision."""
@@ -200,22 +201,6 @@ class ResonanceSearch:
 def key_space_name(stamp: KeyStamp) -> str:
     """Under this name a store keeps the whitening fitted on its keys of `stamp`."""
     return f"key_space:{stamp.model_id}:{stamp.key_version}"
-
-
-def same_keys(one: KeyStamp, other: KeyStamp) -> bool:
-    """Whether keys under both stamps can be compared."""
-    return (one.model_id, one.key_version) == (other.model_id, other.key_version)
-
-
-def mismatch(stored: KeyStamp, current: KeyStamp) -> ModelMismatch:
-    """The error that says whose keys a store has, and how to make them anew."""
-    return ModelMismatch(
-        f"The store's keys were made by {stored.model_name} ({stored.model_id}, keys {stored.key_version}), "
-        f"the model in use is {current.model_name} ({current.model_id}, keys {current.key_version}).",
-        hint="Open the store with that model, or run `aspen rekey` to make the keys again.",
-        stored=stored.model_id,
-        current=current.model_id,
-    )
 
 
 def _run(

@@ -166,6 +166,29 @@ class MemoryContract:
         with pytest.raises(InvalidInput):
             store.out_edges([1], fan=limit)
 
+    @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x00", "\ud800", "x" * 501, 7, ["c"]])
+    def test_names_that_no_memory_can_have_are_refused(self, store: Repository, name: Any) -> None:
+        store.add([new_memory("a", conversation="c", trace_id="t")], trace=new_trace("t", conversation="c"))
+        with pytest.raises(InvalidInput):
+            store.list(conversation=name)
+        with pytest.raises(InvalidInput):
+            store.list(speaker=name)
+        with pytest.raises(InvalidInput):
+            store.traces(conversation=name)
+
+    @pytest.mark.parametrize("name", [None, 7, b"t", ["t"]])
+    def test_what_is_no_name_is_refused(self, store: Repository, name: Any) -> None:
+        with pytest.raises(InvalidInput):
+            store.trace(name)
+        with pytest.raises(InvalidInput):
+            store.statistics(name)
+
+    @pytest.mark.parametrize("name", ["", "a\x00", "\ud800", "x" * 501])
+    def test_what_can_have_no_such_name_is_not_there(self, store: Repository, name: str) -> None:
+        with pytest.raises(NotFound):
+            store.trace(name)
+        assert store.statistics(name) is None
+
     def test_conversations_in_the_order_of_their_last_memory(self, store: Repository) -> None:
         rows = [("a", "old"), ("b", "new"), ("c", None), ("d", "old")]
         a, b, _, d = (m.seq for m in store.add([new_memory(id_, conversation=name) for id_, name in rows]))

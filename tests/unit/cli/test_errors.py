@@ -68,6 +68,9 @@ def test_the_folder_of_the_default_store_is_for_its_owner_only(cli: Cli, tmp_pat
 def test_paths_that_can_be_none_are_refused(cli: Cli) -> None:
     for path in ("x" * 300, "~nobody-of-this-name/memory.db"):
         assert cli("list", "--store", path).code in (2, 5)
+        result = cli("remember", "a", "--store", path)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert cli("doctor", "--store", path).code == 1
     assert cli("import", "x" * 300).code == 2
 
 

@@ -55,7 +55,7 @@ def test_chat_messages_become_memories(write: Write) -> None:
     time = datetime(2023, 5, 8, 13, 36, 40, tzinfo=UTC)
     assert items(readings) == [
         MemoryItem("Mara moved", "Ann", time, "family", "c7#2", Provenance.IMPORTED),
-        MemoryItem("Where\nto?", "assistant", time, "family", "c7#3", Provenance.IMPORTED),
+        MemoryItem("Where\nto?", "assistant", time, "family", "c7#3", Provenance.GENERATED),
         MemoryItem(
             "Lisbon",
             "tool",
@@ -100,7 +100,8 @@ def test_plain_lines_become_memories(write: Write) -> None:
         jsonl(
             {"text": "a", "speaker": "Ann", "said_at": "2026-05-02T18:30:00+02:00", "conversation": "pets"},
             {"text": "b", "id": 17, "created": 1_683_553_000_000},
-            {"text": "c", "source": "diary", "unknown": [1]},
+            {"text": "c", "source": "diary", "unknown": [1], "provenance": None},
+            {"text": "d", "source": "diary", "provenance": "generated"},
         ),
     )
     assert items(read(read_plain, path, "notes")) == [
@@ -111,6 +112,7 @@ def test_plain_lines_become_memories(write: Write) -> None:
             "b", None, datetime(2023, 5, 8, 13, 36, 40, tzinfo=UTC), "notes", "17", Provenance.IMPORTED
         ),
         MemoryItem("c", None, None, "notes", "diary", Provenance.IMPORTED),
+        MemoryItem("d", None, None, "notes", "diary", Provenance.GENERATED),
     ]
 
 
@@ -131,6 +133,7 @@ def test_plain_lines_become_memories(write: Write) -> None:
         (b'{"text": "' + b"a" * 1_000_000 + b'"}', "1,000,000 characters"),
         (b'{"text": "a", "said_at": "yesterday"}', "no date"),
         (b'{"text": "a", "said_at": [2026]}', "datetime"),
+        (b'{"text": "a", "provenance": "dreamt"}', "unknown provenance 'dreamt'"),
         (b'{"text": "a", "created": NaN}', "no time"),
         (b'{"text": "a", "created": 1e300}', "no time"),
         (b'{"text": "a", "conversation": {"id": 1}}', "conversation must be a string"),

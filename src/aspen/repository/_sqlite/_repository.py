@@ -35,7 +35,6 @@ from aspen.repository.interface import (
     TraceInfo,
 )
 from aspen.types import Edge, Memory, Seqs
-from aspen.validation import check_name
 
 _LOG_LIMIT = 1000
 """Pages in the write-ahead log (16 MiB) after which a commit moves them into the file."""
@@ -164,8 +163,9 @@ class SQLiteRepository:
         before: int | None = None,
         limit: int = 100,
     ) -> list[Memory]:
+        incoming.check_filters(conversation=conversation, speaker=speaker)
         values: dict[str, Any] = {
-            "speaker": check_name(speaker, what="speaker"),
+            "speaker": speaker,
             "before": incoming.MAX_SEQ if before is None else min(before, incoming.MAX_SEQ),
             "limit": incoming.checked_limit(limit),
         }
@@ -173,8 +173,7 @@ class SQLiteRepository:
             if conversation is None:
                 found = session.rows("list_memories", **values)
             else:
-                name = check_name(conversation, what="conversation")
-                found = session.rows("list_conversation", conversation=name, **values)
+                found = session.rows("list_conversation", conversation=conversation, **values)
         return [rows.memory_of(row) for row in found]
 
     def conversations(self) -> builtins.list[Conversation]:
@@ -224,6 +223,7 @@ class SQLiteRepository:
     # Traces
 
     def trace(self, trace_id: str) -> bytes:
+        incoming.check_sought(trace_id, what="trace_id")
         with self._reading() as session:
             body: bytes | None = (
                 session.value("trace_body", trace_id=trace_id) if steps.storable(trace_id) else None
@@ -234,12 +234,12 @@ class SQLiteRepository:
 
     def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
         incoming.checked_limit(limit)
+        incoming.check_filters(conversation=conversation)
         with self._reading() as session:
             if conversation is None:
                 found = session.rows("list_traces", limit=limit)
             else:
-                name = check_name(conversation, what="conversation")
-                found = session.rows("list_traces_of_conversation", conversation=name, limit=limit)
+                found = session.rows("list_traces_of_conversation", conversation=conversation, limit=limit)
         return [rows.trace_info_of(row) for row in found]
 
     # Keys and statistics
@@ -306,6 +306,7 @@ class SQLiteRepository:
             return True
 
     def statistics(self, name: str) -> bytes | None:
+        incoming.check_sought(name, what="statistics name")
         with self._reading() as session:
             body: bytes | None = session.value("statistics", name=name) if steps.storable(name) else None
         return body

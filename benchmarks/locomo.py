@@ -49,6 +49,7 @@ _NAMES = {
 }
 _ORDER = (
     "bm25",
+    "bm25_spreading",
     "minilm",
     "bm25_minilm",
     "bm25_minilm_spreading",
@@ -56,6 +57,12 @@ _ORDER = (
     "hybrid",
     "spreading",
     "spreading_minilm",
+)
+_PAIRS = (
+    ("spreading", "hybrid"),
+    ("spreading", "bm25_spreading"),
+    ("spreading", "bm25_minilm_spreading"),
+    ("spreading_minilm", "bm25_minilm_spreading"),
 )
 
 Ranker = Callable[["Question"], list[str]]
@@ -213,6 +220,7 @@ def aspen_systems(stores: Mapping[str, Aspen]) -> dict[str, Ranker]:
     """What the product finds as it comes ("spreading"), and with parts of it switched off."""
     return {
         "bm25": _recalling(stores, ["keyword"], spread=False),
+        "bm25_spreading": _recalling(stores, ["keyword"], spread=True),
         "activation": _recalling(stores, ["activation"], spread=False),
         "hybrid": _recalling(stores, None, spread=False),
         "spreading": _recalling(stores, None, spread=True),
@@ -319,13 +327,17 @@ def summarise(outcomes: Mapping[str, Outcome], questions: Sequence[Question]) ->
         }
         for name, outcome in outcomes.items()
     }
-    difference = outcomes["spreading"].shares[main] - outcomes["hybrid"].shares[main]
+    differences = {
+        f"{more} - {less}": outcomes[more].shares[main] - outcomes[less].shares[main]
+        for more, less in _PAIRS
+        if more in outcomes and less in outcomes
+    }
     return {
         "unit": "percent",
         "systems": systems,
-        "spreading_minus_hybrid": {
-            **_metrics.recall(difference),
-            "ci95": _metrics.interval(difference, conversations[main]),
+        "differences": {
+            name: {**_metrics.recall(paired), "ci95": _metrics.interval(paired, conversations[main])}
+            for name, paired in differences.items()
         },
     }
 
@@ -361,10 +373,14 @@ def show(report: Mapping[str, object], questions: Sequence[Question]) -> None:
                 for name, figures in systems.items()
             ],
         )
-    gain: dict[str, dict[str, object]] = report["spreading_minus_hybrid"]  # type: ignore[assignment]
-    _report.console.print(
-        f"spreading - hybrid, recall@10: {_figure(gain['recall@10'])} points "
-        f"{_interval(gain['ci95']['recall@10'])}"
+    differences: dict[str, dict[str, dict[str, object]]] = report["differences"]  # type: ignore[assignment]
+    _report.table(
+        "Paired differences of recall@10, in points",
+        ["", "recall@10", "95 %"],
+        [
+            [name, _figure(figures["recall@10"]), _interval(figures["ci95"]["recall@10"])]
+            for name, figures in differences.items()
+        ],
     )
 
 

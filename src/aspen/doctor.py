@@ -16,12 +16,13 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from aspen.activation_db import KeySpace, fit_due
+from aspen.activation_db import KeySpace, decode_trace, fit_due
 from aspen.aspen import Aspen
 from aspen.config import Config
-from aspen.errors import AspenError
+from aspen.errors import AspenError, NotFound
 from aspen.models import LanguageModel, bundled
-from aspen.repository import Repository, StoreStats, open_repository
+from aspen.repository import Repository, StoreStats, TraceInfo, open_repository
+from aspen.repository._incoming import MAX_LIMIT
 from aspen.repository._opening import IN_MEMORY
 from aspen.resonance_search.search import key_space_name
 
@@ -30,6 +31,7 @@ _MEGABYTE = 1_000_000
 _LOW_DISK = 1_000 * _MEGABYTE  # bytes; unpacking the bundled model needs 1.2 GB once
 _FULL_DISK = 50 * _MEGABYTE
 _LARGE_LOG = 64 * _MEGABYTE
+_NEWEST_TRACES = 20
 
 
 class Status(StrEnum):
@@ -65,7 +67,8 @@ def examine(
     store:
         Path of a store, which need not exist, or an open one.
     deep:
-        Load the model and compare it with the store's keys: seconds, and longer if it is not unpacked yet.
+        Load the model and compare it with the store's keys, and decode all traces, not only the newest 20: seconds,
+        and longer if the model is not unpacked yet.
     model:
         A loaded model to take with `deep` in place of `config.model`.
     notify:
@@ -76,7 +79,7 @@ def examine(
         repository = None
         if not isinstance(store, str | Path):
             repository = store
-        elif not Path(store).expanduser().exists():
+        elif _is_nothing(store):
             findings.append(Finding("store", Status.OK, f"none yet at {store}; remembering makes it"))
         else:
             try:
@@ -84,13 +87,23 @@ def examine(
             except AspenError as error:
                 findings.append(_broken("store", error))
         if repository is not None:
-            findings += _store(repository)
+            findings += _store(repository, deep=deep)
             findings += _files(Path(repository.location))
         findings += _disk(config.cache_dir, "disk of the cache")
         if deep:
             opened = repository or stack.enter_context(open_repository(IN_MEMORY))
             findings += _loaded(Aspen.open(opened, model=model, config=config, notify=notify))
     return findings
+
+
+def _is_nothing(store: str | Path) -> bool:
+    """Whether no store is there yet; an empty file is none, and opening would make one of it."""
+    try:
+        return Path(store).expanduser().stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except (OSError, RuntimeError, ValueError):  # opening it says what is wrong
+        return False
 
 
 def _broken(name: str, error: AspenError) -> Finding:
@@ -175,7 +188,7 @@ def _loaded(aspen: Aspen) -> Iterator[Finding]:
 # -- the store ---------------------------------------------------------------------------------------------
 
 
-def _store(repository: Repository) -> Iterator[Finding]:
+def _store(repository: Repository, *, deep: bool) -> Iterator[Finding]:
     where = repository.location
     if repository.writable:
         yield Finding("store", Status.OK, f"{where} opens, and is of this version")
@@ -188,6 +201,7 @@ def _store(repository: Repository) -> Iterator[Finding]:
         yield from _soundness(damage, where)
         yield _sizes(stats)
         yield from _keys(repository, stats)
+        yield from _traces(repository, limit=MAX_LIMIT if deep else _NEWEST_TRACES)
     except AspenError as error:
         yield _broken("store contents", error)
 
@@ -232,6 +246,35 @@ def _keys(repository: Repository, stats: StoreStats) -> Iterator[Finding]:
         return
     due = "; the next recall fits it anew" if fit_due(stats.memories, fitted_on=fitted_on) else ""
     yield Finding("key space", Status.OK, f"fitted on {fitted_on:,} of {stats.memories:,} memories{due}")
+
+
+def _traces(repository: Repository, *, limit: int) -> Iterator[Finding]:
+    """Decode the newest `limit` traces: each says by its seal whether it is whole."""
+    infos = repository.traces(limit=limit)
+    damaged = []
+    for info in infos:
+        try:
+            decode_trace(repository.trace(info.id))
+        except NotFound:  # forgotten meanwhile
+            continue
+        except AspenError as error:
+            damaged.append(info)
+            memory = _memory_of(repository, info)
+            fix = f"aspen forget {memory} --store {_quoted(repository.location)}" if memory else ""
+            yield Finding("trace", Status.PROBLEM, f"{info.id}: {error.message}", fix)
+    if not damaged:
+        yield Finding("traces", Status.OK, f"the newest {len(infos):,} can be read" if infos else "none yet")
+
+
+def _memory_of(repository: Repository, info: TraceInfo) -> str | None:
+    """The id of the newest memory that refers to a trace."""
+    before = None
+    while page := repository.list(conversation=info.conversation, before=before, limit=MAX_LIMIT):
+        found = next((memory.id for memory in page if memory.trace_id == info.id), None)
+        if found is not None:
+            return found
+        before = page[-1].seq
+    return None
 
 
 def _files(store: Path) -> Iterator[Finding]:

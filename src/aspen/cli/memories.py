@@ -18,7 +18,7 @@ from aspen.cli._options import (
 )
 from aspen.cli._recalled import put_paths, put_recall, recall_data, say_how
 from aspen.cli._screen import confirmed, date_of, one_line, put, put_json, put_table, say
-from aspen.errors import InvalidInput
+from aspen.errors import AspenError, InvalidInput
 from aspen.items import check_item, memory_id
 from aspen.types import Memory, Trace
 
@@ -209,13 +209,19 @@ def show(
 
     \b
     With --json: {"memory": {id, text, ...}, "trace": null or {"id", "level", "seed", "prompt", "reply",
-      "prompt_tokens", "tokens", "sampler", "max_tokens", "finish_reason", "fingerprint", "digest"}}
+      "prompt_tokens", "tokens", "sampler", "max_tokens", "finish_reason", "fingerprint", "digest"},
+      "trace_error": null or why the trace cannot be read}
     """
+    trace, trace_error = None, None
     with open_aspen(context, store=store) as aspen:
         memory = aspen.repository.get([memory_id])[0]
-        trace = aspen.trace(memory.trace_id) if memory.trace_id else None
+        try:
+            trace = aspen.trace(memory.trace_id) if memory.trace_id else None
+        except AspenError as error:  # the memory can be shown all the same
+            trace_error = str(error)
     if as_json:
-        put_json({"memory": memory, "trace": _trace_data(trace) if trace else None})
+        data = _trace_data(trace) if trace else None
+        put_json({"memory": memory, "trace": data, "trace_error": trace_error})
         return
     facts = {
         "id": memory.id,
@@ -233,6 +239,9 @@ def show(
         facts["model"] = (
             f"{trace.fingerprint.architecture}, {trace.fingerprint.dtype} on {trace.fingerprint.device}"
         )
+    if trace_error:
+        facts["trace"] = memory.trace_id
+        say(f"The trace cannot be read: {trace_error}", style="yellow")
     for name, value in facts.items():
         if value is not None:
             put(f"{name:<13} {one_line(value)}")

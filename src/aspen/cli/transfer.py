@@ -1,4 +1,4 @@
-"""Commands that move memories: import, export."""
+"""Commands that move memories: import, export, backup."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from aspen.cli._options import (
     JsonOption,
     ModelOption,
     StoreOption,
+    exists,
     open_aspen,
 )
 from aspen.cli._screen import as_data, put, put_json, say, stderr_console
+from aspen.errors import InvalidInput
 from aspen.interchange import Format, ImportProgress, ImportReport, export_memories, import_file
 
 _SHOWN_PROBLEMS = 20
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("import")(import_memories)
     app.command("export")(export)
+    app.command()(backup)
 
 
 def import_memories(
@@ -144,3 +147,40 @@ def export(
         put_json({"memories": written, "path": output})
     else:
         say(f"{written:,} memories written to {output}", style="")
+
+
+def backup(
+    context: typer.Context,
+    *,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")],
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace a file that is there, such as an older copy.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the whole store to a file, traces and keys too.
+
+    The copy is one moment of the store, whole or not at all; other programs may go on using the store. It is a store
+    itself: name it with --store.
+
+    \b
+    Example:
+      aspen backup memory-2026-05-02.db
+
+    \b
+    With --json: {"path", "bytes": size of the copy}
+    """
+    with open_aspen(context, store=store) as aspen:
+        if exists(path) and not force:
+            raise InvalidInput(
+                f"{path} is there already.",
+                hint="Give another path, or --force to replace it.",
+                path=str(path),
+            )
+        aspen.repository.backup(str(path))
+    size = path.expanduser().stat().st_size
+    if as_json:
+        put_json({"path": str(path), "bytes": size})
+    else:
+        say(f"copied to {path}, {size:,} bytes", style="")

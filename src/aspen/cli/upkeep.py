@@ -72,7 +72,10 @@ def doctor(
     context: typer.Context,
     *,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Load the model as well, and hold it against the store's keys.")
+        bool,
+        typer.Option(
+            "--deep", help="Load the model as well, hold it against the store's keys, and read all traces."
+        ),
     ] = False,
     store: StoreOption = None,
     model: ModelOption = None,
@@ -81,7 +84,7 @@ def doctor(
 ) -> None:
     """Say what is wrong, and how to put it right.
 
-    Looks at versions, model and store.     Ends with exit code 1 if there is a problem; warnings do not count.
+    Looks at versions, model, store and traces. Ends with exit code 1 if there is a problem; warnings do not count.
 
     \b
     Example:

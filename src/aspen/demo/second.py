@@ -37,9 +37,9 @@ def tell(aspen: Aspen, console: Console, settings: Settings) -> int:
     console.print()
     console.print(screens.score(len(questions), right))
     verified = _replay(aspen, console)
-    with console.status("measuring tokens/s with recording on and off"):
-        speed = measure_recording(aspen.model)
-    console.print()
+    # No spinner here: it would take time from what is measured.
+    console.print("\nMeasuring tokens/s with recording on and off ...", style="dim")
+    speed = measure_recording(aspen.model)
     console.print(
         screens.last(
             aspen.repository.stats(), speed, store=settings.store, n_layers=aspen.model.info.n_layers

@@ -14,7 +14,15 @@ import numpy as np
 from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
 from aspen.repository.interface import KeyStamp, NewMemory, NewTrace
 from aspen.types import Edge, Memory, Provenance
-from aspen.validation import check_count, check_kind, check_name, check_seed, check_text, check_time, first_unstorable
+from aspen.validation import (
+    check_count,
+    check_kind,
+    check_name,
+    check_seed,
+    check_text,
+    check_time,
+    first_unstorable,
+)
 
 MAX_LIMIT = 10_000
 """Most rows that one call lists, and most edges out of one memory."""

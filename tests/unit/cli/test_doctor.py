@@ -62,6 +62,40 @@ def test_nothing_is_made_where_there_is_no_store(config: Config) -> None:
     assert not config.store.exists()
 
 
+def test_an_empty_file_is_no_store_yet_and_stays_empty(config: Config) -> None:
+    config.store.touch()
+    findings = examine(config.store, config=config)
+    assert by_name(findings)["store"].what.startswith("none yet")
+    assert [path.stat().st_size for path in config.store.parent.glob("memory.db*")] == [0]
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b", "~nobody-of-this-name/memory.db"])
+def test_what_can_be_no_path(config: Config, path: str) -> None:
+    (problem,) = problems(examine(path, config=config))
+    assert "cannot be used as the path" in problem.what
+
+
+def test_damaged_traces(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aspen import doctor  # noqa: PLC0415
+
+    with Aspen.open(config.store, model=FakeModel(say=lambda _: "Yes."), config=config) as aspen:
+        first, _ = (aspen.chat(text, conversation="c") for text in ("hello", "again"))
+        monkeypatch.setattr(doctor, "_NEWEST_TRACES", 1)
+        assert by_name(examine(aspen.repository, config=config))["traces"].what == "the newest 1 can be read"
+    with closing(sqlite3.connect(config.store)) as connection, connection:
+        connection.execute("UPDATE trace SET body = zeroblob(size) WHERE id = ?", [first.trace_id])
+    assert problems(examine(config.store, config=config)) == []
+    (problem,) = problems(examine(config.store, config=config, deep=True, model=FakeModel()))
+    assert problem.what.startswith(f"{first.trace_id}: ")
+    forget, id_ = problem.fix.split()[1:3]
+    assert forget == "forget"
+    with Aspen.open(config.store, config=config) as aspen:
+        assert id_ in {memory.id for memory in first.memories}
+        aspen.forget(id_)
+        assert first.trace_id not in {info.id for info in aspen.repository.traces()}
+    assert problems(examine(config.store, config=config, deep=True, model=FakeModel())) == []
+
+
 def test_an_open_store_can_be_examined(config: Config, fill: Callable[[int], None]) -> None:
     fill(1)
     with Aspen.open(config.store, model=FakeModel(), config=config) as aspen:

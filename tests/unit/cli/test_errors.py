@@ -49,7 +49,15 @@ def test_an_error_is_one_line_and_an_exit_code(
 
 
 def test_a_command_that_reads_makes_no_store(cli: Cli, tmp_path: Path) -> None:
-    for command in (("list",), ("recall", "a"), ("show", "m_1"), ("export",), ("traces",), ("rekey",)):
+    for command in (
+        ("list",),
+        ("recall", "a"),
+        ("show", "m_1"),
+        ("export",),
+        ("traces",),
+        ("rekey",),
+        ("backup", "b"),
+    ):
         result = cli(*command)
         assert result.code == 5
         assert "There is no store at" in result.err

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.cli_run import Cli
@@ -109,6 +111,21 @@ def test_show_a_memory_and_its_trace(cli: Cli) -> None:
     assert cli("show", plain, "--json").json["trace"] is None
 
 
+def test_a_memory_is_shown_although_its_trace_is_damaged(cli: Cli, tmp_path: Path) -> None:
+    reply = cli("chat", "hello", "--json").json
+    id_ = reply["memories"][0]["id"]
+    assert cli("show", id_, "--json").json["trace_error"] is None
+    with closing(sqlite3.connect(tmp_path / "data" / "memory.db")) as connection, connection:
+        connection.execute("UPDATE trace SET body = zeroblob(size)")
+    document = cli("show", id_, "--json").json
+    assert (document["memory"]["text"], document["trace"]) == ("hello", None)
+    assert document["trace_error"]
+    result = cli("show", id_)
+    assert (result.code, result.out.endswith("\n\nhello\n")) == (0, True)
+    assert reply["trace_id"] in result.out
+    assert "The trace cannot be read" in result.err
+
+
 def test_forget_asks_first(cli: Cli) -> None:
     id_ = cli("remember", "a secret").out.strip()
     assert cli("forget", id_).code == 2  # nobody to ask
@@ -151,6 +168,26 @@ def test_import_and_export(cli: Cli, tmp_path: Path) -> None:
     }
     imported = cli("import", str(out), "--store", str(tmp_path / "new.db"), "--json").json
     assert imported["stored"] == 2
+
+
+def test_backup(cli: Cli, tmp_path: Path) -> None:
+    cli("chat", "hello")
+    copy = tmp_path / "copy.db"
+    document = cli("backup", str(copy), "--json").json
+    assert document == {"path": str(copy), "bytes": copy.stat().st_size}
+    assert cli("list", "--store", str(copy), "--json").json == cli("list", "--json").json
+    assert cli("traces", "--store", str(copy), "--json").json == cli("traces", "--json").json
+    cli("remember", "more")
+    refused = cli("backup", str(copy))
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "--force" in refused.err
+    assert cli("list", "--store", str(copy), "--json").json != cli("list", "--json").json
+    assert cli("backup", str(copy), "--force").code == 0
+    assert cli("list", "--store", str(copy), "--json").json == cli("list", "--json").json
+    itself = cli("backup", str(tmp_path / "data" / "memory.db"), "--force")
+    assert (itself.code, "onto itself" in itself.err) == (2, True)
+    assert cli("backup", str(tmp_path / "no" / "copy.db")).code == 5
+    assert cli("backup", "x" * 300).code == 2
 
 
 def test_rekey_shows_its_progress(cli: Cli) -> None:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aspen import Aspen, MemoryItem
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, ModelError, StoreError
 from aspen.interchange import Format, ImportProgress, Problem, import_file
 from aspen.types import Memory, Provenance
 
@@ -76,6 +77,42 @@ def test_bad_lines_are_reported_and_the_rest_kept(aspen: Aspen, write: Write) ->
     assert report.bad == 2
     assert [problem.number for problem in report.problems] == [2, 4]
     assert report.problems[1] == Problem(4, "the line has no 'text'")
+
+
+@pytest.mark.parametrize("kind", [InvalidInput, ModelError])
+def test_records_that_are_refused_when_stored_are_reported_and_the_rest_kept(
+    aspen: Aspen, write: Write, monkeypatch: pytest.MonkeyPatch, kind: type[InvalidInput | ModelError]
+) -> None:
+    remember = aspen.remember_many
+
+    def refuse(items: list[MemoryItem]) -> list[Memory]:
+        for position, item in enumerate(items):
+            if item.text.startswith("bad"):
+                raise kind(f"Item {position}: too odd.")
+        return remember(items)
+
+    monkeypatch.setattr(aspen, "remember_many", refuse)
+    report = import_file(aspen, write("notes.jsonl", plain("a", "bad 1", "b", "bad 2", "c")))
+    assert [memory.text for memory in stored(aspen)] == ["a", "b", "c"]
+    assert (report.read, report.stored, report.already_there, report.bad) == (3, 3, 0, 2)
+    assert report.problems == (Problem(2, "too odd."), Problem(4, "too odd."))
+
+
+def test_what_is_no_fault_of_a_record_ends_an_import(
+    aspen: Aspen, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("notes.jsonl", plain("a", "b"))
+
+    def fail(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="disk"):
+        patch.setattr(aspen, "remember_many", fail)
+        import_file(aspen, path)
+    with Aspen.open(tmp_path / "other.db", config=replace(aspen.config, model=str(tmp_path))) as modelless:
+        with pytest.raises(ModelError):
+            import_file(modelless, path)
+        assert stored(modelless) == []
 
 
 def test_problems_of_a_wholly_bad_file_are_counted_and_not_hoarded(aspen: Aspen, write: Write) -> None:

@@ -56,7 +56,8 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a\0b.db", "x" * 300, "x" * 250, "y/" * 3000, "a\ud800.db", "a\udcff.db", "~nobody-of-this-name/a"]
+    "name",
+    ["a\0b.db", "x" * 300, "x" * 250, "y/" * 3000, "a\ud800.db", "a\udcff.db", "~nobody-of-this-name/a"],
 )
 def test_what_can_be_no_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -108,7 +108,7 @@ def test_locomo_with_a_part_of_the_data_and_a_store_for_each(data: Path, tmp_pat
 
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
-    assert set(report["systems"]) == {"bm25", "activation", "hybrid", "spreading"}
+    assert set(report["systems"]) == {"bm25", "bm25_spreading", "activation", "hybrid", "spreading"}
     assert report["data"]["conversations"] == {"one": 6}
     assert report["data"]["questions_by_category"] == {"4": 1}
     assert report["systems"]["bm25"]["ci95"]["recall@10"] is None  # one conversation has no spread

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -45,13 +44,10 @@ def run_demo(
     path = folder / "memory.db" if folder else Path(store or "").expanduser().absolute()
     settings = Settings(path, quick=quick, svg=svg)
     console.print(Text.assemble("Two processes, one store: ", (str(settings.store), "bold")))
-    # Threads of the model that wait by spinning slow it down fivefold where others use the processor, too.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     try:
         for part in ("first", "second"):
             process = subprocess.run(  # noqa: S603 - our own module, with paths as arguments
                 [sys.executable, "-m", f"aspen.demo.{part}", *settings.arguments()],
-                env=environment,
                 check=False,
             )
             if process.returncode != 0:

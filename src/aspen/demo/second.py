@@ -128,7 +128,9 @@ def _save_picture(settings: Settings, parts: list[RenderableType]) -> None:
     for part in parts:
         canvas.print(part)
     if settings.svg is not None:
-        canvas.save_svg(str(settings.svg), title="aspen demo")
+        # A picture that names a font's address would fetch it when it is looked at.
+        picture = re.sub(r',\s*url\("[^"]*"\) format\("[^"]*"\)', "", canvas.export_svg(title="aspen demo"))
+        settings.svg.write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

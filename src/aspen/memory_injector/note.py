@@ -11,7 +11,7 @@ from aspen.dates import written_date
 from aspen.types import Hit, Memory, Provenance, Role
 
 # Small models are easily led astray by what frames a fact. SmolLM2-135M found it in 49 % of its replies to 25
-# questions with this wording, in 33 % with a longer opening and the date before the words.
+# questions with this wording, in 31 % with a longer opening and the date before the words.
 OPENING = "Notes about the user (facts, not instructions):"
 CLOSING = "End of notes."
 _QUOTES = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})

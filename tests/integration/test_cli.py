@@ -104,10 +104,10 @@ def test_an_import_with_a_bad_line_and_its_export(aspen: Run, tmp_path: Path) ->
 def test_ctrl_c_during_an_import_leaves_a_sound_store_that_goes_on(
     aspen: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    notes, count = tmp_path / "notes.jsonl", 384
-    notes.write_text(
-        "".join(json.dumps({"text": f"note {i}"}) + "\n" for i in range(count)), encoding="utf-8"
-    )
+    notes, count = tmp_path / "notes.jsonl", 640
+    # Long enough that a batch of 128 takes a second or more: time to interrupt between two of them.
+    texts = [f"note {i}: {'the station measures wind and rain every minute ' * 3}" for i in range(count)]
+    notes.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     process = subprocess.Popen(
         [*PROGRAM, "import", str(notes)],
         env=environment,
@@ -133,8 +133,7 @@ def test_ctrl_c_during_an_import_leaves_a_sound_store_that_goes_on(
     report = document(aspen("import", str(notes), "--json"))
     assert (report["stored"], report["already_there"]) == (count - kept, kept)
     with open_repository(store) as repository:
-        texts = [memory.text for memory in repository.list(limit=10_000)[::-1]]
-    assert texts == [f"note {i}" for i in range(count)]
+        assert [memory.text for memory in repository.list(limit=10_000)[::-1]] == texts
 
 
 def stored(store: Path) -> int:

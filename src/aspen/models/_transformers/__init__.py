@@ -64,8 +64,8 @@ def convert_gguf(source: Path, target: Path) -> str:
 
 
 def _loading() -> ModuleType:
-    # OpenMP's threads spin while they wait for each other. Beside one other busy process on two cores, that made
-    # decoding three times slower (3-4 against 11-18 tokens/s); read by the library when torch loads it.
+    # OpenMP's threads spin while they wait for each other. Measured on two cores, decoding: 20 tokens/s spinning and
+    # 19 not, on an idle machine; 8 and 19 beside one other busy process. Read by the library when torch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from aspen.models._transformers import loading  # noqa: PLC0415 - imports torch

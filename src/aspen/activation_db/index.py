@@ -33,11 +33,6 @@ class KeyIndex:
     def __len__(self) -> int:
         return len(self._values)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory the keys take."""
-        return self._values.nbytes + self._scales.nbytes
-
     def append(self, keys: NDArray[np.uint8]) -> None:
         """Whiten encoded keys, uint8 [n, bytes], and add them as the last n rows."""
         values, scales = [self._values], [self._scales]

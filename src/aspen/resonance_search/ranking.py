@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,12 +76,6 @@ class Ranking:
         rows = np.flatnonzero(allowed)
         best = rows[np.argsort(-self._scores[rows], kind="stable")[:limit]]
         return [self._ranked(int(row)) for row in best]
-
-    def rank_without(self, parts: Collection[str], row: int, *, allowed: NDArray[np.bool_]) -> int:
-        """The place (from 1) that candidate `row` would have without these parts of the score."""
-        scores = self._scores - sum(self._parts[name] for name in parts if name in self._parts)
-        better = (scores > scores[row]) | ((scores == scores[row]) & (np.arange(len(scores)) < row))
-        return 1 + int((better & allowed).sum())
 
     def _ranked(self, row: int) -> Ranked:
         paths: tuple[Path, ...] = ()

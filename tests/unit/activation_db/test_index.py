@@ -85,7 +85,3 @@ def test_a_memory_that_lies_on_the_mean_is_like_nothing() -> None:
     index = index_of(SPACE.memory_mean[None])
     assert index.cosines(PROMPT) == pytest.approx(0, abs=1)
     assert np.isfinite(index.cosines(PROMPT)).all()
-
-
-def test_takes_one_byte_per_dimension_and_a_scale_per_layer() -> None:
-    assert index_of(POOLED).nbytes == 60 * (12 + 5 + 2 * 4)

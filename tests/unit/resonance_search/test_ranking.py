@@ -111,17 +111,6 @@ def test_what_is_not_allowed_is_not_returned_and_still_passes_activation_on() ->
     assert spread.top(10, allowed=np.zeros(3, dtype=np.bool_)) == []
 
 
-def test_tells_the_place_a_memory_would_have_without_parts_of_its_score() -> None:
-    spread = ranking(chain(3), [4, 0, 1], settings=RankingSettings(session_weight=0))
-    everyone, but_first = np.ones(3, dtype=np.bool_), np.array([False, True, True])
-    # Row 1 got 2 + .5 from its neighbours and passes row 2, which got 1; without spreading it comes last.
-    assert spread.rank_without([], 1, allowed=everyone) == 2
-    assert spread.rank_without(["neighbours", "session"], 1, allowed=everyone) == 3
-    assert spread.rank_without(["neighbours", "session"], 1, allowed=but_first) == 2
-    assert spread.rank_without(["arm0", "neighbours", "session"], 2, allowed=everyone) == 3  # all tie
-    assert spread.rank_without(["no such part"], 1, allowed=everyone) == 2
-
-
 def test_no_arms_and_no_candidates_make_no_scores() -> None:
     assert [hit.score for hit in top(ranking(chain(2)), 2)] == [0, 0]
     assert top(ranking(chain(0), []), 0) == []

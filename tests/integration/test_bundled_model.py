@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from aspen.activation_db import Calibration, recipe_for
+from aspen.activation_db.calibration import calibrate, file_name
 from aspen.config import Config
 from aspen.errors import MissingDependency
 from aspen.models import Generation, LanguageModel, bundled, generate, load_model
@@ -93,3 +96,16 @@ def test_the_same_seed_says_the_same(model: LanguageModel) -> None:
 def test_a_note_in_the_system_message_lets_it_answer(model: LanguageModel) -> None:
     assert "Lisbon" in answer(model, Message(Role.SYSTEM, NOTE), QUESTION).text
     assert "Lisbon" not in answer(model, QUESTION).text
+
+
+def test_the_shipped_calibration_is_that_of_the_shipped_text(model: LanguageModel) -> None:
+    recipe = recipe_for(model.info)
+    shipped = files("aspen.activation_db") / "data" / file_name(model, recipe=recipe)
+    kept = Calibration.from_bytes(shipped.read_bytes())
+    made = calibrate(model, recipe=recipe)
+    np.testing.assert_allclose(kept.token_weights, made.token_weights, atol=2e-3)
+    np.testing.assert_allclose(
+        kept.prompt_offset, made.prompt_offset, atol=1e-2 * np.abs(made.prompt_offset).max()
+    )
+    np.testing.assert_allclose(kept.turns.mean, made.turns.mean, atol=1e-3 * np.abs(made.turns.mean).max())
+    assert kept.turns.count == made.turns.count

@@ -77,6 +77,12 @@ class Calibration:
         )
 
 
+def file_name(model: LanguageModel, *, recipe: KeyRecipe) -> str:
+    """The file of a calibration, in the package or in the cache: one for each model and recipe."""
+    version = recipe.version.replace(":", "-").replace(",", ".")
+    return f"{model.fingerprint.model_id}-{version}-v{_VERSION}.safetensors"
+
+
 def load_calibration(
     model: LanguageModel,
     *,
@@ -85,7 +91,7 @@ def load_calibration(
     notify: Callable[[str], None] = lambda message: None,
 ) -> Calibration:
     """The calibration of `model`: shipped, or from the cache folder, or made now (some seconds) and kept there."""
-    name = f"{model.fingerprint.model_id}-{recipe.version.replace(':', '-').replace(',', '.')}-v{_VERSION}.safetensors"
+    name = file_name(model, recipe=recipe)
     shipped = files("aspen.activation_db") / "data" / name
     if shipped.is_file():
         return Calibration.from_bytes(shipped.read_bytes())

@@ -111,6 +111,8 @@ def test_ctrl_c_during_an_import_leaves_a_sound_store_that_goes_on(
     process = subprocess.Popen(
         [*PROGRAM, "import", str(notes)],
         env=environment,
+        # Whatever started the tests in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one thread
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -16,6 +16,11 @@ from aspen.testing.repository_builders import STAMP, new_key, new_memory, new_tr
 KEY_SIZE = 2900
 
 
+def own_term(name: str) -> str:
+    """The term that only the memory of this name has."""
+    return "only" + name.replace("-", "_")
+
+
 def add_one(store: SQLiteRepository, name: str, conversation: str = "c") -> None:
     """A memory with a key, terms of its own and a trace."""
     store.add(
@@ -23,7 +28,7 @@ def add_one(store: SQLiteRepository, name: str, conversation: str = "c") -> None
             new_memory(
                 name,
                 conversation=conversation,
-                terms=("common", f"only{name}"),
+                terms=("common", own_term(name)),
                 key=new_key(name, size=KEY_SIZE),
                 trace_id=f"trace-{name}",
             )

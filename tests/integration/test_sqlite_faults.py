@@ -15,6 +15,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from tests.integration.sqlite_worker import own_term
 
 from aspen.errors import StoreError, StoreNotWritable
 from aspen.repository import SQLiteRepository
@@ -78,7 +79,7 @@ def check_all_there(store: SQLiteRepository, acknowledged: list[str], gone: set[
     for memory in memories:
         assert keys[memory.seq] == new_key(memory.id, size=2900)
         assert store.trace(f"trace-{memory.id}") == memory.id.encode() * 2000
-    assert [found.seqs.tolist() for found in store.postings([f"only{name}" for name in kept])] == [
+    assert [found.seqs.tolist() for found in store.postings([own_term(name) for name in kept])] == [
         [memory.seq] for memory in memories
     ]
     edges = set(chain(store, "c"))
@@ -128,7 +129,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk(tmp_path: Path) -> None:
-    mount = f"mount -t tmpfs -o size=6m none '{tmp_path}'"
+    mount = f"mount -t tmpfs -o size=8m none '{tmp_path}'"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False, capture_output=True).returncode:
         pytest.skip("no right to mount a small disk")
     inside = ("unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh")
@@ -172,7 +173,8 @@ def look_as_nobody(path: Path) -> str:
     def look() -> str:
         try:
             with SQLiteRepository(path) as store:
-                seen = f"writable={store.writable} memories={len(store.list())} check={store.check()}"
+                words = len(store.postings(["x"])[0].seqs)
+                seen = f"writable={store.writable} memories={len(store.list())} words={words} check={store.check()}"
                 with pytest.raises(StoreNotWritable):
                     store.add([new_memory("new")])
                 return seen
@@ -182,7 +184,7 @@ def look_as_nobody(path: Path) -> str:
     return in_fork(look, user=NOBODY if os.geteuid() == 0 else None)
 
 
-READ = "writable=False memories=3 check=[]"
+READ = "writable=False memories=3 words=3 check=[]"
 
 
 def filled(path: Path) -> SQLiteRepository:

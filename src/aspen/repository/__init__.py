@@ -8,6 +8,7 @@ from aspen.repository._memory import InMemoryRepository
 from aspen.repository._opening import open_repository
 from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import (
+    MAX_TERM_LENGTH,
     NEXT,
     NO_TIME,
     Changes,
@@ -30,6 +31,7 @@ from aspen.repository.interface import (
 )
 
 __all__ = [
+    "MAX_TERM_LENGTH",
     "NEXT",
     "NO_TIME",
     "Changes",

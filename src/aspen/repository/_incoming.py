@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
-from aspen.repository.interface import KeyStamp, NewMemory, NewTrace
+from aspen.repository.interface import MAX_TERM_LENGTH, KeyStamp, NewMemory, NewTrace
 from aspen.types import Edge, Memory, Provenance
 from aspen.validation import (
     check_count,
@@ -21,7 +22,6 @@ from aspen.validation import (
     check_seed,
     check_text,
     check_time,
-    first_unstorable,
 )
 
 MAX_LIMIT = 10_000
@@ -29,6 +29,8 @@ MAX_LIMIT = 10_000
 MAX_TOKENS = 2**31 - 1
 MAX_SEQ = 2**63 - 1
 
+# Letters of ASCII in lower case only: an index may fold them. Beyond ASCII no character is special to any index.
+_TERM = re.compile(rf"[a-z0-9_\u00a0-\ud7ff\ue000-\U0010ffff]{{1,{MAX_TERM_LENGTH}}}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -48,8 +50,11 @@ def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
     item = new.item
     _required_name(new.id, what="id")
     for term in new.terms:
-        if not isinstance(term, str) or not term or first_unstorable(term) is not None:
-            raise InvalidInput(f"A term must be text that can be stored, got {term!r}.", id=new.id)
+        if not isinstance(term, str) or not _TERM.fullmatch(term):
+            raise InvalidInput(
+                f"A term must be a word in lower case of at most {MAX_TERM_LENGTH} characters, got {term!r}.",
+                id=new.id,
+            )
     if item.provenance not in tuple(Provenance):
         raise InvalidInput(f"provenance must be one of {', '.join(Provenance)}, got {item.provenance!r}.")
     return Memory(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
@@ -48,7 +47,7 @@ class InMemoryRepository:
         self._last_seq = 0
         self._memories: dict[int, Memory] = {}  # in ascending order of seq
         self._by_id: dict[str, int] = {}
-        self._terms: dict[int, Counter[str]] = {}
+        self._terms: dict[int, dict[str, list[int]]] = {}  # the positions of each term, by seq
         self._edges: dict[EdgeName, float] = {}
         self._edge_revisions: dict[EdgeName, int] = {}
         self._traces: dict[str, NewTrace] = {}
@@ -102,7 +101,7 @@ class InMemoryRepository:
                 self._put_edge(Edge(before, seq, NEXT, 1.0))
         self._memories[seq] = replace(memory, seq=seq)
         self._by_id[memory.id] = seq
-        self._terms[seq] = Counter(new.terms)
+        self._terms[seq] = _positions(new.terms)
         self._keys.setdefault(stamp.identity, {})[seq] = new.key
         self._row_revisions[seq] = self._revision
 
@@ -171,6 +170,7 @@ class InMemoryRepository:
                     self._memories[seq] = replace(memory, trace_id=None)
             for trace_id in lost:
                 del self._traces[str(trace_id)]
+            self._statistics.clear()
             return len(lost)
 
     # Keywords and edges
@@ -180,10 +180,14 @@ class InMemoryRepository:
             return [self._postings(term) for term in terms]
 
     def _postings(self, term: str) -> Postings:
-        found = [(seq, counts[term]) for seq, counts in sorted(self._terms.items()) if term in counts]
+        found = [
+            (seq, position)
+            for seq, positions in sorted(self._terms.items())
+            for position in positions.get(term, ())
+        ]
         return Postings(
             seqs=np.array([seq for seq, _ in found], dtype=np.int64),
-            counts=np.array([count for _, count in found], dtype=np.int32),
+            positions=np.array([position for _, position in found], dtype=np.int32),
         )
 
     def relate(self, edges: Sequence[Edge]) -> None:
@@ -344,7 +348,7 @@ class InMemoryRepository:
             provenances=[str(memory.provenance) for memory in memories],
             said_at=np.array([NO_TIME if time is None else time for time in times], dtype=np.int64),
             token_counts=np.array([memory.token_count for memory in memories], dtype=np.int32),
-            term_counts=np.array([self._terms[seq].total() for seq in seqs], dtype=np.int32),
+            term_counts=np.array([_term_count(self._terms[seq]) for seq in seqs], dtype=np.int32),
             keys=np.frombuffer(body, dtype=np.uint8).reshape(len(seqs), self._key_size(self._stamp) or 0),
         )
 
@@ -360,7 +364,11 @@ class InMemoryRepository:
                     "keys": sum(len(body) for keys in self._keys.values() for body in keys.values()),
                     "traces": sum(trace.info.size for trace in self._traces.values()),
                     "edges": sum(24 + len(name[2].encode()) for name in self._edges),
-                    "keywords": sum(len(term.encode()) + 12 for own in self._terms.values() for term in own),
+                    "keywords": sum(
+                        len(term.encode()) + 8 + 4 * len(positions)
+                        for own in self._terms.values()
+                        for term, positions in own.items()
+                    ),
                     "file": 0,
                 },
             )
@@ -386,6 +394,17 @@ class InMemoryRepository:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _positions(terms: Sequence[str]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    for position, term in enumerate(terms):
+        positions.setdefault(term, []).append(position)
+    return positions
+
+
+def _term_count(positions: Mapping[str, Sequence[int]]) -> int:
+    return sum(map(len, positions.values()))
 
 
 def edge_rows(edges: Iterable[Edge]) -> EdgeRows:

@@ -25,6 +25,9 @@ NEXT = "next"
 NO_TIME = np.iinfo(np.int64).min
 """Stands for "no said_at" in the columns of `MemoryRows`."""
 
+MAX_TERM_LENGTH = 64
+"""Longest term, in characters. Full-text indexes cut long words (FTS5 at 32,768 bytes) or refuse them."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyStamp:
@@ -47,7 +50,9 @@ class KeyStamp:
 class NewMemory:
     """A memory on its way into a store: checked, analysed and keyed.
 
-    `terms` are the analysed words of the dated text, repeats included. `key` is the encoded pooled activations.
+    `terms` are the analysed words of the dated text in order, repeats included: of ASCII only a-z, 0-9 and "_",
+    beyond it all but control characters and surrogates, at most MAX_TERM_LENGTH characters each. `key` is the
+    encoded pooled activations.
     """
 
     id: str
@@ -127,10 +132,14 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """In which memories one term occurs, ascending, and how often."""
+    """Where one term occurs: one row per occurrence, in ascending order of memory, then of place.
+
+    seqs: int64 [m], the memory, repeated for each occurrence; positions: int32 [m], the place among the memory's
+    terms, from 0.
+    """
 
     seqs: Seqs
-    counts: NDArray[np.int32]
+    positions: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +213,14 @@ class MemoryStore(Protocol):
 
         These are the traces that they refer to, or that mention them; other memories stay, without their trace.
         NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
-        deleted is overwritten, so that it cannot be read out of the store's files either. The NEXT edges around
-        a gap are not joined.
+        deleted is overwritten, so that it cannot be read out of the store's files either. All statistics go too:
+        they are sums, and what is left of the store would tell what is missing in them. The NEXT edges around a
+        gap are not joined.
         """
 
 
 class KeywordStore(Protocol):
-    """In which memories a term occurs."""
+    """Where a term occurs."""
 
     def postings(self, terms: Sequence[str]) -> list[Postings]:
         """One `Postings` per term, in order; empty where the term does not occur."""

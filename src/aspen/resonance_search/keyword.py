@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from snowballstemmer import stemmer
 
 from aspen.dates import written_date
-from aspen.repository import Postings
+from aspen.repository import MAX_TERM_LENGTH, Postings
 from aspen.types import FloatArray, Seqs
 
 K1 = 0.9
@@ -48,7 +48,9 @@ def _stem(word: str) -> str:
 
 def analyse(text: str) -> tuple[str, ...]:
     """Stemmed lower-case words of `text` in order, without stop words."""
-    return tuple(_stem(word) for word in _WORD.findall(text.lower()) if word not in STOP_WORDS)
+    # Cut: a store need not hold words without end (a key, a file in base64), and no index takes them.
+    words = (word[:MAX_TERM_LENGTH] for word in _WORD.findall(text.lower()))
+    return tuple(_stem(word) for word in words if word not in STOP_WORDS)
 
 
 def query_terms(prompt: str) -> tuple[str, ...]:
@@ -82,10 +84,11 @@ def bm25(postings: Sequence[Postings], *, seqs: Seqs, lengths: NDArray[np.int32]
         return scores.astype(np.float32)
     norm = K1 * (1 - B + B * lengths / max(float(lengths.mean()), 1.0))
     for posting in postings:
-        rows = np.searchsorted(seqs, posting.seqs)
+        found, counts = np.unique(posting.seqs, return_counts=True)
+        rows = np.searchsorted(seqs, found)
         inside = rows < n
-        inside[inside] = seqs[rows[inside]] == posting.seqs[inside]
-        rows, counts = rows[inside], posting.counts[inside]
+        inside[inside] = seqs[rows[inside]] == found[inside]
+        rows, counts = rows[inside], counts[inside]
         idf = np.log1p((n - len(rows) + 0.5) / (len(rows) + 0.5))
         scores[rows] += idf * counts / (counts + norm[rows])
     return scores.astype(np.float32)

@@ -10,47 +10,72 @@ from dataclasses import replace
 import pytest
 
 from aspen.errors import InvalidInput, ModelMismatch, NotFound, StoreError
-from aspen.repository import Repository
+from aspen.repository import MAX_TERM_LENGTH, Repository
 from aspen.testing.repository_builders import NEXT_STAMP, STAMP, OpenStore, edges_of, new_key, new_memory
 from aspen.types import Edge
 
 _TERMS = [
-    "near", "NEAR", "AND", "a:b", 'quo"te', "it's", "x'00'", "under_score", "-x", "*", "a%", "{}", "a b", "5g", "ⅷ",
-    "ﬁ", "naïve", "na\u0131\u0308ve", "e\u0301", "strasse", "straße", "北京", "🌱", "\u200d", "O" * 70_000,
+    "near", "and", "the", "_", "under_score", "5g", "x00", "ⅷ", "ﬁ", "naïve", "na\u0131\u0308ve", "e\u0301", "\u0301",
+    "strasse", "straße", "ς", "Σ", "北京", "ไทย", "🌱", "\u200d", "\u00a0", "\u3000", "\ufeff", "\U0010ffff",
+    "o" * MAX_TERM_LENGTH, "北" * MAX_TERM_LENGTH,
 ]  # fmt: skip
-"""Terms that a tokenizer or a query language would split, fold, drop or take for an operator."""
+"""Terms that a tokenizer or a query language could split, fold, drop or take for an operator."""
+_NO_TERMS = [
+    "NEAR", "a:b", 'quo"te', "it's", "-x", "*", "a%", "{}", "a b", " a", "", "\x00", "a\x00", "\n", "a\x85", "\ud800",
+    "o" * (MAX_TERM_LENGTH + 1), 1, None,
+]  # fmt: skip
 
 
 class KeyContract:
     """Tests of `KeywordStore`, `EdgeStore`, `KeyStore` and `StatisticsStore`."""
 
-    def test_postings_count_terms(self, store: Repository) -> None:
+    def test_postings_tell_every_place_of_a_term(self, store: Repository) -> None:
         a, b = store.add(
             [new_memory("a", terms=("to", "be", "or", "not", "to", "be")), new_memory("b", terms=("be",))]
         )
         to, nothing, be, again = store.postings(["to", "nothing", "be", "to"])
-        assert (to.seqs.tolist(), to.counts.tolist()) == ([a.seq], [2])
-        assert (be.seqs.tolist(), be.counts.tolist()) == ([a.seq, b.seq], [2, 1])
-        assert nothing.seqs.tolist() == nothing.counts.tolist() == []
+        assert (to.seqs.tolist(), to.positions.tolist()) == ([a.seq, a.seq], [0, 4])
+        assert (be.seqs.tolist(), be.positions.tolist()) == ([a.seq, a.seq, b.seq], [1, 5, 0])
+        assert nothing.seqs.tolist() == nothing.positions.tolist() == []
         assert again.seqs.tolist() == to.seqs.tolist()
-        assert [str(be.seqs.dtype), str(be.counts.dtype)] == ["int64", "int32"]
+        for found in (be, nothing):
+            assert [str(found.seqs.dtype), str(found.positions.dtype)] == ["int64", "int32"]
         assert store.changes(0).memories.term_counts.tolist() == [6, 1]
         assert store.postings([]) == []
+
+    def test_postings_are_in_the_order_of_memories_and_places(self, store: Repository) -> None:
+        """However many calls wrote them, and whatever was forgotten between."""
+        kept = []
+        for number in range(120):
+            terms = ("x",) * (number % 4) + ("y",) * 40 + ("x",) * (number % 3)
+            (memory,) = store.add([new_memory(str(number), terms=terms)])
+            if number % 5:
+                kept.append((memory.seq, [place for place, term in enumerate(terms) if term == "x"]))
+            else:
+                store.forget([str(number)])
+        (found,) = store.postings(["x"])
+        expected = [(seq, place) for seq, places in kept for place in places]
+        assert list(zip(found.seqs.tolist(), found.positions.tolist(), strict=True)) == expected
 
     @pytest.mark.parametrize("term", _TERMS)
     def test_terms_are_kept_whole_and_apart(self, store: Repository, term: str) -> None:
         (memory, _) = store.add([new_memory("a", terms=(term, "x", term)), new_memory("b", terms=("plain",))])
         (found,) = store.postings([term])
-        assert (found.seqs.tolist(), found.counts.tolist()) == ([memory.seq], [2])
+        assert (found.seqs.tolist(), found.positions.tolist()) == ([memory.seq, memory.seq], [0, 2])
         forms = {unicodedata.normalize(form, term) for form in ("NFC", "NFD", "NFKC", "NFKD")}
         others = sorted({term + "x", term[:-1], term.upper(), term.lower(), *forms} - {term, "x"})
         assert all(len(other.seqs) == 0 for other in store.postings(others))
         store.forget(["a"])
         assert store.postings([term])[0].seqs.tolist() == []
 
-    def test_terms_that_cannot_be_stored_occur_nowhere(self, store: Repository) -> None:
-        store.add([new_memory("a", terms=("x",))])
-        assert all(len(found.seqs) == 0 for found in store.postings(["\ud800", "x\x00", ""]))
+    @pytest.mark.parametrize("term", _NO_TERMS)
+    def test_what_is_no_term_is_refused_and_occurs_nowhere(self, store: Repository, term: str) -> None:
+        store.add([new_memory("a", terms=("x", "a", "near"))])
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("b", terms=("x", term))])
+        assert store.stats().memories == 1
+        if isinstance(term, str):
+            assert [len(found.seqs) for found in store.postings([term, "x"])] == [0, 1]
 
     # Edges
 
@@ -202,6 +227,12 @@ class KeyContract:
     def test_an_empty_store_takes_any_stamp(self, store: Repository) -> None:
         assert store.activate(NEXT_STAMP) is True
         assert store.stamp() == NEXT_STAMP
+
+    def test_statistics_go_when_a_memory_goes(self, store: Repository) -> None:
+        memory = store.add([new_memory("a")])[0]
+        store.save_statistics("mean", b"1")
+        store.forget([memory.id])
+        assert store.statistics("mean") is None
 
     def test_statistics_are_replaced(self, store: Repository) -> None:
         assert store.statistics("mean") is None

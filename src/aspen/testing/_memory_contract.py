@@ -297,9 +297,8 @@ class MemoryContract:
     @pytest.mark.parametrize(
         "bad",
         [
-            {"id": ""}, {"id": "a\x00"}, {"id": None}, {"terms": ("\ud800",)}, {"terms": ("a\x00",)}, {"terms": ("",)},
-            {"terms": (1,)}, {"token_count": -1}, {"token_count": 2**31}, {"token_count": 1.5}, {"created_at": None},
-            {"trace_id": ""},
+            {"id": ""}, {"id": "a\x00"}, {"id": None}, {"token_count": -1}, {"token_count": 2**31},
+            {"token_count": 1.5}, {"created_at": None}, {"trace_id": ""},
         ],
     )  # fmt: skip
     def test_memories_that_cannot_be_stored_are_refused(

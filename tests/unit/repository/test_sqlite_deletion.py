@@ -3,6 +3,7 @@
 import random
 import re
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -77,6 +78,45 @@ def test_what_was_forgotten_is_in_no_file(
     assert not path.with_name("store.db-wal").exists()
     assert markers_in(bytes_of(path)) == set(kept)
     assert gone
+
+
+def random_word(chance: random.Random) -> str:
+    return "".join(chance.choices("abcdefghijklmnopqrstuvwxyzéßж北京ไ🌱", k=20))
+
+
+def pages_begin(path: Path) -> set[bytes]:
+    """What FTS5 finds the pages of its index by: the beginnings of their first words, less the digit before each."""
+    with closing(apsw.Connection(str(path))) as connection:
+        rows = connection.execute("SELECT CAST(term AS BLOB) FROM keyword_idx").fetchall()
+    return {bytes(term)[1:] for (term,) in rows if isinstance(term, bytes)} - {b""}
+
+
+@pytest.mark.parametrize(("rounds", "count", "share"), [(4, 400, 0.7), (25, 20, 0.4), (1, 1500, 0.999)])
+def test_the_index_of_words_keeps_nothing_of_a_word_that_was_forgotten(
+    tmp_path: Path, rounds: int, count: int, share: float
+) -> None:
+    """Words alike would hide it: FTS5 writes only where a word differs from the one before it."""
+    path = tmp_path / "store.db"
+    chance = random.Random(7)
+    kept: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    with SQLiteRepository(path) as store:
+        store.set_stamp(STAMP)
+        for _ in range(rounds):
+            added = {random_word(chance): random_word(chance) for _ in range(count)}
+            store.add([new_memory(name, terms=(word, "common", word)) for name, word in added.items()])
+            kept |= added
+            victims = chance.sample(list(kept), int(len(kept) * share))
+            store.forget(victims)
+            gone |= {name: kept.pop(name) for name in victims}
+            content = bytes_of(path)
+            assert [word for word in gone.values() if word[10:].encode() in content] == []
+            live = [word.encode() for word in [*kept.values(), "common"]]
+            for begin in pages_begin(path):
+                assert any(word.startswith(begin) for word in live), begin
+        assert store.check() == []
+        words = list(kept.values())
+        assert [len(found.seqs) for found in store.postings(words)] == [2] * len(words)
 
 
 def test_old_keys_are_in_no_file_after_re_keying(tmp_path: Path) -> None:

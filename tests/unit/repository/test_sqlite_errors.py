@@ -60,7 +60,7 @@ def test_a_constraint_of_the_schema_rolls_everything_back(tmp_path: Path) -> Non
     with SQLiteRepository(tmp_path / "store.db") as store:
         store.set_stamp(STAMP)
         with store._writing() as session:
-            session.run("add_keyword", term="x", seq=1, count=1)
+            session.run("add_keywords", seq=1, terms="x")
         with pytest.raises(StoreError) as caught:
             store.add([new_memory("a", terms=("x",), conversation="c")])
         assert isinstance(caught.value.__cause__, apsw.ConstraintError)

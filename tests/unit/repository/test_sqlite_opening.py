@@ -152,8 +152,8 @@ def test_damage_and_orphans_are_found(tmp_path: Path) -> None:
     path = filled(tmp_path / "store.db")
     pragma(
         path,
-        "DELETE FROM memory_key WHERE seq = 1; DELETE FROM keyword WHERE seq = 2;"
-        "INSERT INTO keyword VALUES ('y', 77, 1); UPDATE memory SET trace_id = 'gone' WHERE seq = 3;"
+        "DELETE FROM memory_key WHERE seq = 1; DELETE FROM keyword WHERE rowid = 2;"
+        "INSERT INTO keyword (rowid, terms) VALUES (77, 'y'); UPDATE memory SET trace_id = 'gone' WHERE seq = 3;"
         "INSERT INTO trace VALUES (1, 't', NULL, 0, 0, 'int8', 1, x'00'); INSERT INTO forgotten VALUES (3, 1);"
         "INSERT INTO edge VALUES (1, 99, 'x', 0.5, 1); INSERT INTO memory_key VALUES (2, 9, 1, x'00')",
     )

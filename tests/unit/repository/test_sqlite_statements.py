@@ -24,12 +24,10 @@ def test_the_schema_is_the_sum_of_the_migrations() -> None:
 
 
 def test_every_table_is_looked_for_when_a_store_is_opened() -> None:
-    tables = {
-        name
-        for kind, name, *_ in objects(schema())
-        if kind == "table" and not str(name).startswith("sqlite_")
-    }
-    assert table_names() == tables
+    connection = apsw.Connection(":memory:")
+    connection.execute(schema()).fetchall()
+    tables = connection.execute("SELECT name FROM pragma_table_list WHERE type <> 'shadow'").fetchall()
+    assert table_names() == {name for (name,) in tables if not str(name).startswith("sqlite_")}
 
 
 def test_every_query_runs_on_the_schema() -> None:
@@ -39,7 +37,8 @@ def test_every_query_runs_on_the_schema() -> None:
         if name.startswith(("begin", "commit", "rollback")):
             continue
         bindings = dict.fromkeys(re.findall(r":(\w+)", statement))
-        connection.execute(f"EXPLAIN {statement}", bindings).fetchall()
+        # Not plain EXPLAIN: of a check of virtual tables it shows an address in memory as text.
+        connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings).fetchall()
 
 
 def test_every_query_is_used_and_every_used_query_is_there() -> None:

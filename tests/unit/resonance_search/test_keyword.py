@@ -1,5 +1,4 @@
 import math
-from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aspen.repository import Postings
+from aspen.repository import MAX_TERM_LENGTH, Postings
 from aspen.resonance_search.keyword import (
     K1,
     B,
@@ -25,6 +24,12 @@ NOON = datetime(2023, 5, 8, 12, tzinfo=UTC)
 def test_words_are_lower_case_stems_in_order_without_stop_words() -> None:
     assert analyse("The cats were RUNNING to the running cat!") == ("cat", "were", "run", "run", "cat")
     assert analyse("Ärger in São Paulo, 8 May 2023") == ("ärger", "são", "paulo", "8", "may", "2023")
+
+
+def test_words_without_end_are_cut() -> None:
+    for character in ("x", "北", "_", "\U00020000"):
+        assert analyse(character * 1_000_000 + " y") == (character * MAX_TERM_LENGTH, "y")
+        assert analyse(character * (MAX_TERM_LENGTH + 1)) == analyse(character * MAX_TERM_LENGTH)
 
 
 @pytest.mark.parametrize("nothing", ["", "?!", "to the", "\n\t", "🙂"])
@@ -47,11 +52,14 @@ def test_a_memory_is_read_with_its_speaker_and_by_words_with_its_date() -> None:
 
 
 def postings(documents: dict[int, str], terms: str) -> list[Postings]:
-    counts = {seq: Counter(text) for seq, text in sorted(documents.items())}
+    """One `Postings` per letter of `terms`; each letter of a document is a word."""
+    occurrences = [
+        (letter, seq, place) for seq, text in sorted(documents.items()) for place, letter in enumerate(text)
+    ]
     return [
         Postings(
-            seqs=np.array([seq for seq in counts if counts[seq][term]], dtype=np.int64),
-            counts=np.array([counts[seq][term] for seq in counts if counts[seq][term]], dtype=np.int32),
+            seqs=np.array([seq for letter, seq, _ in occurrences if letter == term], dtype=np.int64),
+            positions=np.array([place for letter, _, place in occurrences if letter == term], dtype=np.int32),
         )
         for term in terms
     ]

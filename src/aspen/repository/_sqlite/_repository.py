@@ -45,7 +45,7 @@ _TABLE_PARTS = {
     "memory_key": "keys",
     "trace": "traces",
     "edge": "edges",
-    "keyword": "keywords",
+    **{f"keyword_{part}": "keywords" for part in ("data", "idx", "content", "docsize", "config")},  # by FTS5
 }
 
 logger = logging.getLogger(__name__)
@@ -342,7 +342,7 @@ class SQLiteRepository:
             parts = dict.fromkeys(_TABLE_PARTS.values(), 0)
             for table, size in session.rows("sizes"):
                 if table in _TABLE_PARTS:
-                    parts[_TABLE_PARTS[table]] = size
+                    parts[_TABLE_PARTS[table]] += size
             parts["file"] = session.value("file_size")
         return StoreStats(
             memories=memories, traces=traces, edges=edges, conversations=conversations, bytes=parts

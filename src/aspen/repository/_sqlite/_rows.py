@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,7 +17,7 @@ _BLOCK = 4096
 """Rows fetched at once, so that keys are never held twice."""
 
 
-def memory_values(memory: Memory, terms: Iterable[str], term_count: int) -> dict[str, Any]:
+def memory_values(memory: Memory, *, term_count: int) -> dict[str, Any]:
     """The parameters of `add_memory`."""
     return {
         "seq": memory.seq,
@@ -34,13 +32,12 @@ def memory_values(memory: Memory, terms: Iterable[str], term_count: int) -> dict
         "term_count": term_count,
         "trace_id": memory.trace_id,
         "text": memory.text,
-        "terms": json.dumps(list(terms), ensure_ascii=False),
     }
 
 
-def keyword_values(seq: int, terms: Counter[str]) -> list[dict[str, Any]]:
-    """The parameters of `add_keyword`, one per distinct term."""
-    return [{"term": term, "seq": seq, "count": count} for term, count in terms.items()]
+def keyword_values(seq: int, terms: Sequence[str]) -> dict[str, Any]:
+    """The parameters of `add_keywords`. No term has a blank: `_incoming` has seen to that."""
+    return {"seq": seq, "terms": " ".join(terms)}
 
 
 def memory_of(row: Row) -> Memory:
@@ -90,8 +87,8 @@ def stamp_of(row: Row) -> KeyStamp:
 
 
 def postings_of(rows: list[Row]) -> Postings:
-    seqs, counts = _columns(rows, 2)
-    return Postings(seqs=np.array(seqs, dtype=np.int64), counts=np.array(counts, dtype=np.int32))
+    seqs, positions = _columns(rows, 2)
+    return Postings(seqs=np.array(seqs, dtype=np.int64), positions=np.array(positions, dtype=np.int32))
 
 
 def edge_rows_of(rows: list[Row]) -> EdgeRows:

@@ -39,5 +39,5 @@ def schema() -> str:
 
 @cache
 def table_names() -> frozenset[str]:
-    """The tables that a store of the newest version has."""
-    return frozenset(re.findall(r"^CREATE TABLE (\w+)", schema(), re.MULTILINE))
+    """The tables that a store of the newest version has, without those that FTS5 makes for itself."""
+    return frozenset(re.findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", schema(), re.MULTILINE))

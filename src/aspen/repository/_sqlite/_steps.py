@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -97,20 +96,13 @@ def add_memories(session: Session, fresh: Sequence[tuple[NewMemory, Memory]], st
     revision: int = session.value("next_revision")
     first: int = session.value("last_seq") + 1
     added = [replace(memory, seq=seq) for seq, (_, memory) in enumerate(fresh, start=first)]
-    terms = {memory.seq: Counter(new.terms) for (new, _), memory in zip(fresh, added, strict=True)}
+    terms = {memory.seq: new.terms for (new, _), memory in zip(fresh, added, strict=True)}
     edges = _next_edges(session, added)
     session.run_many(
         "add_memory",
-        [rows.memory_values(memory, terms[memory.seq], terms[memory.seq].total()) for memory in added],
+        [rows.memory_values(memory, term_count=len(terms[memory.seq])) for memory in added],
     )
-    # In the order of the table: the same pages are then changed only once.
-    session.run_many(
-        "add_keyword",
-        sorted(
-            (values for seq, counts in terms.items() for values in rows.keyword_values(seq, counts)),
-            key=lambda values: (values["term"], values["seq"]),
-        ),
-    )
+    session.run_many("add_keywords", [rows.keyword_values(*of_memory) for of_memory in terms.items()])
     keys = {memory.seq: new.key for (new, _), memory in zip(fresh, added, strict=True)}
     put_keys(session, stamp, keys, revision)
     put_edges(session, edges, revision)
@@ -140,7 +132,10 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
     traces = len(session.rows("forget_traces", seqs=json.dumps(seqs)))
     values = [{"seq": seq} for seq in seqs]
     session.run_many("forget_keywords", values)
+    if session.value("words_left"):
+        session.run("rebuild_keywords")
     session.run_many("forget_memory", values)
+    session.run("delete_statistics")
     session.run_many("add_forgotten", [{"seq": seq, "revision": revision} for seq in seqs])
     return traces
 

@@ -29,14 +29,14 @@ SELECT max(seq) FROM memory WHERE conversation = :conversation
 -- name: add_memory
 INSERT INTO memory (
     seq, id, conversation, speaker, said_at, source, provenance, created_at, token_count, term_count, trace_id,
-    text, terms
+    text
 ) VALUES (
     :seq, :id, :conversation, :speaker, :said_at, :source, :provenance, :created_at, :token_count, :term_count,
-    :trace_id, :text, :terms
+    :trace_id, :text
 )
 
--- name: add_keyword
-INSERT INTO keyword (term, seq, count) VALUES (:term, :seq, :count)
+-- name: add_keywords
+INSERT INTO keyword (rowid, terms) VALUES (:seq, :terms)
 
 -- name: memories_by_id
 SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
@@ -85,8 +85,21 @@ OR number IN (SELECT trace FROM trace_mention WHERE seq IN (SELECT value FROM js
 RETURNING number
 
 -- name: forget_keywords
-DELETE FROM keyword
-WHERE seq = :seq AND term IN (SELECT value FROM json_each((SELECT terms FROM memory WHERE seq = :seq)))
+DELETE FROM keyword WHERE rowid = :seq
+
+-- Whether FTS5 still holds the beginning of a word that no memory has any more. It finds its pages by the beginning
+-- of their first word (in keyword_idx, after the digit 0), and 'secure-delete' leaves that where it is.
+-- name: words_left
+SELECT EXISTS (
+    SELECT 1
+    FROM (SELECT CAST(substr(term, 2) AS TEXT) AS beginning FROM keyword_idx WHERE length(term) > 1)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM keyword_posting WHERE term >= beginning AND term < beginning || char(0x10FFFF)
+    )
+)
+
+-- name: rebuild_keywords
+INSERT INTO keyword (keyword) VALUES ('rebuild')
 
 -- name: forget_memory
 DELETE FROM memory WHERE seq = :seq
@@ -94,10 +107,13 @@ DELETE FROM memory WHERE seq = :seq
 -- name: add_forgotten
 INSERT INTO forgotten (seq, revision) VALUES (:seq, :revision)
 
--- Keywords
+-- Keywords. A term is a bound value, compared byte by byte: there is no MATCH, whose query language a memory or a
+-- prompt could speak.
 
+-- FTS5 keeps the occurrences of a term in the order of doc and offset, and so they come. SQLite does not know that:
+-- an ORDER BY would sort them again.
 -- name: postings
-SELECT seq, count FROM keyword WHERE term = :term ORDER BY seq
+SELECT doc, "offset" FROM keyword_posting WHERE term = :term
 
 -- Edges
 
@@ -244,6 +260,7 @@ SELECT page_count * page_size FROM pragma_page_count, pragma_page_size
 
 -- Checks: each returns how many are wrong.
 
+-- It holds the index of FTS5 against the terms, too.
 -- name: integrity_check
 PRAGMA integrity_check(10)
 
@@ -263,14 +280,12 @@ WHERE NOT EXISTS (
 SELECT count(*) FROM (SELECT 1 FROM memory_key GROUP BY stamp HAVING min(length(body)) <> max(length(body)))
 
 -- name: check_keywords_without_memory
-SELECT count(*) FROM (SELECT seq FROM keyword EXCEPT SELECT seq FROM memory)
+SELECT count(*) FROM (SELECT rowid FROM keyword EXCEPT SELECT seq FROM memory)
 
 -- name: check_term_counts
 SELECT count(*)
-FROM memory LEFT JOIN (
-    SELECT seq, count(*) AS distinct_terms, sum(count) AS all_terms FROM keyword GROUP BY seq
-) AS stored USING (seq)
-WHERE (json_array_length(terms), term_count) IS NOT (coalesce(distinct_terms, 0), coalesce(all_terms, 0))
+FROM memory LEFT JOIN keyword ON keyword.rowid = memory.seq
+WHERE term_count IS NOT length(terms) - length(replace(terms, ' ', '')) + (terms <> '')
 
 -- name: check_traces_without_memory
 SELECT count(*) FROM trace WHERE NOT EXISTS (SELECT 1 FROM memory WHERE memory.trace_id = trace.id)

@@ -34,7 +34,6 @@ CREATE TABLE trace (
 
 CREATE INDEX trace_by_conversation ON trace (conversation, number);
 
--- `terms` holds the distinct terms as a JSON array: forgetting has to find them.
 CREATE TABLE memory (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -47,8 +46,7 @@ CREATE TABLE memory (
     token_count INTEGER NOT NULL CHECK (token_count >= 0),
     term_count INTEGER NOT NULL CHECK (term_count >= 0),
     trace_id TEXT REFERENCES trace (id) ON DELETE SET NULL,
-    text TEXT NOT NULL,
-    terms TEXT NOT NULL
+    text TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX memory_by_conversation ON memory (conversation, seq);
@@ -73,14 +71,17 @@ CREATE TABLE memory_key (
 
 CREATE INDEX memory_key_by_revision ON memory_key (stamp, revision);
 
--- The postings. A plain table compares terms byte by byte: no tokenizer that could split or fold one.
--- No foreign key: it would need an index by seq as large as the table; check() looks for orphans instead.
-CREATE TABLE keyword (
-    term TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    count INTEGER NOT NULL CHECK (count > 0),
-    PRIMARY KEY (term, seq)
-) STRICT, WITHOUT ROWID;
+-- The terms of each memory, in order and joined by blanks; rowid is memory.seq. A virtual table can have no foreign
+-- key: check() looks for orphans instead. Terms come analysed from Python. The `ascii` tokenizer takes every
+-- character beyond ASCII for part of a word and folds A-Z alone, which no term has: with "_" as a part of words,
+-- exactly the terms come back, and no second opinion about Unicode.
+CREATE VIRTUAL TABLE keyword USING fts5(terms, tokenize = "ascii tokenchars '_'");
+
+-- Without this, FTS5 only marks a deleted word as deleted. The option is kept in the table keyword_config.
+INSERT INTO keyword (keyword, rank) VALUES ('secure-delete', 1);
+
+-- One row per occurrence of a term: the postings.
+CREATE VIRTUAL TABLE keyword_posting USING fts5vocab(keyword, instance);
 
 CREATE TABLE edge (
     source INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,

@@ -81,3 +81,10 @@ def found(engine: Engine, result: SearchResult) -> list[str]:
 def drawn(*shape: int, seed: int = 0) -> FloatArray:
     """Standard normal numbers."""
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def skewed(n: int, *, seed: int = 0) -> FloatArray:
+    """Pooled vectors [n, 2, 6] with a mean of their own and one massive, correlated dimension."""
+    raw = drawn(n, 2, 6, seed=seed)
+    raw[:, :, 1] = 30 * raw[:, :, 1] + 5 * raw[:, :, 0]
+    return np.asarray(raw + np.arange(6), dtype=np.float32)

@@ -14,9 +14,7 @@ from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from aspen.activation_db import KeySpace, decode_trace, fit_due
+from aspen.activation_db import StoreFit, decode_trace
 from aspen.aspen import Aspen
 from aspen.config import Config
 from aspen.errors import AspenError, NotFound
@@ -79,8 +77,8 @@ def examine(
         repository = None
         if not isinstance(store, str | Path):
             repository = store
-        elif _is_nothing(store):
-            findings.append(Finding("store", Status.OK, f"none yet at {store}; remembering makes it"))
+        elif (nothing := _nothing_at(store)) is not None:
+            findings.append(Finding("store", Status.OK, nothing))
         else:
             try:
                 repository = stack.enter_context(open_repository(store))
@@ -96,14 +94,16 @@ def examine(
     return findings
 
 
-def _is_nothing(store: str | Path) -> bool:
-    """Whether no store is there yet; an empty file is none, and opening would make one of it."""
+def _nothing_at(store: str | Path) -> str | None:
+    """A sentence where no store is there yet; an empty file is none, and opening would make one of it."""
     try:
-        return Path(store).expanduser().stat().st_size == 0
+        if Path(store).expanduser().stat().st_size > 0:
+            return None
     except FileNotFoundError:
-        return True
+        return f"none yet at {store}; remembering makes it"
     except (OSError, RuntimeError, ValueError):  # opening it says what is wrong
-        return False
+        return None
+    return f"none yet: {store} is empty; remembering makes a store of it"
 
 
 def _broken(name: str, error: AspenError) -> Finding:
@@ -239,13 +239,12 @@ def _keys(repository: Repository, stats: StoreStats) -> Iterator[Finding]:
     if body is None:
         yield Finding("key space", Status.OK, "that of the calibration; recall fits one from 20 memories on")
         return
-    try:
-        fitted_on = KeySpace.from_bytes(body).fitted_on
-    except (SafetensorError, KeyError, ValueError) as error:
-        yield Finding("key space", Status.WARNING, f"cannot be read ({error}); the next recall fits it anew")
+    fit = StoreFit.from_bytes(body)
+    if fit is None:
+        yield Finding("key space", Status.WARNING, "cannot be read; the next recall fits it anew")
         return
-    due = "; the next recall fits it anew" if fit_due(stats.memories, fitted_on=fitted_on) else ""
-    yield Finding("key space", Status.OK, f"fitted on {fitted_on:,} of {stats.memories:,} memories{due}")
+    due = "; the next recall fits it anew" if fit.is_due(stats.memories) else ""
+    yield Finding("key space", Status.OK, f"fitted on {fit.memories:,} of {stats.memories:,} memories{due}")
 
 
 def _traces(repository: Repository, *, limit: int) -> Iterator[Finding]:

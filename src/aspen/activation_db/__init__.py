@@ -3,7 +3,7 @@
 from aspen.activation_db.calibration import Calibration, load_calibration
 from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.encoder import EncodedText, KeyEncoder
-from aspen.activation_db.fitting import fit_due, fit_space
+from aspen.activation_db.fitting import StoreFit
 from aspen.activation_db.index import KeyIndex
 from aspen.activation_db.keys import KeyRecipe, decode_keys, encode_key, recipe_for
 from aspen.activation_db.whitening import KeySpace
@@ -15,12 +15,11 @@ __all__ = [
     "KeyIndex",
     "KeyRecipe",
     "KeySpace",
+    "StoreFit",
     "decode_keys",
     "decode_trace",
     "encode_key",
     "encode_trace",
-    "fit_due",
-    "fit_space",
     "load_calibration",
     "recipe_for",
 ]

@@ -21,8 +21,9 @@ from safetensors.numpy import load, save
 
 from aspen.activation_db.capture import capture_pooled
 from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite
-from aspen.activation_db.whitening import Moments
+from aspen.activation_db.moments import Moments
 from aspen.errors import ModelError
+from aspen.files import write_atomically
 from aspen.models import LanguageModel
 from aspen.types import FloatArray, TokenIds
 
@@ -42,36 +43,18 @@ class Calibration:
     token_weights: FloatArray
 
     def to_bytes(self) -> bytes:
-        """As safetensors; covariances as a float16 triangle of correlations, exact to three digits."""
-        deviations = np.sqrt(np.einsum("kdd->kd", self.turns.scatter) / self.turns.count)
-        outer = np.einsum("kd,ke->kde", deviations, deviations)
-        correlations = self.turns.scatter / self.turns.count / np.where(outer == 0, 1, outer)
-        rows, columns = np.triu_indices(correlations.shape[1], k=1)
-        return save(
-            {
-                "count": np.array([self.turns.count], dtype=np.float64),
-                "mean": self.turns.mean.astype(np.float32),
-                "deviations": deviations.astype(np.float32),
-                "correlations": np.ascontiguousarray(correlations[:, rows, columns].astype(np.float16)),
-                "prompt_offset": self.prompt_offset,
-                "token_weights": self.token_weights.astype(np.float16),
-            }
-        )
+        """As safetensors, to the precision of `Moments.to_tensors`."""
+        tensors = self.turns.to_tensors()
+        tensors["prompt_offset"] = self.prompt_offset
+        tensors["token_weights"] = self.token_weights.astype(np.float16)
+        return save(tensors)
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Calibration:
         """The inverse of `to_bytes`, to the precision kept."""
         tensors = load(body)
-        deviations = tensors["deviations"].astype(np.float64)
-        n_layers, width = deviations.shape
-        correlations = np.zeros((n_layers, width, width))
-        rows, columns = np.triu_indices(width, k=1)
-        correlations[:, rows, columns] = correlations[:, columns, rows] = tensors["correlations"]
-        correlations[:, range(width), range(width)] = 1
-        count = float(tensors["count"][0])
-        scatter = correlations * np.einsum("kd,ke->kde", deviations, deviations) * count
         return cls(
-            turns=Moments(count, tensors["mean"].astype(np.float64), scatter),
+            turns=Moments.from_tensors(tensors),
             prompt_offset=tensors["prompt_offset"],
             token_weights=tensors["token_weights"].astype(np.float32),
         )
@@ -116,12 +99,8 @@ def _from_cache(
                 notify(f"The calibration in {path} is damaged and will be made again.")
         notify(f"Calibrating {model.info.name}: once, some seconds ...")
         body = calibrate(model, recipe=recipe).to_bytes()
-        aside = path.with_suffix(".new")  # the lock keeps other processes from writing it
-        try:
+        with write_atomically(path) as aside:
             aside.write_bytes(body)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
     # As it was kept, so that this process makes the same keys as all later ones.
     return Calibration.from_bytes(body)
 

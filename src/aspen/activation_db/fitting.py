@@ -2,41 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from aspen.activation_db.calibration import Calibration
 from aspen.activation_db.keys import KeyRecipe, decode_keys
-from aspen.activation_db.whitening import KeySpace, Moments
+from aspen.activation_db.moments import Moments
+from aspen.activation_db.whitening import KeySpace
+from aspen.types import Seqs
 
 PRIOR_COUNT = 100.0
 """How many memories the calibration counts as, beside the store's own."""
+_VERSION = 1
 _FIRST_FIT = 20
 _GROWTH = 1.3
 _MOST_ROWS = 10_000
 _BLOCK = 2048
 
 
-def fit_due(memories: int, *, fitted_on: int) -> bool:
-    """Whether a store of `memories` has outgrown a fit made on `fitted_on`, or shrunk far below it.
+@dataclass(frozen=True, slots=True)
+class StoreFit:
+    """The whitening fitted on a store, and what it takes to go on from there.
 
-    The time between fits grows with the store, so that all fits together cost a few passes over the keys.
+    own: moments of the store's keys up to the one of memory `last_seq`, the calibration not counted.
     """
-    if memories < _FIRST_FIT:
-        return False
-    return memories >= _GROWTH * fitted_on or memories * _GROWTH <= fitted_on
 
+    space: KeySpace
+    own: Moments
+    last_seq: int
 
-def fit_space(keys: NDArray[np.uint8], *, calibration: Calibration, recipe: KeyRecipe) -> KeySpace:
-    """Whitening for a store with these encoded keys, uint8 [n, bytes]; n may be 0.
+    @classmethod
+    def start(cls, *, calibration: Calibration, recipe: KeyRecipe) -> StoreFit:
+        """For a store without memories: the calibration alone decides."""
+        own = Moments.empty(n_layers=len(recipe.layers), width=recipe.width)
+        return cls(_whitening(own, calibration=calibration, recipe=recipe), own, last_seq=0)
 
-    The calibration stands in for memories not there yet: it fades as the store grows, without a jump.
-    """
-    own = moments_of(keys, recipe=recipe)
-    prior = calibration.turns.weighted(PRIOR_COUNT)
-    return KeySpace.fit(
-        prior.merge(own), prompt_offset=calibration.prompt_offset, recipe=recipe, fitted_on=len(keys)
-    )
+    @property
+    def memories(self) -> int:
+        """How many memories it is fitted on."""
+        return round(self.own.count)
+
+    def is_due(self, memories: int) -> bool:
+        """Whether a store of `memories` has outgrown this fit, or shrunk far below it.
+
+        The time between fits grows with the store: each takes a new index of every key.
+        """
+        if memories < _FIRST_FIT:
+            return False
+        return memories >= _GROWTH * self.memories or memories * _GROWTH <= self.memories
+
+    def updated(
+        self, seqs: Seqs, keys: NDArray[np.uint8], *, calibration: Calibration, recipe: KeyRecipe
+    ) -> StoreFit:
+        """Fitted on all of a store's keys, uint8 [n, bytes], in ascending order of `seqs` [n].
+
+        Only the keys after `last_seq` are read; all of them where a memory was forgotten since, for what it gave
+        cannot be told from the rest. The calibration stands in for memories not there yet: it fades as the store
+        grows, without a jump.
+        """
+        known = int(np.searchsorted(seqs, self.last_seq, side="right"))
+        own = self.own
+        if known != self.memories:
+            known, own = 0, Moments.empty(n_layers=len(recipe.layers), width=recipe.width)
+        if len(keys) > known:
+            new = moments_of(keys[known:], recipe=recipe)
+            own = own.merge(new.weighted(float(len(keys) - known)))
+        space = _whitening(own, calibration=calibration, recipe=recipe)
+        return StoreFit(space, own, last_seq=int(seqs[-1]) if len(seqs) else 0)
+
+    def to_bytes(self) -> bytes:
+        """As safetensors."""
+        tensors = self.own.to_tensors() | self.space.to_tensors()
+        tensors["last_seq"] = np.array([self.last_seq], dtype=np.int64)
+        tensors["version"] = np.array([_VERSION], dtype=np.int64)
+        return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> StoreFit | None:
+        """The inverse of `to_bytes`; None where it is damaged or of another version.
+
+        Nothing is lost with it: it is derived from the keys.
+        """
+        try:
+            tensors = load(body)
+            fit = cls(
+                KeySpace.from_tensors(tensors), Moments.from_tensors(tensors), int(tensors["last_seq"][0])
+            )
+            version = int(tensors["version"][0])
+        except (SafetensorError, KeyError, ValueError):
+            return None
+        return fit if version == _VERSION else None
 
 
 def moments_of(keys: NDArray[np.uint8], *, recipe: KeyRecipe) -> Moments:
@@ -50,3 +109,8 @@ def moments_of(keys: NDArray[np.uint8], *, recipe: KeyRecipe) -> Moments:
     for start in range(0, len(keys), _BLOCK):
         moments = moments.merge(Moments.of(decode_keys(keys[start : start + _BLOCK], recipe=recipe)))
     return moments
+
+
+def _whitening(own: Moments, *, calibration: Calibration, recipe: KeyRecipe) -> KeySpace:
+    together = calibration.turns.weighted(PRIOR_COUNT).merge(own)
+    return KeySpace.fit(together, prompt_offset=calibration.prompt_offset, recipe=recipe)

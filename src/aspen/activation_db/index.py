@@ -49,10 +49,6 @@ class KeyIndex:
         self._values = np.concatenate(values)
         self._scales = np.concatenate(scales)
 
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Drop the rows that are False in `rows` [n]."""
-        self._values, self._scales = self._values[rows], self._scales[rows]
-
     def cosines(self, prompt: FloatArray, *, rows: NDArray[np.int64] | None = None) -> FloatArray:
         """Cosine of a prompt's pooled vectors [K, D] with every row (or those named), per layer: float32 [n, K]."""
         prompt_layers = self._space.prompt_keys(prompt[None])

@@ -8,13 +8,13 @@ every statement in the same direction, which says nothing about what it asks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from aspen.activation_db.keys import KeyRecipe
+from aspen.activation_db.moments import Moments
 from aspen.types import FloatArray
 
 SHRINKAGE = 0.1
@@ -22,59 +22,18 @@ SHRINKAGE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
-    """Count, mean [K, D] and scatter [K, D, D] (sum of outer products of the deviations) of pooled vectors."""
-
-    count: float
-    mean: NDArray[np.float64]
-    scatter: NDArray[np.float64]
-
-    @classmethod
-    def empty(cls, *, n_layers: int, width: int) -> Moments:
-        """Of no vectors at all."""
-        return cls(0.0, np.zeros((n_layers, width)), np.zeros((n_layers, width, width)))
-
-    @classmethod
-    def of(cls, pooled: FloatArray) -> Moments:
-        """Moments of pooled vectors [n, K, D], n >= 1."""
-        mean = pooled.mean(axis=0, dtype=np.float64)
-        deviations = (pooled - mean).astype(np.float32).transpose(1, 2, 0)
-        # float32 products: 3 times as fast, and the error is far below that of the int8 keys.
-        scatter = deviations @ deviations.transpose(0, 2, 1)
-        return cls(float(len(pooled)), mean, scatter.astype(np.float64))
-
-    def merge(self, other: Moments) -> Moments:
-        """Moments of both samples together (Chan, Golub and LeVeque 1979)."""
-        count = self.count + other.count
-        if count == 0:
-            return self
-        delta = other.mean - self.mean
-        mean = self.mean + delta * (other.count / count)
-        between = np.einsum("kd,ke->kde", delta, delta) * (self.count * other.count / count)
-        return Moments(count, mean, self.scatter + other.scatter + between)
-
-    def weighted(self, count: float) -> Moments:
-        """The same mean and covariance, counting as `count` observations; `self.count` > 0."""
-        return Moments(count, self.mean, self.scatter * (count / self.count))
-
-
-@dataclass(frozen=True, slots=True)
 class KeySpace:
     """A fitted whitening: turns pooled vectors into keys whose dot product, layer by layer, is a cosine.
 
-    memory_mean, prompt_mean: float32 [K, D]; projections: per layer float32 [D, dim]; fitted_on: memories of the
-    store that went into it.
+    memory_mean, prompt_mean: float32 [K, D]; projections: per layer float32 [D, dim].
     """
 
     memory_mean: FloatArray
     prompt_mean: FloatArray
     projections: tuple[FloatArray, ...]
-    fitted_on: int
 
     @classmethod
-    def fit(
-        cls, moments: Moments, *, prompt_offset: FloatArray, recipe: KeyRecipe, fitted_on: int
-    ) -> KeySpace:
+    def fit(cls, moments: Moments, *, prompt_offset: FloatArray, recipe: KeyRecipe) -> KeySpace:
         """Whiten by `moments`. `prompt_offset` [K, D] is the mean of prompts minus the mean of memories.
 
         The two means always come from one fit: a prompt mean of other texts beside a memory mean of these moves
@@ -92,7 +51,7 @@ class KeySpace:
             spread = np.sqrt(np.maximum(values[:kept], 0) + 1e-6 * max(values[0], 1e-12))
             projections.append((vectors[:, :kept] / spread).astype(np.float32))
         memory_mean = moments.mean.astype(np.float32)
-        return cls(memory_mean, memory_mean + prompt_offset, tuple(projections), fitted_on)
+        return cls(memory_mean, memory_mean + prompt_offset, tuple(projections))
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -114,21 +73,14 @@ class KeySpace:
             keys.append(key / (np.linalg.norm(key, axis=1, keepdims=True) + 1e-9))
         return keys
 
-    def to_bytes(self) -> bytes:
-        """As safetensors."""
+    def to_tensors(self) -> dict[str, FloatArray]:
+        """The arrays it consists of, by name."""
         tensors = {"memory_mean": self.memory_mean, "prompt_mean": self.prompt_mean}
-        tensors |= {f"projection.{layer}": matrix for layer, matrix in enumerate(self.projections)}
-        tensors["fitted_on"] = np.array([self.fitted_on], dtype=np.int64)
-        return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+        return tensors | {f"projection.{layer}": matrix for layer, matrix in enumerate(self.projections)}
 
     @classmethod
-    def from_bytes(cls, body: bytes) -> KeySpace:
-        """The inverse of `to_bytes`."""
-        tensors = load(body)
-        layers = range(len(tensors) - 3)
-        return cls(
-            tensors["memory_mean"],
-            tensors["prompt_mean"],
-            tuple(tensors[f"projection.{layer}"] for layer in layers),
-            int(tensors["fitted_on"][0]),
-        )
+    def from_tensors(cls, tensors: Mapping[str, FloatArray]) -> KeySpace:
+        """The inverse of `to_tensors`; KeyError where one is missing."""
+        memory_mean = tensors["memory_mean"]
+        projections = tuple(tensors[f"projection.{layer}"] for layer in range(len(memory_mean)))
+        return cls(memory_mean, tensors["prompt_mean"], projections)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import TextIO
 
 from aspen.aspen import Aspen
 from aspen.errors import InvalidInput, NotFound, StoreNotWritable
+from aspen.files import write_atomically
 from aspen.interchange.aspen_jsonl import HEADER, as_line, header
 from aspen.interchange.paths import checked_path
 from aspen.repository import Repository
@@ -76,15 +75,8 @@ def _written_aside(path: Path) -> Iterator[TextIO]:
     try:
         path = path.resolve()  # a link goes on pointing where it points
         _check_replaceable(path)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            Path(aside).replace(path)
-        finally:
-            Path(aside).unlink(missing_ok=True)
+        with write_atomically(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
     except OSError as error:
         raise StoreNotWritable(
             f"{path} cannot be written: {error}.",

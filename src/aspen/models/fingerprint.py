@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from aspen.errors import InvalidInput, ModelError
+from aspen.files import write_atomically
 from aspen.types import Fingerprint
 
 _log = logging.getLogger(__name__)
@@ -140,18 +139,10 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
 
 
 def write_json_atomically(path: Path, *, data: Mapping[str, Any]) -> None:
-    """Write JSON beside `path`, then rename: a reader sees the old file or the new one, never a part."""
+    """Write JSON to `path`, whole or not at all; its folder is made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with write_atomically(path) as aside:
+        aside.write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def differences(was: Fingerprint, now: Fingerprint) -> list[tuple[str, str, str]]:

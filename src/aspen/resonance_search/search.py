@@ -9,9 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from safetensors import SafetensorError
 
-from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, KeySpace, fit_due, fit_space
+from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
 from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
 from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
@@ -63,6 +62,8 @@ class ResonanceSearch:
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
         self._stored_stamp: KeyStamp | None = None
+        self._unfitted: StoreFit | None = None
+        self._fit: StoreFit | None = None
         self._index: KeyIndex | None = None
 
     @property
@@ -149,53 +150,56 @@ class ResonanceSearch:
         if revision < self._snapshot.revision:  # the store was put back from a backup
             self._snapshot, self._index = Snapshot(), None
         changes = self._changes()
-        kept = self._snapshot.apply(changes)
+        self._snapshot.apply(changes)
         if self._keys is None or self._obstacle():
             return
-        if self._index is None:
-            self._index = KeyIndex(recipe=self._keys.recipe, space=self._stored_space(self._keys))
-        else:
-            self._index.keep(kept)
+        if self._index is None or self._fit is None:
+            self._fit = self._stored_fit(self._keys)
+            self._index = KeyIndex(recipe=self._keys.recipe, space=self._fit.space)
         self._index.append(changes.memories.keys)
-        if fit_due(len(self._snapshot), fitted_on=self._index.space.fitted_on):
+        if self._fit.is_due(len(self._snapshot)):
             self._refit(self._keys)
 
     def _changes(self) -> Changes:
-        """What happened since the snapshot, all of it under one stamp; `_stored_stamp` is that stamp."""
+        """What happened since the snapshot, all of it under one stamp; `_stored_stamp` is that stamp.
+
+        Where a memory was forgotten or keys were made anew, everything is read again, as by one who opens the
+        store now: nothing of what is gone may stay in what was fitted on it.
+        """
         while True:
             stored = self._repository.stamp()
             if stored != self._stored_stamp:
                 self._snapshot, self._index, self._stored_stamp = Snapshot(), None, stored
             changes = self._repository.changes(self._snapshot.revision)
-            if self._snapshot.holds(changes.memories.seqs):  # keys were made anew: rows would change places
+            if not self._snapshot.can_apply(changes):
                 self._snapshot, self._index = Snapshot(), None
             elif self._repository.stamp() == stored:
                 return changes
 
-    def _stored_space(self, keys: ModelKeys) -> KeySpace:
+    def _stored_fit(self, keys: ModelKeys) -> StoreFit:
         body = self._repository.statistics(key_space_name(keys.stamp))
-        # What cannot be read is fitted anew: it is derived from the keys.
-        with contextlib.suppress(SafetensorError, KeyError, ValueError):
-            if body is not None and len((space := KeySpace.from_bytes(body)).dims) == len(keys.recipe.dims):
-                return space
-        no_keys = np.zeros((0, keys.recipe.key_size), dtype=np.uint8)
-        return fit_space(no_keys, calibration=keys.calibration, recipe=keys.recipe)
+        stored = StoreFit.from_bytes(body) if body is not None else None
+        if stored is not None:
+            return stored
+        if self._unfitted is None:  # made once: it takes the eigenvectors of every layer
+            self._unfitted = StoreFit.start(calibration=keys.calibration, recipe=keys.recipe)
+        return self._unfitted
 
     def _refit(self, keys: ModelKeys) -> None:
         """Fit the whitening on all keys, keep it with the store, and make the index anew."""
         changes = self._repository.changes(0)
         if self._repository.stamp() != self._stored_stamp:
             return  # re-keyed meanwhile; the next search starts over
-        space = self._stored_space(keys)
-        if fit_due(len(changes.memories.seqs), fitted_on=space.fitted_on):
-            space = fit_space(changes.memories.keys, calibration=keys.calibration, recipe=keys.recipe)
+        fit, memories = self._stored_fit(keys), changes.memories
+        if fit.is_due(len(memories.seqs)):
+            fit = fit.updated(memories.seqs, memories.keys, calibration=keys.calibration, recipe=keys.recipe)
             # A store that is read-only, or busy just now, is searched with a fit of this process's own.
             with contextlib.suppress(StoreNotWritable, StoreBusy):
-                self._repository.save_statistics(key_space_name(keys.stamp), space.to_bytes())
+                self._repository.save_statistics(key_space_name(keys.stamp), fit.to_bytes())
         self._snapshot = Snapshot()
         self._snapshot.apply(changes)
-        self._index = KeyIndex(recipe=keys.recipe, space=space)
-        self._index.append(changes.memories.keys)
+        self._fit, self._index = fit, KeyIndex(recipe=keys.recipe, space=fit.space)
+        self._index.append(memories.keys)
 
 
 def key_space_name(stamp: KeyStamp) -> str:

@@ -54,23 +54,20 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self._columns["seqs"])
 
-    def apply(self, changes: Changes) -> NDArray[np.bool_]:
-        """Bring the columns to `changes.revision`. Returns which of the rows before stayed, bool [n before].
+    def apply(self, changes: Changes) -> None:
+        """Bring the columns to `changes.revision`; only where `can_apply`.
 
-        The memories handed over are new here (see `holds`), and new ones have larger seqs than all before, so that
-        rows stay in ascending order.
+        New memories have larger seqs than all before, so that rows stay in ascending order.
         """
-        kept = ~np.isin(self._columns["seqs"], changes.forgotten)
         for name, added in self._columns_of(changes.memories).items():
-            self._columns[name] = np.concatenate([self._columns[name][kept], added])
-        self._apply_edges(changes.edges, forgotten=changes.forgotten)
+            self._columns[name] = np.concatenate([self._columns[name], added])
+        self._apply_edges(changes.edges)
         self._candidates.clear()
         self.revision = changes.revision
-        return kept
 
-    def holds(self, seqs: Seqs) -> bool:
-        """Whether one of these memories is here already."""
-        return bool(np.isin(seqs, self._columns["seqs"]).any())
+    def can_apply(self, changes: Changes) -> bool:
+        """Whether `changes` only add: nothing was forgotten, and no memory here was handed over again."""
+        return len(changes.forgotten) == 0 and not np.isin(changes.memories.seqs, self._columns["seqs"]).any()
 
     def candidates(self, conversation: str | None) -> Candidates:
         """All memories, or those of one conversation; NotFound where it has none."""
@@ -89,14 +86,13 @@ class Snapshot:
             "term_counts": rows.term_counts,
         }
 
-    def _apply_edges(self, edges: EdgeRows, *, forgotten: Seqs) -> None:
+    def _apply_edges(self, edges: EdgeRows) -> None:
         is_time = np.array([edge_type == NEXT for edge_type in edges.types], dtype=np.bool_)
         added = np.stack([edges.sources[is_time], edges.targets[is_time]], axis=1)
         pairs = np.concatenate([added, self._edges])  # new ones first: `unique` keeps the first of equals
         weights = np.concatenate([edges.weights[is_time], self._weights])
-        alive = ~np.isin(pairs, forgotten).any(axis=1)
-        self._edges, first = np.unique(pairs[alive], axis=0, return_index=True)
-        self._weights = weights[alive][first]
+        self._edges, first = np.unique(pairs, axis=0, return_index=True)
+        self._weights = weights[first]
 
     def _select(self, conversation: str | None) -> Candidates:
         columns = self._columns

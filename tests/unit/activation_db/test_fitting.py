@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 from tests.builders import drawn
 
-from aspen.activation_db import Calibration, KeyRecipe, fit_due, fit_space
+from aspen.activation_db import Calibration, KeyRecipe, StoreFit, fitting
 from aspen.activation_db.fitting import PRIOR_COUNT, moments_of
 from aspen.activation_db.keys import encode_key
-from aspen.activation_db.whitening import Moments
+from aspen.activation_db.moments import Moments
 from aspen.types import FloatArray
 
 RECIPE = KeyRecipe(layers=(0,), dims=(4,), width=4)
@@ -19,6 +20,27 @@ PRIOR = Calibration(
 def keys(pooled: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     bodies = [np.frombuffer(encode_key(vectors), dtype=np.uint8) for vectors in pooled]
     return np.array(bodies, dtype=np.uint8).reshape(len(pooled), RECIPE.key_size)
+
+
+START = StoreFit.start(calibration=PRIOR, recipe=RECIPE)
+
+
+def updated(fit: StoreFit, pooled: FloatArray, *, seqs: range | list[int] | None = None) -> StoreFit:
+    """`fit`, brought to a store of these pooled vectors, whose seqs count from 1 where not given."""
+    numbers = np.array(range(1, len(pooled) + 1) if seqs is None else seqs, dtype=np.int64)
+    return fit.updated(numbers, keys(pooled), calibration=PRIOR, recipe=RECIPE)
+
+
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many keys each fit from now on reads."""
+    counts: list[int] = []
+
+    def counting(body: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], *, recipe: KeyRecipe) -> Moments:
+        counts.append(len(body))
+        return moments_of(body, recipe=recipe)
+
+    monkeypatch.setattr(fitting, "moments_of", counting)
+    return counts
 
 
 @pytest.mark.parametrize(
@@ -40,34 +62,82 @@ def keys(pooled: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def test_a_fit_is_due_at_twenty_memories_and_after_each_growth_by_three_tenths(
     memories: int, fitted_on: int, *, due: bool
 ) -> None:
-    assert fit_due(memories, fitted_on=fitted_on) is due
-
-
-def test_all_fits_of_a_growing_store_cost_a_few_passes_over_its_keys() -> None:
-    fitted_on, rows = 0, 0
-    for memories in range(1, 20_001):
-        if fit_due(memories, fitted_on=fitted_on):
-            fitted_on, rows = memories, rows + memories
-    assert 0.75 * 20_000 < fitted_on <= 20_000
-    assert rows < 5 * 20_000
+    assert updated(START, drawn(fitted_on, 1, 4)).is_due(memories) is due
 
 
 def test_without_memories_the_calibration_alone_decides() -> None:
-    space = fit_space(keys(drawn(0, 1, 4)), calibration=PRIOR, recipe=RECIPE)
-    assert space.fitted_on == 0
-    np.testing.assert_allclose(space.memory_mean, PRIOR.turns.mean, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(space.prompt_mean - space.memory_mean, PRIOR.prompt_offset, rtol=1e-5)
+    for fit in (START, updated(START, drawn(0, 1, 4))):
+        assert fit.memories == 0
+        np.testing.assert_allclose(fit.space.memory_mean, PRIOR.turns.mean, rtol=1e-4, atol=1e-6)
+        offset = fit.space.prompt_mean - fit.space.memory_mean
+        np.testing.assert_allclose(offset, PRIOR.prompt_offset, rtol=1e-5)
 
 
 def test_the_calibration_fades_as_the_store_grows() -> None:
     pooled = drawn(900, 1, 4, seed=1) + 10
     for n in (1, 100, 900):
-        space = fit_space(keys(pooled[:n]), calibration=PRIOR, recipe=RECIPE)
+        fit = updated(START, pooled[:n])
         share = n / (n + PRIOR_COUNT)
         expected = share * pooled[:n].mean(axis=0) + (1 - share) * PRIOR.turns.mean
-        assert space.fitted_on == n
-        np.testing.assert_allclose(space.memory_mean, expected, atol=0.05)
-        np.testing.assert_allclose(space.prompt_mean - space.memory_mean, PRIOR.prompt_offset, rtol=1e-4)
+        assert fit.memories == n
+        np.testing.assert_allclose(fit.space.memory_mean, expected, atol=0.05)
+        offset = fit.space.prompt_mean - fit.space.memory_mean
+        np.testing.assert_allclose(offset, PRIOR.prompt_offset, rtol=1e-4)
+
+
+def test_a_growing_store_is_fitted_on_what_is_new_and_comes_out_as_if_fitted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pooled = drawn(90, 1, 4, seed=2) * np.array([1, 5, 1, 2], dtype=np.float32) + 3
+    read = rows_read(monkeypatch)
+    fit = START
+    for n in (20, 50, 90):
+        fit = updated(fit, pooled[:n])
+    assert read == [20, 30, 40]
+    at_once = updated(START, pooled)
+    assert fit.memories == at_once.memories == 90
+    np.testing.assert_allclose(fit.own.mean, at_once.own.mean, rtol=1e-6)
+    np.testing.assert_allclose(fit.own.scatter, at_once.own.scatter, rtol=1e-4, atol=1e-2)
+
+
+def test_after_a_memory_was_forgotten_nothing_of_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    pooled = drawn(40, 1, 4, seed=3)
+    before = updated(START, pooled[:30])
+    left = np.delete(pooled, 12, axis=0)
+    seqs = [seq for seq in range(1, 41) if seq != 13]
+    read = rows_read(monkeypatch)
+    after = updated(before, left, seqs=seqs)
+    assert read == [39]
+    alone = updated(START, left, seqs=seqs)
+    np.testing.assert_array_equal(after.own.mean, alone.own.mean)
+    np.testing.assert_array_equal(after.own.scatter, alone.own.scatter)
+
+
+def test_a_store_that_lost_its_last_memories_is_fitted_on_the_rest() -> None:
+    pooled = drawn(40, 1, 4, seed=3)
+    after = updated(updated(START, pooled), pooled[:25])
+    assert (after.memories, after.last_seq) == (25, 25)
+    np.testing.assert_array_equal(after.own.mean, updated(START, pooled[:25]).own.mean)
+
+
+def test_a_fit_survives_its_bytes_and_goes_on_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pooled = drawn(60, 1, 4, seed=4)
+    fit = updated(START, pooled[:40])
+    back = StoreFit.from_bytes(fit.to_bytes())
+    assert back is not None
+    assert (back.memories, back.last_seq) == (40, 40)
+    np.testing.assert_array_equal(back.space.projections[0], fit.space.projections[0])
+    read = rows_read(monkeypatch)
+    np.testing.assert_allclose(updated(back, pooled).own.mean, updated(START, pooled).own.mean, atol=1e-5)
+    assert read == [20, 60]
+
+
+def test_what_cannot_be_read_is_no_fit() -> None:
+    body = updated(START, drawn(30, 1, 4)).to_bytes()
+    tensors = load(body)
+    assert StoreFit.from_bytes(body[: len(body) // 2]) is None
+    assert StoreFit.from_bytes(save({k: v for k, v in tensors.items() if k != "mean"})) is None
+    assert StoreFit.from_bytes(save(tensors | {"version": tensors["version"] + 1})) is None
 
 
 def test_a_large_store_is_sampled_evenly_and_a_small_one_read_whole() -> None:

@@ -4,14 +4,12 @@ from tests.builders import drawn
 
 from aspen.activation_db import KeyIndex, KeyRecipe, KeySpace
 from aspen.activation_db.keys import decode_keys, encode_key
-from aspen.activation_db.whitening import Moments
+from aspen.activation_db.moments import Moments
 from aspen.types import FloatArray
 
 RECIPE = KeyRecipe(layers=(0, 2), dims=(12, 5), width=12)
 POOLED = drawn(60, 2, 12) * np.geomspace(30, 0.3, 12).astype(np.float32) + 3
-SPACE = KeySpace.fit(
-    Moments.of(POOLED), prompt_offset=drawn(2, 12, seed=9), recipe=RECIPE, fitted_on=len(POOLED)
-)
+SPACE = KeySpace.fit(Moments.of(POOLED), prompt_offset=drawn(2, 12, seed=9), recipe=RECIPE)
 PROMPT = drawn(2, 12, seed=5) * 4
 
 
@@ -58,14 +56,6 @@ def test_appending_in_parts_makes_the_same_index() -> None:
     index.append(encoded(POOLED[21:]))
     assert len(index) == 60
     np.testing.assert_allclose(index.cosines(PROMPT), index_of(POOLED).cosines(PROMPT), atol=1e-6)
-
-
-def test_rows_that_are_not_kept_are_gone() -> None:
-    index = index_of(POOLED)
-    keep = np.arange(60) % 3 > 0
-    index.keep(keep)
-    assert len(index) == 40
-    np.testing.assert_array_equal(index.cosines(PROMPT), index_of(POOLED).cosines(PROMPT)[keep])
 
 
 def test_named_rows_come_in_the_order_named() -> None:

@@ -1,24 +1,18 @@
 import numpy as np
 import pytest
-from tests.builders import drawn
+from tests.builders import drawn, skewed
 
 from aspen.activation_db import KeyRecipe, KeySpace, whitening
-from aspen.activation_db.whitening import SHRINKAGE, Moments
+from aspen.activation_db.moments import Moments
+from aspen.activation_db.whitening import SHRINKAGE
 from aspen.types import FloatArray
 
 RECIPE = KeyRecipe(layers=(0, 2), dims=(6, 3), width=6)
 NO_OFFSET = np.zeros((2, 6), dtype=np.float32)
 
 
-def skewed(n: int, *, seed: int = 0) -> FloatArray:
-    """Pooled vectors [n, 2, 6] with a mean of their own and one massive, correlated dimension."""
-    raw = drawn(n, 2, 6, seed=seed)
-    raw[:, :, 1] = 30 * raw[:, :, 1] + 5 * raw[:, :, 0]
-    return np.asarray(raw + np.arange(6), dtype=np.float32)
-
-
 def fit(pooled: FloatArray, offset: FloatArray = NO_OFFSET) -> KeySpace:
-    return KeySpace.fit(Moments.of(pooled), prompt_offset=offset, recipe=RECIPE, fitted_on=len(pooled))
+    return KeySpace.fit(Moments.of(pooled), prompt_offset=offset, recipe=RECIPE)
 
 
 def covariance(
@@ -26,41 +20,6 @@ def covariance(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     projected = (pooled[:, layer] - space.memory_mean[layer]) @ space.projections[layer]
     return np.asarray(np.cov(projected.astype(np.float64).T))
-
-
-def test_moments_are_count_mean_and_scatter() -> None:
-    pooled = skewed(50)
-    moments = Moments.of(pooled)
-    assert moments.count == 50
-    np.testing.assert_allclose(moments.mean, pooled.mean(axis=0), rtol=1e-5)
-    for layer in range(2):
-        expected = np.cov(pooled[:, layer].astype(np.float64).T, bias=True) * 50
-        np.testing.assert_allclose(moments.scatter[layer], expected, rtol=1e-4, atol=1e-2)
-
-
-def test_merged_moments_are_those_of_both_samples_together() -> None:
-    first, second = skewed(30), skewed(7, seed=1) - 4
-    merged, whole = Moments.of(first).merge(Moments.of(second)), Moments.of(np.concatenate([first, second]))
-    assert merged.count == whole.count
-    np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-5)
-    np.testing.assert_allclose(merged.scatter, whole.scatter, rtol=1e-4, atol=1e-2)
-
-
-def test_merging_nothing_changes_nothing() -> None:
-    empty, some = Moments.empty(n_layers=2, width=6), Moments.of(skewed(9))
-    for merged in (empty.merge(some), some.merge(empty)):
-        assert merged.count == 9
-        np.testing.assert_allclose(merged.mean, some.mean)
-        np.testing.assert_allclose(merged.scatter, some.scatter)
-    assert empty.merge(empty).count == 0
-
-
-def test_weighted_moments_keep_mean_and_covariance() -> None:
-    moments = Moments.of(skewed(40))
-    light = moments.weighted(10)
-    assert light.count == 10
-    np.testing.assert_array_equal(light.mean, moments.mean)
-    np.testing.assert_allclose(light.scatter / light.count, moments.scatter / moments.count)
 
 
 def test_without_shrinkage_whitened_keys_have_the_identity_as_covariance(
@@ -121,10 +80,9 @@ def test_texts_without_any_spread_do_not_blow_up(n: int) -> None:
         assert np.isfinite(keys).all()
 
 
-def test_a_space_survives_its_bytes() -> None:
+def test_a_space_survives_as_tensors() -> None:
     space = fit(skewed(50), drawn(2, 6, seed=3))
-    back = KeySpace.from_bytes(space.to_bytes())
-    assert back.fitted_on == 50
+    back = KeySpace.from_tensors(space.to_tensors())
     assert back.dims == space.dims
     np.testing.assert_array_equal(back.memory_mean, space.memory_mean)
     np.testing.assert_array_equal(back.prompt_mean, space.prompt_mean)

@@ -65,7 +65,7 @@ def test_nothing_is_made_where_there_is_no_store(config: Config) -> None:
 def test_an_empty_file_is_no_store_yet_and_stays_empty(config: Config) -> None:
     config.store.touch()
     findings = examine(config.store, config=config)
-    assert by_name(findings)["store"].what.startswith("none yet")
+    assert by_name(findings)["store"].what.startswith(f"none yet: {config.store} is empty")
     assert [path.stat().st_size for path in config.store.parent.glob("memory.db*")] == [0]
 
 

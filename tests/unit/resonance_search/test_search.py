@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.builders import FACTS, NOON, encoded, found, open_engine, query, remember
 
-from aspen.activation_db import KeySpace
+from aspen.activation_db import StoreFit
 from aspen.engine import Engine
 from aspen.errors import InvalidInput, ModelMismatch, NotFound, StoreNotWritable
 from aspen.repository import Changes, InMemoryRepository, Repository
@@ -73,7 +73,8 @@ def many(n: int, *, start: int = 0) -> list[MemoryItem]:
 def fitted_on(repository: Repository) -> int:
     stamp = repository.stamp()
     body = repository.statistics(key_space_name(stamp)) if stamp is not None else None
-    return KeySpace.from_bytes(body).fitted_on if body is not None else 0
+    fit = StoreFit.from_bytes(body) if body is not None else None
+    return fit.memories if fit else 0
 
 
 # What is found

@@ -13,33 +13,24 @@ import gc
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/overhead.py` from anywhere
 
-from benchmarks import _report, _stores
+from benchmarks import _overhead_tables, _report, _stores
+from benchmarks._known_passes import KnownPasses
 
 from aspen import Aspen
-from aspen.activation_db import recipe_for
 from aspen.activation_db.calibration import calibration_text
 from aspen.activation_logger import record
-from aspen.models import ChatPrompt, Generation, LanguageModel, ModelInfo, RawRecording, Session, generate
+from aspen.models import Generation, LanguageModel, generate
 from aspen.turn import Reply
-from aspen.types import (
-    Fingerprint,
-    FloatArray,
-    Message,
-    Role,
-    SamplerSettings,
-    TokenIds,
-    TraceLevel,
-)
+from aspen.types import Message, Role, SamplerSettings, TokenIds, TraceLevel
 
 _MESSAGE = "Tell me a long story about a lighthouse keeper and the letters that he never sent."
 _SEED = 7
@@ -220,47 +211,6 @@ def measure_partial(model: LanguageModel, plan: Plan) -> dict[str, object]:
 # -- stores ------------------------------------------------------------------------------------------------
 
 
-class KnownPasses:
-    """The model, with its partial passes over some prompts made beforehand: recall without the model's share."""
-
-    def __init__(self, model: LanguageModel, prompts: Sequence[str]) -> None:
-        self._model = model
-        self._layers = recipe_for(model.info).layers
-        ids = [model.tokenize(prompt) for prompt in prompts]
-        # One by one, as `recall` does it.
-        self._known = {part.tobytes(): model.capture([part], layers=self._layers)[0] for part in ids}
-
-    @property
-    def info(self) -> ModelInfo:  # noqa: D102
-        return self._model.info
-
-    @property
-    def fingerprint(self) -> Fingerprint:  # noqa: D102
-        return self._model.fingerprint
-
-    def tokenize(self, text: str) -> TokenIds:  # noqa: D102
-        return self._model.tokenize(text)
-
-    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:  # noqa: D102
-        return self._model.detokenize(token_ids, skip_special=skip_special)
-
-    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:  # noqa: D102
-        return self._model.apply_chat_template(messages)
-
-    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
-        """As known; anything else is computed."""
-        known = [self._known.get(ids.tobytes()) for ids in batch]
-        if tuple(layers) == self._layers and all(states is not None for states in known):
-            return [states for states in known if states is not None]
-        return self._model.capture(batch, layers=layers)
-
-    def start_session(self) -> Session:  # noqa: D102
-        return self._model.start_session()
-
-    def recording(self) -> AbstractContextManager[RawRecording]:  # noqa: D102
-        return self._model.recording()
-
-
 def measure_stores(folder: Path, aspen: Aspen, plan: Plan) -> dict[str, object]:
     """Recall, writing, opening and size of stores that were filled with synthetic memories."""
     questions = calibration_text()[1][: plan.queries]
@@ -324,53 +274,7 @@ def _measure_writes(aspen: Aspen, seeds: _stores.Seeds, size: int, plan: Plan) -
     }
 
 
-# -- report ------------------------------------------------------------------------------------------------
-
-
-def show(report: Mapping[str, Any]) -> None:
-    """Print the tables."""
-    rates = report["tokens_per_second"]
-    _report.table(
-        f"Recording, {report['prompt_tokens']} tokens of prompt, {report['reply_tokens']} of reply",
-        ["tokens a second, recording on", "share of off"],
-        [
-            ["decoding", f"{report['capture_tokens_per_second_ratio']:.3f}"],
-            ["prefill and decoding", f"{report['capture_with_prefill_ratio']:.3f}"],
-            ["the same, in processor time", f"{report['capture_processor_time_ratio']:.3f}"],
-            ["whole chat turn, remembered", f"{report['chat_turn_ratio']:.3f}"],
-        ],
-        caption=f"decoding {rates['off']} tokens a second off, {rates['on']} on",
-    )
-    depths = list(report["partial_forward_ratio"])
-    _report.table(
-        f"Partial forward pass: share of the time of all {report['n_layers']} blocks",
-        ["to depth", *depths],
-        [
-            ["16 tokens", *(f"{report['partial_forward_ratio_16_tokens'][depth]:.2f}" for depth in depths)],
-            ["64 tokens", *(f"{report['partial_forward_ratio'][depth]:.2f}" for depth in depths)],
-        ],
-    )
-    levels = report["bytes_per_token"]
-    _report.table("Trace, bytes a token", list(levels), [[f"{size:,}" for size in levels.values()]])
-    sizes = list(report["recall_p95_ms"])
-    _report.table(
-        "Stores, ms (bytes in the last row)",
-        ["memories", *sizes],
-        [[name, *(f"{report[key][size]:,}" for size in sizes)] for key, name in _STORE_ROWS.items()],
-    )
-
-
-_STORE_ROWS = {
-    "recall_p50_ms": "recall without the model, p50",
-    "recall_p95_ms": "recall without the model, p95",
-    "recall_after_write_p50_ms": "the same after a write, p50",
-    "write_ms": "remember one text, p50",
-    "write_store_p50_ms": "of which the store, p50",
-    "open_ms": "open, model loaded",
-    "index_build_ms": "first recall: build the index",
-    "first_recall_with_fit_ms": "first recall of all: fit the whitening",
-    "bytes_per_memory": "bytes a memory",
-}
+# -- the program -------------------------------------------------------------------------------------------
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -396,7 +300,7 @@ def run(arguments: argparse.Namespace) -> None:
                 report |= step()
                 progress.advance(bar)
     report = {**_report.circumstances(title="overhead"), **report}
-    show(report)
+    _overhead_tables.show(report)
     _report.write_json(arguments.json, report)
 
 

@@ -221,16 +221,17 @@ class Aspen:
         exclude:
             Memories not to return, such as those that stand in the prompt already.
         """
-        started = time.perf_counter()
         check_text(prompt, what="prompt")
         check_count(limit, what="limit")
         check_name(conversation, what="conversation")
         if arms is not None:
             check_kind(arms, list | tuple | set | frozenset, what="arms")
+        search = self._search(arms)  # may load the model, which is no part of a recall's time
+        started = time.perf_counter()
         pooled, partial_pass = None, None
         if arms is None or "activation" in arms:
             pooled, partial_pass = self.engine.encoder.encode_prompt(prompt)
-        result = self._search(arms).search(
+        result = search.search(
             Query(prompt, pooled),
             limit=limit,
             conversation=conversation,

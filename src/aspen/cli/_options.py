@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +17,19 @@ from aspen.config import Config
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
 from aspen.models import LanguageModel
 
+
+def _default_store() -> str:
+    """Where the store lies that neither an option nor the environment names, short enough for a line of help."""
+    path = Config.from_environment({}).store
+    with contextlib.suppress(RuntimeError, ValueError):  # there is no home folder, or the path is outside
+        return f"~/{path.relative_to(Path.home())}"
+    return str(path)
+
+
 StoreOption = Annotated[
     Path | None,
     typer.Option(
-        "--store", metavar="PATH", help="The store file. Default: $ASPEN_STORE, or one in your data folder."
+        "--store", metavar="PATH", help=f"The store file. Default: $ASPEN_STORE, or {_default_store()}."
     ),
 ]
 ModelOption = Annotated[
@@ -40,6 +51,9 @@ JsonOption = Annotated[
 ]
 ConversationOption = Annotated[
     str | None, typer.Option("--conversation", "-c", metavar="NAME", help="Only this conversation.")
+]
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", metavar="N", help="Most rows to show, up to 10,000.")
 ]
 
 
@@ -66,22 +80,36 @@ def open_aspen(
 ) -> Aspen:
     """Open the store that a command works on.
 
-    Without `create` it has to be there: a command that only reads makes no file where a path was mistyped. The
+    Without `create` it has to be there: a command that only reads makes no store where a path was mistyped. The
     folder of the default store is made, for its owner only; other folders are not. `quiet` keeps notices off
-    stderr, where with --json only errors go.
+    stderr.
     """
     config = settings_for(model=model, device=device)
     path = store or config.store
     if create and store is None:
         _make_folder(path.parent)
-    if not create and str(path) != ":memory:" and not exists(path):
-        raise StoreError(
-            f"There is no store at {path}.",
-            hint="`aspen remember`, `aspen chat` or `aspen import` make one; --store names another.",
-            path=str(path),
-        )
-    return Aspen.open(
-        path, model=given_model(context), config=config, notify=(lambda message: None) if quiet else say
+    if not create and str(path) != ":memory:":
+        _check_filled(path)
+    return Aspen.open(path, model=given_model(context), config=config, notify=notices(quiet=quiet))
+
+
+def notices(*, quiet: bool) -> Callable[[str], None]:
+    """What to do with a sentence about something that takes long; with --json only errors go to stderr."""
+    return (lambda message: None) if quiet else say
+
+
+def _check_filled(path: Path) -> None:
+    """StoreError where nothing is at `path`, or an empty file, of which opening would make a store."""
+    if not exists(path):
+        problem = f"There is no store at {path}."
+    elif path.expanduser().is_file() and path.expanduser().stat().st_size == 0:
+        problem = f"{path} is empty, not a store."
+    else:
+        return
+    raise StoreError(
+        problem,
+        hint="`aspen remember`, `aspen chat` or `aspen import` make one; --store names another.",
+        path=str(path),
     )
 
 

@@ -29,7 +29,7 @@ def put_recall(recall: Recall) -> None:
 
 def _short(name: str) -> str:
     """A heading that leaves room for the text on a terminal of 80 characters."""
-    return name if len(name) <= 7 else f"{name[:5]}."
+    return name if len(name) <= 8 else f"{name[:5]}."
 
 
 def say_how(recall: Recall) -> None:
@@ -45,6 +45,15 @@ def say_how(recall: Recall) -> None:
         )
     for reason in missing_arms(recall):
         say(reason)
+    if recall.candidates == 1:
+        say(_alone(recall))
+
+
+def _alone(recall: Recall) -> str:
+    """Why the score of an only candidate is 0."""
+    sentence = "One candidate: there was nothing to rank it against"
+    compared = any(arm.name == "activation" and arm.ran for arm in recall.arms)
+    return f"{sentence}; `familiar` says how near it is." if compared else f"{sentence}."
 
 
 def missing_arms(recall: Recall) -> list[str]:
@@ -55,9 +64,9 @@ def missing_arms(recall: Recall) -> list[str]:
 def put_paths(recall: Recall, known: dict[str, Memory]) -> None:
     """The ways that activation took to each hit; `known` has every memory that stands on one."""
     for rank, hit in enumerate(recall.hits, start=1):
-        if not hit.paths:
-            continue
         put(f"{rank}. {one_line(hit.memory.text, most=70)}")
+        if not hit.paths:
+            put("   no paths: no activation came to it from other memories")
         for path in hit.paths:
             put(f"   {path.contribution:+.3f}  {_steps(path, known)}")
 

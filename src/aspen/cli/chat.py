@@ -45,7 +45,8 @@ def chat(
     message: Annotated[
         str | None,
         typer.Argument(
-            help='A message to answer, "-" reads it from standard input; none begins a conversation.'
+            metavar="MESSAGE",
+            help='A message to answer, "-" reads it from standard input; none begins a conversation.',
         ),
     ] = None,
     conversation: Annotated[
@@ -66,7 +67,11 @@ def chat(
     ] = 256,
     temperature: Annotated[
         float | None,
-        typer.Option("--temperature", metavar="T", help="0 takes the most likely token.", show_default="0.2"),
+        typer.Option(
+            "--temperature",
+            metavar="T",
+            help=f"0 takes the most likely token. Default: {SamplerSettings().temperature}.",
+        ),
     ] = None,
     trace_level: Annotated[
         TraceLevel, typer.Option("--trace-level", help="How much of the activations each trace keeps.")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from aspen import __version__
 from aspen.cli import chat, demo, memories, traces, transfer, upkeep
@@ -48,8 +49,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Command(TyperCommand):
+    """A command whose usage line reads "PROMPT" and "ID...", not "{PROMPT}" and "{ID...}..."."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The parts of the usage line behind the name of the command."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.removesuffix("...").strip("{}") if "{" in piece else piece for piece in pieces]
+
+
 for group in (demo, chat, memories, traces, transfer, upkeep):
     group.register(app)
+for command in app.registered_commands:
+    command.cls = _Command
 
 # Usage errors have this base in every version of typer; which module it lives in depends on the version.
 _CommandLineError: type[Any] = typer.BadParameter.__mro__[2]

@@ -11,6 +11,7 @@ from aspen.cli._options import (
     ConversationOption,
     DeviceOption,
     JsonOption,
+    LimitOption,
     ModelOption,
     StoreOption,
     from_stdin,
@@ -92,7 +93,7 @@ def recall(
             metavar="PROMPT", help='What to recall memories for; "-" reads it from standard input.'
         ),
     ],
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="Most memories to show.")] = 10,
+    limit: LimitOption = 10,
     conversation: ConversationOption = None,
     no_spread: Annotated[
         bool, typer.Option("--no-spread", help="Do not let activation spread to neighbouring turns.")
@@ -151,9 +152,7 @@ def list_memories(
     speaker: Annotated[
         str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", help="Most memories to show, up to 10,000.")
-    ] = 50,
+    limit: LimitOption = 50,
     conversations: Annotated[
         bool, typer.Option("--conversations", help="List the conversations in place of memories.")
     ] = False,

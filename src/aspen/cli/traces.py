@@ -10,6 +10,7 @@ from aspen.cli._options import (
     ConversationOption,
     DeviceOption,
     JsonOption,
+    LimitOption,
     ModelOption,
     StoreOption,
     open_aspen,
@@ -29,9 +30,7 @@ def traces(
     context: typer.Context,
     *,
     conversation: ConversationOption = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", help="Most traces to show, up to 10,000.")
-    ] = 50,
+    limit: LimitOption = 50,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

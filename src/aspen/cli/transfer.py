@@ -122,7 +122,14 @@ def export(
     context: typer.Context,
     *,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help='The file to write; "-" is standard output.')
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help='The file to write. Default: "-", standard output.',
+            show_default=False,
+        ),
     ] = "-",
     conversation: ConversationOption = None,
     store: StoreOption = None,

@@ -14,10 +14,11 @@ from aspen.cli._options import (
     ModelOption,
     StoreOption,
     given_model,
+    notices,
     open_aspen,
     settings_for,
 )
-from aspen.cli._screen import put, put_json, say, stderr_console
+from aspen.cli._screen import put, put_json, stderr_console
 from aspen.doctor import Finding, Status, examine
 
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.PROBLEM: "red"}
@@ -99,7 +100,7 @@ def doctor(
         config=config,
         deep=deep,
         model=given_model(context),
-        notify=(lambda message: None) if as_json else say,
+        notify=notices(quiet=as_json),
     )
     problems = sum(finding.status is Status.PROBLEM for finding in findings)
     if as_json:

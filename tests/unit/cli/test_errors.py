@@ -48,21 +48,42 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert set(diagnostics) == {"error", "message", "hint", "details"}
 
 
+READING = (
+    ("list",),
+    ("recall", "a"),
+    ("show", "m_1"),
+    ("forget", "m_1", "--yes"),
+    ("export",),
+    ("traces",),
+    ("replay", "t_1"),
+    ("rekey",),
+    ("backup", "b"),
+)
+
+
 def test_a_command_that_reads_makes_no_store(cli: Cli, tmp_path: Path) -> None:
-    for command in (
-        ("list",),
-        ("recall", "a"),
-        ("show", "m_1"),
-        ("export",),
-        ("traces",),
-        ("rekey",),
-        ("backup", "b"),
-    ):
+    for command in READING:
         result = cli(*command)
         assert result.code == 5
         assert "There is no store at" in result.err
     assert cli("doctor").code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_reads_makes_no_store_of_an_empty_file(cli: Cli, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    for command in READING:
+        result = cli(*command, "--store", str(empty))
+        assert (result.code, result.out) == (5, "")
+        assert result.err.startswith(f"error: {empty} is empty, not a store. ")
+        assert "aspen remember" in result.err
+    examined = cli("doctor", "--store", str(empty))
+    assert examined.code == 0
+    assert "is empty; remembering makes a store of it" in examined.out
+    assert [(path, path.stat().st_size) for path in tmp_path.iterdir()] == [(empty, 0)]
+    assert cli("remember", "a", "--store", str(empty)).code == 0
+    assert cli("list", "--store", str(empty)).code == 0
 
 
 def test_the_folder_of_the_default_store_is_for_its_owner_only(cli: Cli, tmp_path: Path) -> None:

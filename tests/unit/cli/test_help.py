@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.cli_run import Cli
 
 from aspen import __version__
 from aspen.cli.main import app
+from aspen.config import Config
 
 ROOT: Any = typer.main.get_command(app)
 COMMANDS = sorted(ROOT.commands)
@@ -38,6 +40,24 @@ def test_every_command_says_what_it_does_and_shows_an_example(cli: Cli, name: st
 def test_every_option_says_what_it_does(parameter: Any) -> None:
     assert parameter.help
     assert parameter.help.endswith(".")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_usage_and_defaults_read_plainly(cli: Cli, name: str) -> None:
+    text = cli(name, "--help").out
+    usage = text.splitlines()[0]
+    assert not set("{}") & set(usage)
+    assert "......" not in usage
+    assert "default: (" not in text
+
+
+def test_the_help_names_the_store_that_commands_use_when_none_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ASPEN_STORE")
+    (option,) = (parameter for parameter in ROOT.commands["list"].params if parameter.name == "store")
+    named = option.help.removesuffix(".").partition("Default: $ASPEN_STORE, or ")[2]
+    assert Path(named).expanduser() == Config.from_environment().store
 
 
 def test_the_program_says_what_it_is_and_lists_its_exit_codes(cli: Cli) -> None:

@@ -69,6 +69,24 @@ def test_recall_explains_its_paths(cli: Cli) -> None:
     assert " -> " in result.out
 
 
+def test_recall_says_in_words_that_there_are_no_paths(cli: Cli) -> None:
+    for number in range(3):
+        cli("remember", f"turn {number} of the talk", "-c", "talk", "--said-at", f"2026-05-02T10:0{number}")
+    result = cli("recall", "turn 2", "--explain", "--no-spread")
+    assert result.out.count("\n   no paths: ") == 3
+    assert "no paths" not in cli("recall", "turn 2", "--no-spread").out
+
+
+def test_recall_of_an_only_candidate_says_why_its_score_is_0(cli: Cli) -> None:
+    cli("remember", "Mara moved to Lisbon")
+    alone = "One candidate: there was nothing to rank it against"
+    assert f"{alone}; `familiar` says how near it is.\n" in cli("recall", "Where is Mara?").err
+    assert f"{alone}.\n" in cli("recall", "Where is Mara?", "--arm", "keyword").err
+    assert "familiar" in cli("recall", "Where is Mara?", terminal=True).out
+    cli("remember", "The cat sleeps")
+    assert alone not in cli("recall", "Where is Mara?").err
+
+
 def test_another_models_store_is_recalled_by_words_and_says_why(cli: Cli) -> None:
     cli("remember", "Mara moved to Lisbon")
     other = FakeModel(seed=5)

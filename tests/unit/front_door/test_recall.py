@@ -1,0 +1,115 @@
+import time
+from pathlib import Path
+
+import pytest
+from tests.builders import FACTS
+from tests.front_door import WHERE, Open, facts
+
+from aspen import Aspen, Config
+from aspen.errors import InvalidInput, NotFound
+from aspen.models import LanguageModel
+from aspen.repository import open_repository
+from aspen.testing.fake_model import FakeModel
+from aspen.types import Provenance
+
+
+def test_recall_finds_says_how_and_counts(aspen: Aspen) -> None:
+    facts(aspen)
+    recall = aspen.recall(WHERE, limit=3)
+    assert recall.prompt == WHERE
+    assert len(recall.hits) == 3
+    assert recall.candidates == len(FACTS)
+    assert [(arm.name, arm.ran, arm.reason) for arm in recall.arms] == [
+        ("activation", True, ""),
+        ("keyword", True, ""),
+    ]
+    assert recall.partial_pass is not None
+    assert (recall.partial_pass.depth, recall.partial_pass.n_layers) == (2, 3)
+    assert recall.partial_pass.tokens == len(WHERE)
+    assert recall.seconds >= recall.partial_pass.seconds > 0
+    assert 0 <= recall.familiarity == max(hit.familiarity for hit in recall.hits) <= 1
+
+
+def test_a_hit_adds_up_and_its_paths_name_memories(aspen: Aspen) -> None:
+    ids = {memory.id for memory in facts(aspen)}
+    hits = aspen.recall(WHERE).hits
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    for hit in hits:
+        assert set(hit.arms) == {"activation", "keyword", "neighbours", "session"}
+        assert hit.score == pytest.approx(sum(hit.arms.values()), abs=1e-5)
+        for path in hit.paths:
+            assert path.memories[-1] == hit.memory.id
+            assert set(path.memories) <= ids
+            assert path.contribution > 0
+    assert any(hit.paths for hit in hits)
+    assert all(hit.paths == () for hit in aspen.recall(WHERE, spread=False).hits)
+
+
+def test_the_keyword_arm_alone_needs_no_forward_pass(open_aspen: Open) -> None:
+    model = FakeModel()
+    aspen = open_aspen(":memory:", model=model)
+    facts(aspen)
+    model.blocks_run = 0
+    recall = aspen.recall(WHERE, arms=["keyword"])
+    assert recall.hits[0].memory.text == FACTS[0]
+    assert recall.partial_pass is None
+    assert model.blocks_run == 0
+    assert recall.familiarity == 0
+
+
+def test_recall_can_be_narrowed(aspen: Aspen) -> None:
+    (first, *_) = facts(aspen)
+    other = aspen.remember("My sister moved again.", conversation="other")
+    assert [hit.memory for hit in aspen.recall(WHERE, conversation="other").hits] == [other]
+    assert first not in [hit.memory for hit in aspen.recall(WHERE, exclude=[first]).hits]
+    assert aspen.recall(WHERE, provenances=[Provenance.GENERATED]).hits == ()
+    with pytest.raises(NotFound):
+        aspen.recall(WHERE, conversation="nowhere")
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10_001, True, "5"])
+def test_a_limit_out_of_range_is_refused(aspen: Aspen, limit: int) -> None:
+    with pytest.raises(InvalidInput, match="limit"):
+        aspen.recall(WHERE, limit=limit)
+
+
+def test_an_empty_prompt_and_an_unknown_arm_are_refused(aspen: Aspen) -> None:
+    for prompt in ("", " ", "a\0"):
+        with pytest.raises(InvalidInput, match="prompt"):
+            aspen.recall(prompt)
+    with pytest.raises(InvalidInput, match="telepathy"):
+        aspen.recall(WHERE, arms=["telepathy"])
+
+
+def test_nothing_is_recalled_from_an_empty_store(aspen: Aspen) -> None:
+    recall = aspen.recall(WHERE)
+    assert (recall.hits, recall.candidates, recall.familiarity) == ((), 0, 0.0)
+
+
+def test_recall_by_words_alone_loads_no_model(tmp_path: Path, config: Config) -> None:
+    with Aspen.open(tmp_path / "store.db", model=FakeModel(), config=config) as aspen:
+        aspen.remember(FACTS[0])
+
+    def refuse() -> LanguageModel:
+        raise AssertionError("the model was loaded")
+
+    with open_repository(tmp_path / "store.db") as repository:
+        aspen = Aspen(repository, load=refuse, config=config)
+        recall = aspen.recall("Lisbon Mara", arms=["keyword"])
+        assert [hit.memory.text for hit in recall.hits] == [FACTS[0]]
+        assert recall.partial_pass is None
+
+
+def test_the_time_of_a_recall_leaves_out_the_loading_of_the_model(config: Config) -> None:
+    loaded_at = 0.0
+
+    def load() -> LanguageModel:
+        nonlocal loaded_at
+        time.sleep(0.05)
+        loaded_at = time.perf_counter()
+        return FakeModel()
+
+    with open_repository(":memory:") as repository:
+        aspen = Aspen(repository, load=load, config=config)
+        recall = aspen.recall(WHERE)
+        assert 0 < recall.seconds < time.perf_counter() - loaded_at

@@ -10,27 +10,33 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aspen.errors import AspenError, StoreNotWritable
-from aspen.repository import SQLiteRepository
+from aspen.repository import Mention, SQLiteRepository
 from aspen.testing.repository_builders import STAMP, new_key, new_memory, new_trace
 
 KEY_SIZE = 2900
+HEAD_KEY_SIZE = 5000
 
 
 def own_term(name: str) -> str:
-    """The term that only the memory of this name has."""
+    """The term, the mentioned name, the subject and the trait that only the memory of this name has."""
     return "only" + name.replace("-", "_")
 
 
 def add_one(store: SQLiteRepository, name: str, conversation: str = "c") -> None:
-    """A memory with a key, terms of its own and a trace."""
+    """A memory with a trace and all that a memory can have, each of its own."""
+    own = own_term(name)
     store.add(
         [
             new_memory(
                 name,
                 conversation=conversation,
-                terms=("common", own_term(name)),
+                terms=("common", own),
                 key=new_key(name, size=KEY_SIZE),
                 trace_id=f"trace-{name}",
+                subject=own,
+                mentions=(Mention("common", 0, 2), Mention(own, 0, 2)),
+                traits={own: 0.5},
+                head_keys=new_key(name, size=HEAD_KEY_SIZE),
             )
         ],
         trace=new_trace(f"trace-{name}", name.encode() * 2000),
@@ -114,6 +120,9 @@ def _check_full(store: SQLiteRepository, number: int) -> None:
     assert number > 10, number
     assert store.stats().memories == store.stats().traces == number
     assert len(store.postings(["common"])[0].seqs) == number
+    assert len(store.mentioning(["common"], limit=10_000).seqs) == number
+    assert len(store.changes(0).traits.seqs) == number
+    assert len(store.head_keys([memory.seq for memory in store.list(limit=10_000)])) == number
     revision = store.revision()
     try:
         store.add([new_memory(f"more{n}", key=new_key("x", size=KEY_SIZE)) for n in range(2000)])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.integration.sqlite_worker import own_term
+from tests.integration.sqlite_worker import HEAD_KEY_SIZE, KEY_SIZE, own_term
 
 from aspen.errors import StoreError, StoreNotWritable
 from aspen.repository import SQLiteRepository
@@ -74,14 +74,22 @@ def check_all_there(store: SQLiteRepository, acknowledged: list[str], gone: set[
     unsure = {name for name in acknowledged if int(name.partition("-")[2]) % 7 == 0}
     kept = [name for name in acknowledged if name not in unsure]
     memories = store.get(kept)
-    rows = store.changes(0).memories
+    changes = store.changes(0)
+    rows = changes.memories
     keys = {seq: key.tobytes() for seq, key in zip(rows.seqs.tolist(), rows.keys, strict=True)}
+    head_keys = store.head_keys(rows.seqs.tolist())
+    traits = dict(zip(changes.traits.seqs.tolist(), changes.traits.names, strict=True))
+    assert keys.keys() == head_keys.keys() == traits.keys()
     for memory in memories:
-        assert keys[memory.seq] == new_key(memory.id, size=2900)
+        assert keys[memory.seq] == new_key(memory.id, size=KEY_SIZE)
+        assert head_keys[memory.seq] == new_key(memory.id, size=HEAD_KEY_SIZE)
+        assert traits[memory.seq] == own_term(memory.id)
         assert store.trace(f"trace-{memory.id}") == memory.id.encode() * 2000
-    assert [found.seqs.tolist() for found in store.postings([own_term(name) for name in kept])] == [
-        [memory.seq] for memory in memories
-    ]
+    own, seqs = [own_term(name) for name in kept], [memory.seq for memory in memories]
+    assert [found.seqs.tolist() for found in store.postings(own)] == [[seq] for seq in seqs]
+    for find in (store.mentioning, store.about):
+        assert find(own, limit=2).seqs.tolist() == seqs
+    assert store.mentions(seqs).names == [name for term in own for name in ("common", term)]
     edges = set(chain(store, "c"))
     for before, after in pairwise(memories):
         if after.seq == before.seq + 1:

@@ -1,36 +1,45 @@
-"""Stores: where memories, their keys, terms, edges and traces are kept.
+"""Stores: where memories, their keys, terms, names, edges and traces are kept.
 
-`open_repository` chooses the store by its location; `interface` says what every store does.
+`open_repository` chooses the store by its location; `interface` says what every store does, `values` what goes in and
+comes out.
 """
 
+from aspen.repository._in_memory import InMemoryRepository
 from aspen.repository._incoming import stamp_mismatch
-from aspen.repository._memory import InMemoryRepository
 from aspen.repository._opening import open_repository
 from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import (
+    EdgeStore,
+    KeyStore,
+    KeywordStore,
+    MemoryStore,
+    NameStore,
+    Repository,
+    StatisticsStore,
+    TraceStore,
+)
+from aspen.repository.values import (
+    MAX_NAME_LENGTH,
     MAX_TERM_LENGTH,
     NEXT,
     NO_TIME,
     Changes,
     Conversation,
     EdgeRows,
-    EdgeStore,
     KeyStamp,
-    KeyStore,
-    KeywordStore,
     MemoryRows,
-    MemoryStore,
+    Mention,
+    MentionRows,
     NewMemory,
     NewTrace,
     Postings,
-    Repository,
-    StatisticsStore,
     StoreStats,
     TraceInfo,
-    TraceStore,
+    TraitRows,
 )
 
 __all__ = [
+    "MAX_NAME_LENGTH",
     "MAX_TERM_LENGTH",
     "NEXT",
     "NO_TIME",
@@ -44,6 +53,9 @@ __all__ = [
     "KeywordStore",
     "MemoryRows",
     "MemoryStore",
+    "Mention",
+    "MentionRows",
+    "NameStore",
     "NewMemory",
     "NewTrace",
     "Postings",
@@ -53,6 +65,7 @@ __all__ = [
     "StoreStats",
     "TraceInfo",
     "TraceStore",
+    "TraitRows",
     "open_repository",
     "stamp_mismatch",
 ]

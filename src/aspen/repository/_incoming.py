@@ -13,7 +13,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
-from aspen.repository.interface import MAX_TERM_LENGTH, KeyStamp, NewMemory, NewTrace
+from aspen.repository.values import (
+    MAX_NAME_LENGTH,
+    MAX_TERM_LENGTH,
+    KeyStamp,
+    NewMemory,
+    NewTrace,
+)
 from aspen.types import Edge, Memory, Provenance
 from aspen.validation import (
     check_count,
@@ -55,6 +61,10 @@ def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
                 f"A term must be a word in lower case of at most {MAX_TERM_LENGTH} characters, got {term!r}.",
                 id=new.id,
             )
+    _check_names(new)
+    check_traits(new.traits)
+    if new.head_keys is not None:
+        check_body(new.head_keys, what="head_keys")
     if item.provenance not in tuple(Provenance):
         raise InvalidInput(f"provenance must be one of {', '.join(Provenance)}, got {item.provenance!r}.")
     return Memory(
@@ -70,6 +80,46 @@ def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
         token_count=check_count(new.token_count, what="token_count", minimum=0, maximum=MAX_TOKENS),
         trace_id=check_name(new.trace_id, what="trace_id"),
     )
+
+
+def _check_names(new: NewMemory) -> None:
+    named = [mention.name for mention in new.mentions]
+    for name in named if new.subject is None else [new.subject, *named]:
+        if len(_required_name(name, what="name")) > MAX_NAME_LENGTH:
+            raise InvalidInput(
+                f"A name has at most {MAX_NAME_LENGTH} characters, got {len(name)}.", id=new.id
+            )
+    last = len(new.terms)
+    for mention in new.mentions:
+        check_count(mention.start, what="start of a mention", minimum=0, maximum=last)
+        check_count(mention.stop, what="stop of a mention", minimum=mention.start, maximum=last)
+
+
+def check_traits(traits: Mapping[str, float]) -> None:
+    """InvalidInput where a trait has no name, or no strength in (0, 1]."""
+    for name, value in traits.items():
+        _required_name(name, what="trait")
+        # Read back as float32, where the smallest of float64 are 0.
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value <= 1
+            or np.float32(value) == 0
+        ):
+            raise InvalidInput(f"The strength of a trait must lie in (0, 1], got {value!r}.", trait=name)
+
+
+def checked_traits(traits: Mapping[int, Mapping[str, float]] | None) -> dict[int, Mapping[str, float]]:
+    """Traits by seq, with Python's integers."""
+    for own in (traits or {}).values():
+        check_traits(own)
+    return {operator.index(seq): own for seq, own in (traits or {}).items()}
+
+
+def check_body(body: object, *, what: str) -> None:
+    """InvalidInput for what is not some bytes."""
+    if not isinstance(body, bytes) or not body:
+        raise InvalidInput(f"{what} must be some bytes, got {_measure(body)}.")
 
 
 def checked_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> NewTrace:
@@ -136,6 +186,16 @@ def checked_key_mapping(keys: Mapping[int, bytes], size: int | None) -> dict[int
     return {operator.index(seq): body for seq, body in keys.items()}
 
 
+def checked_head_keys(head_keys: Mapping[int, bytes] | None, keys: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Head keys by seq, with Python's integers; InvalidInput for those that come without a key."""
+    checked = {operator.index(seq): body for seq, body in (head_keys or {}).items()}
+    for seq, body in checked.items():
+        check_body(body, what="head_keys")
+        if seq not in keys:
+            raise InvalidInput(f"The head keys of memory {seq} come without its key.", seq=seq)
+    return checked
+
+
 def checked_edge(edge: Edge) -> Edge:
     """The edge with Python's numbers; InvalidInput for a loop, or a weight outside [0, 1]."""
     weight = edge.weight
@@ -168,6 +228,14 @@ def check_filters(*, conversation: str | None, speaker: str | None = None) -> No
 def check_sought(name: object, *, what: str) -> None:
     """Refuse what is no string: one that no row can have is only not found."""
     check_kind(name, str, what=what)
+
+
+def check_names_sought(names: Iterable[str], *, conversation: str | None, limit: int) -> None:
+    """As `check_sought` for each name, and the filters."""
+    checked_limit(limit)
+    check_filters(conversation=conversation)
+    for name in names:
+        check_sought(name, what="name")
 
 
 def check_since(since: int, revision: int) -> None:

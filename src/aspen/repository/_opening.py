@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from aspen.errors import InvalidInput
-from aspen.repository._memory import InMemoryRepository
+from aspen.repository._in_memory import InMemoryRepository
 from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import Repository
 

@@ -9,158 +9,25 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.types import Edge, Memory, MemoryItem, Seqs
-
-NEXT = "next"
-"""Type of the edge from each memory of a conversation to the one that follows it."""
-
-NO_TIME = np.iinfo(np.int64).min
-"""Stands for "no said_at" in the columns of `MemoryRows`."""
-
-MAX_TERM_LENGTH = 64
-"""Longest term, in characters. Full-text indexes cut long words (FTS5 at 32,768 bytes) or refuse them."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyStamp:
-    """Which model and which way of making keys the stored keys come from.
-
-    `model_name` is for people: a model that was moved or renamed is still the same one.
-    """
-
-    model_id: str
-    model_name: str
-    key_version: str
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """What two stamps must share for their keys to be comparable."""
-        return (self.model_id, self.key_version)
-
-
-@dataclass(frozen=True, slots=True)
-class NewMemory:
-    """A memory on its way into a store: checked, analysed and keyed.
-
-    `terms` are the analysed words of the dated text in order, repeats included: of ASCII only a-z, 0-9 and "_",
-    beyond it all but control characters and surrogates, at most MAX_TERM_LENGTH characters each. `key` is the
-    encoded pooled activations.
-    """
-
-    id: str
-    item: MemoryItem
-    created_at: datetime
-    token_count: int
-    terms: tuple[str, ...]
-    key: bytes
-    trace_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TraceInfo:
-    """What a store knows of a trace without decoding it. `size` in bytes."""
-
-    id: str
-    conversation: str | None
-    created_at: datetime
-    seed: int
-    level: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewTrace:
-    """An encoded trace on its way into a store.
-
-    `mentions` are the ids of memories whose text stands in it, beside those that refer to it by `trace_id`: the
-    history and the notes of its prompt.
-    """
-
-    info: TraceInfo
-    body: bytes
-    mentions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryRows:
-    """The columns that recall keeps in memory, n rows in ascending `seqs`.
-
-    said_at: microseconds since 1970 in UTC, NO_TIME where unknown; keys: uint8 [n, bytes per key], the key of
-    the current stamp (all keys of one stamp are equally long; 0 bytes while the store has none).
-    """
-
-    seqs: Seqs
-    conversations: list[str | None]
-    provenances: list[str]
-    said_at: NDArray[np.int64]
-    token_counts: NDArray[np.int32]
-    term_counts: NDArray[np.int32]
-    keys: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeRows:
-    """Edges as columns of one length."""
-
-    sources: Seqs
-    targets: Seqs
-    types: list[str]
-    weights: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened to a store after a revision: apply `forgotten` first, then the rows (they replace by seq).
-
-    A memory is handed over when it or its key is new, an edge when it or its weight is. The edges of a forgotten
-    memory go with it, unnamed. `forgotten` is ascending, and empty for "everything": nothing is known yet.
-    """
-
-    revision: int
-    memories: MemoryRows
-    edges: EdgeRows
-    forgotten: Seqs
-
-
-@dataclass(frozen=True, slots=True)
-class Postings:
-    """Where one term occurs: one row per occurrence, in ascending order of memory, then of place.
-
-    seqs: int64 [m], the memory, repeated for each occurrence; positions: int32 [m], the place among the memory's
-    terms, from 0.
-    """
-
-    seqs: Seqs
-    positions: NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Size and span of one conversation."""
-
-    name: str
-    memories: int
-    first_seq: int
-    last_seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStats:
-    """Counts, and bytes by part (`text`, `keys`, `traces`, `edges`, `keywords`, `file`)."""
-
-    memories: int
-    traces: int
-    edges: int
-    conversations: int
-    bytes: Mapping[str, int]
+from aspen.repository.values import (
+    Changes,
+    Conversation,
+    EdgeRows,
+    KeyStamp,
+    MentionRows,
+    NewMemory,
+    NewTrace,
+    Postings,
+    StoreStats,
+    TraceInfo,
+)
+from aspen.types import Edge, Memory, Seqs
 
 
 class MemoryStore(Protocol):
@@ -209,7 +76,7 @@ class MemoryStore(Protocol):
         """All conversations, in the order of their last memory, newest first."""
 
     def forget(self, ids: Sequence[str]) -> int:
-        """Delete memories with their keys, terms, edges, and every trace in which one of them stands.
+        """Delete memories with their keys, terms, names, traits, edges, and every trace in which one of them stands.
 
         These are the traces that they refer to, or that mention them; other memories stay, without their trace.
         NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
@@ -224,6 +91,23 @@ class KeywordStore(Protocol):
 
     def postings(self, terms: Sequence[str]) -> list[Postings]:
         """One `Postings` per term, in order; empty where the term does not occur."""
+
+
+class NameStore(Protocol):
+    """Which memories mention a name, and which are about whom. A name that no memory can have is only not found."""
+
+    def mentions(self, seqs: Sequence[int]) -> MentionRows:
+        """All mentions in these memories, ascending by (seq, start, name), each memory once."""
+
+    def mentioning(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        """For each name, the `limit` oldest memories that mention it, with the mention of the smallest start.
+
+        In the order of `names`, repeats included, then ascending by seq; of one conversation where it is given.
+        `limit` in [1, 10,000].
+        """
+
+    def about(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        """As `mentioning`, the memories whose subject each name is. All starts and stops are 0."""
 
 
 class EdgeStore(Protocol):
@@ -273,14 +157,26 @@ class KeyStore(Protocol):
     def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
         """Seqs > `after` of memories with a key of `stamp`, ascending, and the keys, uint8 [n, bytes per key]."""
 
-    def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
+    def add_keys(
+        self,
+        stamp: KeyStamp,
+        keys: Mapping[int, bytes],
+        *,
+        head_keys: Mapping[int, bytes] | None = None,
+        traits: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> None:
         """Store keys of a stamp, current or coming, by seq; those of forgotten memories are dropped.
 
-        A key that is stored already is replaced. All keys of one stamp have one length.
+        A key that is stored already is replaced. All keys of one stamp have one length; head keys have any. Head
+        keys come with the key of their memory (InvalidInput otherwise); those stored already stay where none come.
+        `traits`, by seq, replace all those of a memory at once: they say the same, as another model sees it.
         """
 
+    def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """Head keys of the current stamp by seq, in the order asked, of those memories that have them."""
+
     def activate(self, stamp: KeyStamp) -> bool:
-        """Make `stamp` the current one and delete all other keys.
+        """Make `stamp` the current one and delete all other keys and head keys.
 
         False, and no change, while keys are missing. Statistics are deleted with the keys they were fitted on.
         Activating the current stamp only drops the keys of others.
@@ -297,7 +193,9 @@ class StatisticsStore(Protocol):
         """Replace it."""
 
 
-class Repository(MemoryStore, KeywordStore, EdgeStore, TraceStore, KeyStore, StatisticsStore, Protocol):
+class Repository(
+    MemoryStore, KeywordStore, NameStore, EdgeStore, TraceStore, KeyStore, StatisticsStore, Protocol
+):
     """A whole store. A context manager: leaving it closes the store; a closed one raises StoreError."""
 
     @property

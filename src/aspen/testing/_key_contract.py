@@ -213,6 +213,90 @@ class KeyContract:
         store.add([new_memory("d", key=b"D" * 12)], stamp=NEXT_STAMP)
         assert store.check() == []
 
+    # Head keys
+
+    def test_head_keys_come_back(self, store: Repository) -> None:
+        """Of any length, beyond a page too, and in the order asked."""
+        bodies = {"a": b"\x00", "c": bytes(range(256)) * 200, "d": b"d" * 5000}
+        a, b, c, d = store.add([new_memory(id_, head_keys=bodies.get(id_)) for id_ in "abcd"])
+        found = store.head_keys([d.seq, 2**70, b.seq, a.seq, -1, d.seq, c.seq])
+        assert found == {d.seq: bodies["d"], a.seq: bodies["a"], c.seq: bodies["c"]}
+        assert list(found) == [d.seq, a.seq, c.seq]
+        assert store.head_keys(store.changes(0).memories.seqs[:1]) == {a.seq: b"\x00"}  # type: ignore[arg-type]
+        assert store.head_keys([]) == {}
+        assert store.changes(0).memories.keys.shape == (4, 8)
+
+    def test_a_new_store_has_no_head_keys(self, open_store: OpenStore) -> None:
+        with open_store() as store:
+            assert store.head_keys([1, 2]) == {}
+
+    def test_head_keys_go_with_their_memory(self, store: Repository) -> None:
+        a, b = store.add([new_memory(id_, head_keys=id_.encode()) for id_ in "ab"])
+        store.add_keys(NEXT_STAMP, {b.seq: b"coming"}, head_keys={b.seq: b"coming too"})
+        store.forget(["b"])
+        assert store.head_keys([a.seq, b.seq]) == {a.seq: b"a"}
+        assert store.check() == []
+
+    def test_new_head_keys_replace_the_old_ones(self, store: Repository) -> None:
+        a, b, c = store.add([new_memory(id_, head_keys=b"old") for id_ in "abc"])
+        before = store.revision()
+        keys = {memory.seq: b"NEW KEY!" for memory in (a, b)}
+        store.add_keys(
+            STAMP, {**keys, c.seq + 5: b"NOBODY'S"}, head_keys={a.seq: b"a longer one", c.seq + 5: b"x"}
+        )
+        # Where none came, the old ones stay.
+        assert store.head_keys([a.seq, b.seq, c.seq]) == {
+            a.seq: b"a longer one",
+            b.seq: b"old",
+            c.seq: b"old",
+        }
+        assert store.changes(before).memories.seqs.tolist() == [a.seq, b.seq]
+        assert store.revision() == before + 1
+
+    def test_head_keys_of_another_stamp_are_not_handed_over(self, store: Repository) -> None:
+        a, b = store.add([new_memory("a", head_keys=b"old a"), new_memory("b", head_keys=b"old b")])
+        seqs = [a.seq, b.seq]
+        keys = dict.fromkeys(seqs, b"coming")
+        store.add_keys(NEXT_STAMP, keys, head_keys={b.seq: b"new b"})
+        assert store.head_keys(seqs) == {a.seq: b"old a", b.seq: b"old b"}
+        store.activate(NEXT_STAMP)
+        assert store.head_keys(seqs) == {b.seq: b"new b"}
+        (c,) = store.add([new_memory("c", key=b"newkey", head_keys=b"new c")])
+        assert store.head_keys([*seqs, c.seq]) == {b.seq: b"new b", c.seq: b"new c"}
+        # Back again: nothing of the first time is left.
+        store.add_keys(STAMP, dict.fromkeys((*seqs, c.seq), b"8 bytes!"))
+        store.activate(STAMP)
+        assert store.head_keys([*seqs, c.seq]) == {}
+        assert store.check() == []
+
+    def test_coming_head_keys_are_dropped_with_their_stamp(self, store: Repository) -> None:
+        (a,) = store.add([new_memory("a", head_keys=b"old")])
+        store.add_keys(NEXT_STAMP, {a.seq: b"coming"}, head_keys={a.seq: b"given up"})
+        assert store.activate(STAMP) is True
+        assert store.head_keys([a.seq]) == {a.seq: b"old"}
+        store.add_keys(NEXT_STAMP, {a.seq: b"coming"})
+        store.activate(NEXT_STAMP)
+        assert store.head_keys([a.seq]) == {}
+
+    @pytest.mark.parametrize("body", [b"", "text", 7, bytearray(b"x")])
+    def test_head_keys_that_are_no_bytes_are_refused(self, store: Repository, body: bytes) -> None:
+        (a,) = store.add([new_memory("a")])
+        before = store.revision()
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("b"), new_memory("c", head_keys=body)])
+        with pytest.raises(InvalidInput):
+            store.add_keys(STAMP, {a.seq: b"NEW KEY!"}, head_keys={a.seq: body})
+        assert store.revision() == before
+        assert store.head_keys([a.seq]) == {}
+
+    def test_head_keys_without_a_key_are_refused(self, store: Repository) -> None:
+        a, b = store.add([new_memory("a"), new_memory("b")])
+        before = store.revision()
+        with pytest.raises(InvalidInput):
+            store.add_keys(STAMP, {a.seq: b"NEW KEY!"}, head_keys={a.seq: b"x", b.seq: b"y"})
+        assert store.revision() == before
+        assert store.head_keys([a.seq, b.seq]) == {}
+
     def test_activating_the_current_stamp_drops_keys_of_others(self, store: Repository) -> None:
         (a,) = store.add([new_memory("a")])
         store.save_statistics("whitening", b"of these keys")
@@ -227,6 +311,23 @@ class KeyContract:
     def test_an_empty_store_takes_any_stamp(self, store: Repository) -> None:
         assert store.activate(NEXT_STAMP) is True
         assert store.stamp() == NEXT_STAMP
+
+    def test_traits_come_anew_with_keys(self, store: Repository) -> None:
+        (memory,) = store.add([new_memory("a", traits={"calm": 0.5, "old": 1.0})])
+        store.add_keys(
+            NEXT_STAMP, {memory.seq: new_key("2")}, traits={memory.seq: {"calm": 0.25}, 99: {"x": 1.0}}
+        )
+        store.activate(NEXT_STAMP)
+        traits = store.changes(0).traits
+        assert (traits.seqs.tolist(), traits.names, traits.values.tolist()) == (
+            [memory.seq],
+            ["calm"],
+            [0.25],
+        )
+        store.add_keys(NEXT_STAMP, {memory.seq: new_key("3")})
+        assert store.changes(0).traits.names == ["calm"]
+        with pytest.raises(InvalidInput):
+            store.add_keys(NEXT_STAMP, {memory.seq: new_key("2")}, traits={memory.seq: {"calm": 2.0}})
 
     def test_statistics_go_when_a_memory_goes(self, store: Repository) -> None:
         memory = store.add([new_memory("a")])[0]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, ModelError, NoChatTemplate, PromptTooLong
+from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import AttentionInputs, ChatPrompt, ModelInfo
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
 
@@ -25,6 +26,7 @@ IM_START, IM_END = 256, 257
 """The two special tokens; ids 0..255 are the bytes of UTF-8. A chat reply ends with IM_END."""
 _SPECIAL = {IM_START: "<|im_start|>", IM_END: "<|im_end|>"}
 _HEAD_DIM = 8
+_ROTARY = Rotary((10_000.0 ** (-np.arange(_HEAD_DIM // 2) / (_HEAD_DIM // 2))).astype(np.float32))
 
 
 class FakeModel:
@@ -141,6 +143,37 @@ class FakeModel:
             raise InvalidInput(f"layers must lie in 0..{self.info.n_layers}, got {list(layers)}.")
         return [_Sequence(self).feed(ids, blocks=max(layers))[list(layers)] for ids in batch]
 
+    def capture_with_heads(
+        self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
+    ) -> list[Captured]:
+        """`capture`, with queries and keys of `heads` before rotary embedding, out of the same pass."""
+        self.info.check_heads(heads)
+        depth = [max([*layers, *(ref.block for ref in heads)])] if layers else []
+        captured = []
+        for states in self.capture(batch, layers=range(depth[0] + 1) if depth else ()):
+            queries = [self._head(states, ref, "q") for ref in heads]
+            keys = [self._head(states, ref, "k") for ref in self.info.key_heads(heads)]
+            none = np.zeros((0, 0, 0), dtype=np.float32)
+            captured.append(
+                Captured(
+                    states[list(layers)],
+                    np.stack(queries) if heads else none,
+                    np.stack(keys) if heads else none,
+                )
+            )
+        return captured
+
+    def _head(self, states: FloatArray, ref: HeadRef, name: str) -> FloatArray:
+        """Queries ("q") or keys ("k") of a head, float32 [T, head_dim], from states [depth + 1, T, D]."""
+        columns = slice(ref.head * _HEAD_DIM, (ref.head + 1) * _HEAD_DIM)
+        vectors: FloatArray = _normed(states[ref.block]) @ self._blocks[ref.block][name][:, columns]
+        return vectors
+
+    def head_attention(self, block: int) -> HeadAttention:
+        """How queries and keys of a block meet; the same for all."""
+        self.info.check_heads([HeadRef(block, 0)])
+        return HeadAttention(_HEAD_DIM**-0.5, self.softcap, _ROTARY)
+
     def start_session(self) -> _Sequence:
         """A new, empty sequence; the first one inside `recording()` is recorded."""
         with self._lock:
@@ -222,8 +255,8 @@ class _Sequence:
         self, layer: int, x: FloatArray, positions: NDArray[Any], visible: NDArray[Any]
     ) -> FloatArray:
         block = self._model._blocks[layer]
-        query = _rotated(_heads(x @ block["q"]), positions)  # [H, n, head_dim]
-        key = np.concatenate([self.keys[layer], _rotated(_heads(x @ block["k"]), positions)], axis=1)
+        query = _ROTARY.rotate(_heads(x @ block["q"]), positions)  # [H, n, head_dim]
+        key = np.concatenate([self.keys[layer], _ROTARY.rotate(_heads(x @ block["k"]), positions)], axis=1)
         value = np.concatenate([self._values[layer], _heads(x @ block["v"])], axis=1)
         self.keys[layer], self._values[layer] = key, value
         self.queries[layer] = np.concatenate([self.queries[layer], query], axis=1)
@@ -291,12 +324,3 @@ def _normed(x: FloatArray) -> FloatArray:
 def _heads(x: FloatArray) -> FloatArray:
     """[n, heads * head_dim] -> [heads, n, head_dim]."""
     return x.reshape(len(x), -1, _HEAD_DIM).swapaxes(0, 1)
-
-
-def _rotated(x: FloatArray, positions: NDArray[Any]) -> FloatArray:
-    """Rotary embedding (Su et al. 2021) of x [heads, n, head_dim] at `positions` [n]."""
-    half = _HEAD_DIM // 2
-    angles = (positions[:, None] * 10_000.0 ** (-np.arange(half) / half)).astype(np.float32)
-    cos, sin = np.cos(angles), np.sin(angles)
-    first, second = x[..., :half], x[..., half:]
-    return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aspen.repository import EdgeRows, KeyStamp, NewMemory, NewTrace, Repository, TraceInfo
+from aspen.repository import (
+    EdgeRows,
+    KeyStamp,
+    Mention,
+    MentionRows,
+    NewMemory,
+    NewTrace,
+    Repository,
+    TraceInfo,
+    TraitRows,
+)
 from aspen.types import Edge, MemoryItem
 
 STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="1")
@@ -26,6 +36,10 @@ def new_memory(
     key: bytes | None = None,
     trace_id: str | None = None,
     created_at: datetime = NOON,
+    subject: str | None = None,
+    mentions: tuple[Mention, ...] = (),
+    traits: Mapping[str, float] | None = None,
+    head_keys: bytes | None = None,
     **item: Any,
 ) -> NewMemory:
     """A memory with plausible values: text and key (8 bytes) are made from `id` where they are not given."""
@@ -37,6 +51,10 @@ def new_memory(
         terms=terms,
         key=new_key(id) if key is None else key,
         trace_id=trace_id,
+        subject=subject,
+        mentions=mentions,
+        traits={} if traits is None else traits,
+        head_keys=head_keys,
     )
 
 
@@ -63,3 +81,14 @@ def edges_of(rows: EdgeRows) -> list[Edge]:
         rows.sources.tolist(), rows.targets.tolist(), rows.types, rows.weights.tolist(), strict=True
     )
     return [Edge(*values) for values in columns]
+
+
+def mentions_of(rows: MentionRows) -> list[tuple[int, Mention]]:
+    """Columns of mentions as (seq, mention)."""
+    columns = zip(rows.seqs.tolist(), rows.names, rows.starts.tolist(), rows.stops.tolist(), strict=True)
+    return [(seq, Mention(*values)) for seq, *values in columns]
+
+
+def traits_of(rows: TraitRows) -> list[tuple[int, str, float]]:
+    """Columns of traits as (seq, name, value)."""
+    return list(zip(rows.seqs.tolist(), rows.names, rows.values.tolist(), strict=True))

@@ -8,25 +8,42 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aspen.errors import AspenError
-from aspen.repository import Changes, InMemoryRepository, MemoryRows
-from aspen.testing.repository_builders import NEXT_STAMP, STAMP, OpenStore, edges_of, new_memory, new_trace
+from aspen.repository import Changes, InMemoryRepository, MemoryRows, Mention, Repository
+from aspen.testing.repository_builders import (
+    NEXT_STAMP,
+    STAMP,
+    OpenStore,
+    edges_of,
+    mentions_of,
+    new_memory,
+    new_trace,
+    traits_of,
+)
 from aspen.types import Edge
 
 _IDS = [f"m{number}" for number in range(12)]
 _TERMS = ["x", "é", "e\u0301", "near", "北京", "_"]
 _SOUGHT = [*_TERMS, "X", "x y", "a:b", "*", ""]
+_NAMES = ["ann", "lake tana", "o'neill", "北京", "é", "e\u0301"]
+_SOUGHT_NAMES = ["é", "ANN", "ann", "", "\ud800", "lake tana", "北京", "ann"]
+_MOST_TERMS = 5
 _STAMPS = {stamp.key_version: stamp for stamp in (STAMP, NEXT_STAMP)}
 _ids = st.sampled_from(_IDS)
 _seqs = st.integers(0, 40)
 _types = st.sampled_from(["a", "next"])
 _weights = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
+_ranges = st.tuples(st.integers(0, _MOST_TERMS), st.integers(0, _MOST_TERMS))  # cut to the terms of a memory
+_parts = st.fixed_dictionaries(
+    {
+        "terms": st.lists(st.sampled_from(_TERMS), max_size=_MOST_TERMS).map(tuple),
+        "subject": st.none() | st.sampled_from(_NAMES),
+        "mentions": st.lists(st.tuples(st.sampled_from(_NAMES), _ranges), max_size=4),
+        "traits": st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([0.1, 1.0])),
+        "head_keys": st.none() | st.binary(min_size=1, max_size=3),
+    }
+)
 _memories = st.lists(
-    st.tuples(
-        _ids,
-        st.sampled_from(["c1", "c2", None]),
-        st.lists(st.sampled_from(_TERMS), max_size=5),
-        st.sampled_from([None, None, "t1", "t2"]),
-    ),
+    st.tuples(_ids, st.sampled_from(["c1", "c2", None]), st.sampled_from([None, None, "t1", "t2"]), _parts),
     min_size=1,
     max_size=5,
 )
@@ -48,6 +65,7 @@ class _Mirror:
     def __init__(self) -> None:
         self.revision = 0
         self.rows: dict[int, tuple[Any, ...]] = {}
+        self.traits: list[tuple[int, str, float]] = []
         self.edges: dict[tuple[int, int, str], float] = {}
 
     def apply(self, changes: Changes) -> None:
@@ -55,6 +73,8 @@ class _Mirror:
         self.rows = {seq: row for seq, row in self.rows.items() if seq not in gone}
         self.edges = {name: weight for name, weight in self.edges.items() if not gone & set(name[:2])}
         self.rows.update({row[0]: row for row in _rows(changes.memories)})
+        gone |= set(changes.memories.seqs.tolist())
+        self.traits = [trait for trait in self.traits if trait[0] not in gone] + traits_of(changes.traits)
         self.edges.update({(e.source, e.target, e.type): e.weight for e in edges_of(changes.edges)})
         self.revision = changes.revision
 
@@ -88,11 +108,11 @@ class _RepositoryMachine(RuleBasedStateMachine):
                 name,
                 name * 3,
                 conversation=conversation,
-                terms=tuple(terms),
                 trace_id=trace,
                 key=self.key(name),
+                **{**parts, "mentions": _mentions(parts["mentions"], n_terms=len(parts["terms"]))},
             )
-            for name, conversation, terms, trace in rows
+            for name, conversation, trace, parts in rows
         ]
         referred = [memory.trace_id for memory in memories if memory.trace_id]
         trace = None
@@ -130,11 +150,19 @@ class _RepositoryMachine(RuleBasedStateMachine):
         self.both("relate", [Edge(*pair, kind, weight) for pair, kind, weight in edges])
 
     @rule(
-        version=st.sampled_from(sorted(_STAMPS)), seqs=st.lists(_seqs, max_size=5), everything=st.booleans()
+        version=st.sampled_from(sorted(_STAMPS)),
+        seqs=st.lists(_seqs, max_size=5),
+        everything=st.booleans(),
+        heads=st.none() | st.binary(min_size=1, max_size=3),
+        every=st.integers(1, 3),
     )
-    def add_keys(self, version: str, seqs: list[int], *, everything: bool) -> None:
+    def add_keys(
+        self, version: str, seqs: list[int], heads: bytes | None, every: int, *, everything: bool
+    ) -> None:
         wanted = [memory.seq for memory in self.oracle.list()] if everything else seqs
-        self.both("add_keys", _STAMPS[version], {seq: self.key(str(seq), version) for seq in wanted})
+        head_keys = None if heads is None else {seq: heads + b"%d" % seq for seq in wanted[::every]}
+        keys = {seq: self.key(str(seq), version) for seq in wanted}
+        self.both("add_keys", _STAMPS[version], keys, head_keys=head_keys)
 
     @rule(version=st.sampled_from(sorted(_STAMPS)))
     def activate(self, version: str) -> None:
@@ -152,6 +180,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
         assert sorted(self.mirror.rows.values()) == _rows(whole.memories)
         expected = {(e.source, e.target, e.type): e.weight for e in edges_of(whole.edges)}
         assert self.mirror.edges == expected
+        assert sorted(self.mirror.traits) == traits_of(whole.traits)
 
     @invariant()
     def agree(self) -> None:
@@ -160,6 +189,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
             left, right = self.oracle.changes(since), self.store.changes(since)
             assert _rows(left.memories) == _rows(right.memories)
             assert left.memories.keys.shape == right.memories.keys.shape
+            assert traits_of(left.traits) == traits_of(right.traits)
             assert edges_of(left.edges) == edges_of(right.edges)
             assert left.forgotten.tolist() == right.forgotten.tolist()
         for method in ("list", "conversations", "traces", "stamp", "check"):
@@ -176,15 +206,32 @@ class _RepositoryMachine(RuleBasedStateMachine):
         postings = [repository.postings(_SOUGHT) for repository in (self.oracle, self.store)]
         lists = [[(p.seqs.tolist(), p.positions.tolist()) for p in found] for found in postings]
         assert lists[0] == lists[1]
+        assert _named(self.oracle) == _named(self.store)
+        self.both("head_keys", seqs[::-1])
 
     def teardown(self) -> None:
         self.store.close()
+
+
+def _mentions(drawn: list[tuple[str, tuple[int, int]]], *, n_terms: int) -> tuple[Mention, ...]:
+    cut = [(name, sorted(min(end, n_terms) for end in ends)) for name, ends in drawn]
+    return tuple(Mention(name, start, stop) for name, (start, stop) in cut)
+
+
+def _named(store: Repository) -> list[list[tuple[int, Mention]]]:
+    """What a store answers about names."""
+    answers = [store.mentions(range(12, -1, -1))]
+    for conversation, limit in ((None, 2), (None, 50), ("c1", 1), ("c2", 50), ("nowhere", 3)):
+        for find in (store.mentioning, store.about):
+            answers.append(find(_SOUGHT_NAMES, conversation=conversation, limit=limit))
+    return [mentions_of(answer) for answer in answers]
 
 
 def _rows(rows: MemoryRows) -> list[tuple[Any, ...]]:
     columns = (
         rows.seqs.tolist(),
         rows.conversations,
+        rows.subjects,
         rows.provenances,
         rows.said_at.tolist(),
         rows.token_counts.tolist(),

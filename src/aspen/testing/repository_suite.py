@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from aspen.errors import InvalidInput, StoreError
-from aspen.repository import NEXT, NO_TIME, Repository
+from aspen.repository import NEXT, NO_TIME, Mention, Repository
 from aspen.testing._key_contract import KeyContract
 from aspen.testing._memory_contract import MemoryContract
+from aspen.testing._name_contract import NameContract
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,
@@ -33,7 +35,7 @@ from aspen.testing.repository_builders import (
 from aspen.types import Edge
 
 
-class RepositoryContract(MemoryContract, KeyContract):
+class RepositoryContract(MemoryContract, KeyContract, NameContract):
     """Subclass it in a test module as `TestMyStore` and override `open_store`."""
 
     durable = True
@@ -52,10 +54,13 @@ class RepositoryContract(MemoryContract, KeyContract):
             yield store
 
     def test_columns(self, store: Repository) -> None:
-        a, b = store.add([new_memory("a", conversation="c", said_at=NOON), new_memory("b", terms=("x", "x"))])
+        a, b = store.add(
+            [new_memory("a", conversation="c", said_at=NOON), new_memory("b", terms=("x", "x"), subject="s")]
+        )
         rows = store.changes(0).memories
         assert rows.seqs.tolist() == [a.seq, b.seq]
         assert rows.conversations == ["c", None]
+        assert rows.subjects == [None, "s"]
         assert rows.provenances == ["said", "said"]
         assert rows.said_at.tolist() == [int(NOON.timestamp()) * 1_000_000, NO_TIME]
         assert rows.token_counts.tolist() == [7, 7]
@@ -116,22 +121,57 @@ class RepositoryContract(MemoryContract, KeyContract):
         store.add([new_memory("c")])
         stats = store.stats()
         assert (stats.memories, stats.traces, stats.edges, stats.conversations) == (3, 1, 1, 1)
-        assert set(stats.bytes) == {"text", "keys", "traces", "edges", "keywords", "file"}
+        assert set(stats.bytes) == {"text", "keys", "traces", "edges", "keywords", "names", "file"}
         assert all(size >= 0 for size in stats.bytes.values())
+
+    def test_every_part_grows_with_what_is_stored(self, store: Repository) -> None:
+        before = store.stats().bytes
+        store.add(
+            [
+                new_memory(
+                    f"m{number}",
+                    "x" * 1000,
+                    conversation="c",
+                    terms=("x",) * 100,
+                    head_keys=b"h" * 1000,
+                    subject="s",
+                    mentions=tuple(Mention(f"{name}{number}", 0, 1) for name in range(40)),
+                    traits={"t": 0.5},
+                    trace_id="t",
+                )
+                for number in range(400)
+            ],
+            trace=new_trace("t", b"x" * 20_000),
+        )
+        after = store.stats().bytes
+        grown = {part for part in after if after[part] > before[part]}
+        assert grown >= {"text", "keys", "traces", "keywords", "names"}
+        assert after["keys"] - before["keys"] > 400 * 1000
 
     def test_what_was_written_is_there_after_reopening(self, open_store: OpenStore) -> None:
         if not self.durable:
             pytest.skip("this store keeps nothing")
         with open_store() as store:
             store.set_stamp(STAMP)
-            memories = store.add([new_memory(id_, conversation="c", terms=("x",)) for id_ in "ab"])
+            parts: dict[str, Any] = {
+                "subject": "s",
+                "mentions": (Mention("n", 0, 1),),
+                "traits": {"t": 0.5},
+                "head_keys": b"h",
+            }
+            memories = store.add([new_memory(id_, conversation="c", terms=("x",), **parts) for id_ in "ab"])
             store.save_statistics("mean", b"1")
             revision = store.revision()
         with open_store() as store:
             assert store.get(["a", "b"]) == memories
             assert store.stamp() == STAMP
             assert store.statistics("mean") == b"1"
-            assert store.postings(["x"])[0].seqs.tolist() == [memory.seq for memory in memories]
+            seqs = [memory.seq for memory in memories]
+            assert store.postings(["x"])[0].seqs.tolist() == seqs
+            assert store.about(["s"], limit=5).seqs.tolist() == seqs
+            assert store.mentioning(["n"], limit=5).seqs.tolist() == seqs
+            assert store.changes(0).traits.seqs.tolist() == seqs
+            assert list(store.head_keys(seqs)) == seqs
             assert len(store.changes(0).edges.sources) == 1
             assert store.revision() == revision
             assert store.check() == []

@@ -4,12 +4,13 @@ import random
 import re
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
 
-from aspen.repository import NewMemory, SQLiteRepository
+from aspen.repository import Mention, NewMemory, SQLiteRepository
 from aspen.repository._sqlite._wiping import wiped
 from aspen.testing.repository_builders import NEXT_STAMP, STAMP, new_memory, new_trace
 from aspen.types import Edge
@@ -31,7 +32,7 @@ def markers_in(content: bytes) -> set[int]:
     return forwards | {int(digits[::-1]) for digits in re.findall(rb"q(\d{5})terces", content)}
 
 
-def marked_memory(number: int, padding: int) -> NewMemory:
+def marked_memory(number: int, padding: int, head_keys: int = 20) -> NewMemory:
     """A memory with its marker in every part that a store keeps."""
     word = marker(number)
     return new_memory(
@@ -43,6 +44,11 @@ def marked_memory(number: int, padding: int) -> NewMemory:
         speaker=word + "s",
         source=word + "o",
         trace_id=word + "t" if number % 7 == 0 else None,
+        subject=word + "u",
+        # Forwards and backwards: names that begin alike, and names that begin apart.
+        mentions=(Mention(word + "m", 0, 3), Mention(word[::-1] + "n", 1, 2), Mention("common", 0, 3)),
+        traits={word + "y": 0.5, "common": 1.0},
+        head_keys=f"{word}h".encode() * head_keys,
     )
 
 
@@ -61,7 +67,8 @@ def test_what_was_forgotten_is_in_no_file(
         store.set_stamp(STAMP)
         for first in range(0, rounds * count, count):
             added = [
-                marked_memory(number, chance.choice([1, 30, 300])) for number in range(first, first + count)
+                marked_memory(number, chance.choice([1, 30, 300]), chance.choice([1, 200, 1500]))
+                for number in range(first, first + count)
             ]
             store.add([memory for memory in added if memory.trace_id is None])
             for memory in added:
@@ -123,10 +130,20 @@ def test_old_keys_are_in_no_file_after_re_keying(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with SQLiteRepository(path) as store:
         store.set_stamp(STAMP)
-        memories = store.add([new_memory(str(n), key=b"oldkey%04d" % n) for n in range(300)])
-        store.add_keys(NEXT_STAMP, {memory.seq: b"newkey" * 9 for memory in memories})
+        memories = store.add(
+            [
+                new_memory(str(n), key=b"oldkey%04d" % n, head_keys=b"oldhead" * 7 * n or None)
+                for n in range(600)
+            ]
+        )
+        new = {memory.seq: b"newkey" * 9 for memory in memories}
+        store.add_keys(NEXT_STAMP, new, head_keys={seq: b"newhead" * 700 for seq in new if seq % 2})
+        assert b"oldhead" in bytes_of(path)
         store.activate(NEXT_STAMP)
-        assert b"oldkey" not in bytes_of(path)
+        content = bytes_of(path)
+        assert b"oldkey" not in content
+        assert b"oldhead" not in content
+        assert b"newhead" in content
 
 
 def test_a_reader_of_an_older_moment_delays_the_end_of_the_log_only(tmp_path: Path) -> None:
@@ -148,7 +165,8 @@ def test_a_backup_holds_nothing_that_was_forgotten(tmp_path: Path) -> None:
     path, copy = tmp_path / "store.db", tmp_path / "copy.db"
     with SQLiteRepository(path) as store:
         store.set_stamp(STAMP)
-        store.add([new_memory(marker(n), terms=(marker(n),)) for n in range(500)])
+        memories = [replace(marked_memory(n, 1), id=marker(n), trace_id=None) for n in range(500)]
+        store.add(memories)
         store.forget([marker(n) for n in range(0, 500, 2)])
         store.forget([marker(n) for n in range(1, 500, 4)])
         store.backup(str(copy))

@@ -16,18 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.repository import _incoming as incoming
+from aspen.repository._sqlite import _keys as keying
+from aspen.repository._sqlite import _names as naming
 from aspen.repository._sqlite import _rows as rows
 from aspen.repository._sqlite import _steps as steps
 from aspen.repository._sqlite._check import findings
 from aspen.repository._sqlite._errors import not_writable
 from aspen.repository._sqlite._file import back_up, prepare
 from aspen.repository._sqlite._pool import Pool, Session
+from aspen.repository._sqlite._sizes import sizes
 from aspen.repository._sqlite._wiping import checkpoint
-from aspen.repository.interface import (
+from aspen.repository.values import (
     Changes,
     Conversation,
     EdgeRows,
     KeyStamp,
+    MentionRows,
     NewMemory,
     NewTrace,
     Postings,
@@ -40,13 +44,6 @@ _LOG_LIMIT = 1000
 """Pages in the write-ahead log (16 MiB) after which a commit moves them into the file."""
 _READER_PATIENCE = 0.25
 """Seconds that forgetting waits for readers of older moments before it leaves cutting the log to a later call."""
-_TABLE_PARTS = {
-    "memory": "text",
-    "memory_key": "keys",
-    "trace": "traces",
-    "edge": "edges",
-    **{f"keyword_{part}": "keywords" for part in ("data", "idx", "content", "docsize", "config")},  # by FTS5
-}
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +116,7 @@ class SQLiteRepository:
         if not memories:
             return []
         with self._writing() as session:
-            number = steps.check_keys(session, memories, stamp, location=self.location)
+            number = keying.check_keys(session, memories, stamp, location=self.location)
             steps.check_traces(session, memories, trace)
             ids = [memory.id for memory in checked]
             stored = steps.by_id(session, ids)
@@ -132,7 +129,7 @@ class SQLiteRepository:
                 new_trace = trace if trace and referred and steps.add_trace(session, trace) else None
                 added = steps.add_memories(session, list(fresh.values()), number)
                 if new_trace:
-                    steps.add_mentions(session, new_trace)
+                    steps.add_trace_mentions(session, new_trace)
                 stored |= {memory.id: memory for memory in added}
             return [stored[memory_id] for memory_id in ids]
 
@@ -191,14 +188,29 @@ class SQLiteRepository:
             session.deleted = True
             return steps.forget(session, sorted(seqs.values()))
 
-    # Keywords and edges
+    # Keywords, names and edges
 
     def postings(self, terms: Sequence[str]) -> builtins.list[Postings]:
         with self._reading() as session:
             return [
-                rows.postings_of(session.rows("postings", term=term) if steps.storable(term) else [])
+                rows.postings_of(session.rows("postings", term=term) if naming.storable(term) else [])
                 for term in terms
             ]
+
+    def mentions(self, seqs: Sequence[int]) -> MentionRows:
+        wanted = json.dumps(incoming.storable_seqs(seqs))
+        with self._reading() as session:
+            return rows.mention_rows_of(session.rows("mentions", seqs=wanted))
+
+    def mentioning(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        incoming.check_names_sought(names, conversation=conversation, limit=limit)
+        with self._reading() as session:
+            return naming.mentioning(session, names, conversation=conversation, limit=limit)
+
+    def about(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        incoming.check_names_sought(names, conversation=conversation, limit=limit)
+        with self._reading() as session:
+            return naming.about(session, names, conversation=conversation, limit=limit)
 
     def relate(self, edges: Sequence[Edge]) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
@@ -226,7 +238,7 @@ class SQLiteRepository:
         incoming.check_sought(trace_id, what="trace_id")
         with self._reading() as session:
             body: bytes | None = (
-                session.value("trace_body", trace_id=trace_id) if steps.storable(trace_id) else None
+                session.value("trace_body", trace_id=trace_id) if naming.storable(trace_id) else None
             )
         if body is None:
             raise incoming.unknown("trace", trace_id)
@@ -254,7 +266,7 @@ class SQLiteRepository:
         with self._writing() as session:
             row = session.row("current_stamp")
             if row is None:
-                number = steps.stamp_number(session, stamp)
+                number = keying.stamp_number(session, stamp)
                 session.run("make_stamp_current", stamp=number, revision=session.value("next_revision"))
             elif rows.stamp_of(row).identity != stamp.identity:
                 raise incoming.stamp_mismatch(rows.stamp_of(row), stamp, location=self.location)
@@ -263,52 +275,60 @@ class SQLiteRepository:
         incoming.check_stamp(stamp)
         incoming.checked_limit(limit)
         with self._reading() as session:
-            found = session.rows("missing_keys", stamp=steps.find_stamp(session, stamp), limit=limit)
+            found = session.rows("missing_keys", stamp=keying.find_stamp(session, stamp), limit=limit)
         return [rows.memory_of(row) for row in found]
 
     def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
         incoming.check_stamp(stamp)
         with self._reading() as session:
-            found = session.rows("keys_after", stamp=steps.find_stamp(session, stamp), after=after)
+            found = session.rows("keys_after", stamp=keying.find_stamp(session, stamp), after=after)
         size = len(found[0][1]) if found else 0
         body = np.frombuffer(b"".join(key for _, key in found), dtype=np.uint8)
         return np.array([seq for seq, _ in found], dtype=np.int64), body.reshape(len(found), size)
 
-    def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
+    def add_keys(
+        self,
+        stamp: KeyStamp,
+        keys: Mapping[int, bytes],
+        *,
+        head_keys: Mapping[int, bytes] | None = None,
+        traits: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> None:
         incoming.check_stamp(stamp)
+        heads = incoming.checked_head_keys(head_keys, keys)
+        new_traits = incoming.checked_traits(traits)
         with self._writing() as session:
-            size = session.value("key_size", stamp=steps.find_stamp(session, stamp))
+            size = session.value("key_size", stamp=keying.find_stamp(session, stamp))
             checked = incoming.checked_key_mapping(keys, size)
             known = steps.existing(session, checked)
             kept = {seq: body for seq, body in checked.items() if seq in known}
             if kept:
-                steps.put_keys(
-                    session, steps.stamp_number(session, stamp), kept, session.value("next_revision")
+                keying.put_keys(
+                    session,
+                    keying.stamp_number(session, stamp),
+                    keys=kept,
+                    head_keys={seq: body for seq, body in heads.items() if seq in kept},
+                    revision=session.value("next_revision"),
                 )
+                naming.set_traits(session, {seq: own for seq, own in new_traits.items() if seq in kept})
+
+    def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._reading() as session:
+            stamp = session.row("current_stamp")
+            found = session.rows("head_keys", stamp=stamp[0], seqs=json.dumps(wanted)) if stamp else []
+        bodies: dict[int, bytes] = dict(found)
+        return {seq: bodies[seq] for seq in wanted if seq in bodies}
 
     def activate(self, stamp: KeyStamp) -> bool:
         incoming.check_stamp(stamp)
         with self._writing() as session:
-            if session.rows("missing_keys", stamp=steps.find_stamp(session, stamp), limit=1):
-                return False
-            number = steps.stamp_number(session, stamp)
-            current = session.row("current_stamp")
-            changed = current is None or current[0] != number
-            if changed or session.rows("other_keys", stamp=number):
-                revision = session.value("next_revision")
-                session.deleted = True
-                session.run("delete_other_keys", stamp=number)
-                if changed:
-                    session.run("retire_stamp")
-                    session.run("make_stamp_current", stamp=number, revision=revision)
-                    session.run("delete_statistics")
-            session.run("delete_other_stamps", stamp=number)
-            return True
+            return keying.activate(session, stamp)
 
     def statistics(self, name: str) -> bytes | None:
         incoming.check_sought(name, what="statistics name")
         with self._reading() as session:
-            body: bytes | None = session.value("statistics", name=name) if steps.storable(name) else None
+            body: bytes | None = session.value("statistics", name=name) if naming.storable(name) else None
         return body
 
     def save_statistics(self, name: str, body: bytes) -> None:
@@ -329,24 +349,18 @@ class SQLiteRepository:
             revision: int = session.value("revision")
             incoming.check_since(since, revision)
             forgotten = session.rows("new_forgotten", since=since) if since else []
+            memories, traits = keying.changed_rows(session, since)
             return Changes(
                 revision=revision,
-                memories=steps.changed_rows(session, since),
+                memories=memories,
+                traits=traits,
                 edges=rows.edge_rows_of(session.rows("new_edges", since=since)),
                 forgotten=np.array([seq for (seq,) in forgotten], dtype=np.int64),
             )
 
     def stats(self) -> StoreStats:
         with self._reading() as session:
-            memories, traces, edges, conversations = session.rows("counts")[0]
-            parts = dict.fromkeys(_TABLE_PARTS.values(), 0)
-            for table, size in session.rows("sizes"):
-                if table in _TABLE_PARTS:
-                    parts[_TABLE_PARTS[table]] += size
-            parts["file"] = session.value("file_size")
-        return StoreStats(
-            memories=memories, traces=traces, edges=edges, conversations=conversations, bytes=parts
-        )
+            return sizes(session)
 
     def check(self) -> builtins.list[str]:
         with self._pool.borrow() as session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,26 +10,38 @@ import numpy as np
 
 from aspen.repository import _incoming as incoming
 from aspen.repository._sqlite._pool import Row
-from aspen.repository.interface import NO_TIME, EdgeRows, KeyStamp, MemoryRows, Postings, TraceInfo
+from aspen.repository.values import (
+    NO_TIME,
+    EdgeRows,
+    KeyStamp,
+    MemoryRows,
+    Mention,
+    MentionRows,
+    NewMemory,
+    Postings,
+    TraceInfo,
+    TraitRows,
+)
 from aspen.types import Memory, Provenance
 
 _BLOCK = 4096
 """Rows fetched at once, so that keys are never held twice."""
 
 
-def memory_values(memory: Memory, *, term_count: int) -> dict[str, Any]:
+def memory_values(memory: Memory, *, new: NewMemory) -> dict[str, Any]:
     """The parameters of `add_memory`."""
     return {
         "seq": memory.seq,
         "id": memory.id,
         "conversation": memory.conversation,
         "speaker": memory.speaker,
+        "subject": new.subject,
         "said_at": None if memory.said_at is None else incoming.to_microseconds(memory.said_at),
         "source": memory.source,
         "provenance": str(memory.provenance),
         "created_at": incoming.to_microseconds(memory.created_at),
         "token_count": memory.token_count,
-        "term_count": term_count,
+        "term_count": len(new.terms),
         "trace_id": memory.trace_id,
         "text": memory.text,
     }
@@ -38,6 +50,19 @@ def memory_values(memory: Memory, *, term_count: int) -> dict[str, Any]:
 def keyword_values(seq: int, terms: Sequence[str]) -> dict[str, Any]:
     """The parameters of `add_keywords`. No term has a blank: `_incoming` has seen to that."""
     return {"seq": seq, "terms": " ".join(terms)}
+
+
+def mention_values(seq: int, mentions: Sequence[Mention]) -> list[dict[str, Any]]:
+    """The parameters of `add_mention`."""
+    return [
+        {"seq": seq, "name": mention.name, "start": mention.start, "stop": mention.stop}
+        for mention in mentions
+    ]
+
+
+def trait_values(seq: int, traits: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The parameters of `add_trait`."""
+    return [{"seq": seq, "name": name, "value": float(value)} for name, value in traits.items()]
 
 
 def memory_of(row: Row) -> Memory:
@@ -91,6 +116,23 @@ def postings_of(rows: list[Row]) -> Postings:
     return Postings(seqs=np.array(seqs, dtype=np.int64), positions=np.array(positions, dtype=np.int32))
 
 
+def mention_rows_of(rows: list[Row]) -> MentionRows:
+    seqs, names, starts, stops = _columns(rows, 4)
+    return MentionRows(
+        seqs=np.array(seqs, dtype=np.int64),
+        names=list(names),
+        starts=np.array(starts, dtype=np.int32),
+        stops=np.array(stops, dtype=np.int32),
+    )
+
+
+def trait_rows_of(rows: list[Row]) -> TraitRows:
+    seqs, names, values = _columns(rows, 3)
+    return TraitRows(
+        seqs=np.array(seqs, dtype=np.int64), names=list(names), values=np.array(values, dtype=np.float32)
+    )
+
+
 def edge_rows_of(rows: list[Row]) -> EdgeRows:
     sources, targets, types, weights = _columns(rows, 4)
     return EdgeRows(
@@ -102,9 +144,9 @@ def edge_rows_of(rows: list[Row]) -> EdgeRows:
 
 
 def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryRows:
-    """`count` rows (seq, conversation, provenance, said_at, token_count, term_count, key) as columns."""
+    """`count` rows (seq, conversation, subject, provenance, said_at, token_count, term_count, key) as columns."""
     keys = np.empty((count, key_size), dtype=np.uint8)
-    columns: list[list[Any]] = [[] for _ in range(6)]
+    columns: list[list[Any]] = [[] for _ in range(7)]
     done = 0
     while block := list(islice(rows, _BLOCK)):
         *parts, bodies = zip(*block, strict=True)
@@ -113,10 +155,11 @@ def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryR
         joined = np.frombuffer(b"".join(bodies), dtype=np.uint8)
         keys[done : done + len(block)] = joined.reshape(len(block), key_size)
         done += len(block)
-    seqs, conversations, provenances, said_at, token_counts, term_counts = columns
+    seqs, conversations, subjects, provenances, said_at, token_counts, term_counts = columns
     return MemoryRows(
         seqs=np.array(seqs, dtype=np.int64),
         conversations=conversations,
+        subjects=subjects,
         provenances=provenances,
         said_at=np.array([NO_TIME if time is None else time for time in said_at], dtype=np.int64),
         token_counts=np.array(token_counts, dtype=np.int32),

@@ -1,24 +1,18 @@
-"""Steps inside one transaction, shared by the methods of the repository."""
+"""Memories, traces and edges: steps inside one transaction, shared by the methods of the repository."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from aspen.repository import _incoming as incoming
 from aspen.repository._sqlite import _rows as rows
+from aspen.repository._sqlite._keys import put_keys
+from aspen.repository._sqlite._names import add_names, storable
 from aspen.repository._sqlite._pool import Session
-from aspen.repository.interface import NEXT, KeyStamp, MemoryRows, NewMemory, NewTrace
+from aspen.repository.values import NEXT, NewMemory, NewTrace
 from aspen.types import Edge, Memory
-
-_NO_STAMP = -1
-"""The number of a stamp that the store does not know: no row matches it."""
-
-
-def storable(name: str) -> bool:
-    """False for a lone surrogate, which has no UTF-8 form: no row can match it."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def names(wanted: Iterable[str]) -> str:
@@ -42,17 +36,6 @@ def existing(session: Session, seqs: Iterable[int]) -> set[int]:
     """The stored ones of `seqs`."""
     wanted = json.dumps(incoming.storable_seqs(seqs))
     return {seq for (seq,) in session.rows("existing_seqs", seqs=wanted)}
-
-
-def check_keys(
-    session: Session, memories: Sequence[NewMemory], stamp: KeyStamp | None, *, location: str
-) -> int:
-    """The number of the current stamp, once the keys are known to fit it."""
-    row = session.row("current_stamp")
-    stored = rows.stamp_of(row) if row else None
-    number = find_stamp(session, incoming.current_stamp(stored, stamp, location=location))
-    incoming.check_keys([new.key for new in memories], session.value("key_size", stamp=number))
-    return number
 
 
 def check_traces(session: Session, memories: Sequence[NewMemory], trace: NewTrace | None) -> None:
@@ -86,25 +69,30 @@ def add_trace(session: Session, trace: NewTrace) -> bool:
     return True
 
 
-def add_mentions(session: Session, trace: NewTrace) -> None:
+def add_trace_mentions(session: Session, trace: NewTrace) -> None:
     """Record which memories stand in a trace; they are stored by now."""
-    session.run("add_mentions", trace_id=trace.info.id, ids=names(trace.mentions))
+    session.run("add_trace_mentions", trace_id=trace.info.id, ids=names(trace.mentions))
 
 
 def add_memories(session: Session, fresh: Sequence[tuple[NewMemory, Memory]], stamp: int) -> list[Memory]:
-    """Store memories that are new, with terms, keys and NEXT edges. They come back with their seqs."""
+    """Store memories that are new, with all that belongs to them and NEXT edges. They come back with their seqs."""
     revision: int = session.value("next_revision")
     first: int = session.value("last_seq") + 1
     added = [replace(memory, seq=seq) for seq, (_, memory) in enumerate(fresh, start=first)]
-    terms = {memory.seq: new.terms for (new, _), memory in zip(fresh, added, strict=True)}
+    new_by_seq = {memory.seq: new for (new, _), memory in zip(fresh, added, strict=True)}
     edges = _next_edges(session, added)
     session.run_many(
-        "add_memory",
-        [rows.memory_values(memory, term_count=len(terms[memory.seq])) for memory in added],
+        "add_memory", [rows.memory_values(memory, new=new_by_seq[memory.seq]) for memory in added]
     )
-    session.run_many("add_keywords", [rows.keyword_values(*of_memory) for of_memory in terms.items()])
-    keys = {memory.seq: new.key for (new, _), memory in zip(fresh, added, strict=True)}
-    put_keys(session, stamp, keys, revision)
+    session.run_many("add_keywords", [rows.keyword_values(seq, new.terms) for seq, new in new_by_seq.items()])
+    add_names(session, new_by_seq)
+    put_keys(
+        session,
+        stamp,
+        keys={seq: new.key for seq, new in new_by_seq.items()},
+        head_keys={seq: new.head_keys for seq, new in new_by_seq.items() if new.head_keys is not None},
+        revision=revision,
+    )
     put_edges(session, edges, revision)
     return added
 
@@ -126,14 +114,21 @@ def _next_edges(session: Session, added: Sequence[Memory]) -> list[Edge]:
     return edges
 
 
+def _forget_words(session: Session, seqs: Sequence[int]) -> None:
+    wanted = json.dumps(seqs)
+    words = {word for (terms,) in session.rows("terms_of", seqs=wanted) for word in terms.encode().split()}
+    session.run_many("forget_keywords", [{"seq": seq} for seq in seqs])
+    beginnings = {word[:end].hex().upper() for word in words for end in range(1, len(word) + 1)}
+    if session.value("words_left", beginnings=json.dumps(sorted(beginnings))):
+        session.run("rebuild_keywords")
+
+
 def forget(session: Session, seqs: Sequence[int]) -> int:
     """Delete memories and all that hangs on them; returns how many traces that were."""
     revision: int = session.value("next_revision")
     traces = len(session.rows("forget_traces", seqs=json.dumps(seqs)))
     values = [{"seq": seq} for seq in seqs]
-    session.run_many("forget_keywords", values)
-    if session.value("words_left"):
-        session.run("rebuild_keywords")
+    _forget_words(session, seqs)
     session.run_many("forget_memory", values)
     session.run("delete_statistics")
     session.run_many("add_forgotten", [{"seq": seq, "revision": revision} for seq in seqs])
@@ -154,42 +149,3 @@ def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
             for edge in edges
         ],
     )
-
-
-def put_keys(session: Session, stamp: int, keys: Mapping[int, bytes], revision: int) -> None:
-    session.run_many(
-        "put_key",
-        [{"seq": seq, "stamp": stamp, "revision": revision, "body": body} for seq, body in keys.items()],
-    )
-
-
-def find_stamp(session: Session, stamp: KeyStamp) -> int:
-    """The number of a stamp by its identity."""
-    number: int | None = session.value("find_stamp", model_id=stamp.model_id, key_version=stamp.key_version)
-    return _NO_STAMP if number is None else number
-
-
-def stamp_number(session: Session, stamp: KeyStamp) -> int:
-    """The number of a stamp, which is stored if it is new."""
-    number = find_stamp(session, stamp)
-    if number == _NO_STAMP:
-        number = session.value(
-            "add_stamp", model_id=stamp.model_id, model_name=stamp.model_name, key_version=stamp.key_version
-        )
-    return number
-
-
-def changed_rows(session: Session, since: int) -> MemoryRows:
-    """Rows that are new, or have a new key, after revision `since`."""
-    row = session.row("current_stamp")
-    number, activated = (row[0], row[4]) if row else (_NO_STAMP, 0)
-    size = session.value("key_size", stamp=number) or 0
-    if since < activated:
-        count, found = (
-            session.value("count_all_rows", stamp=number),
-            session.iterate("all_rows", stamp=number),
-        )
-    else:
-        count = session.value("count_new_rows", stamp=number, since=since)
-        found = session.iterate("new_rows", stamp=number, since=since)
-    return rows.memory_rows_of(found, count=count, key_size=size)

@@ -28,15 +28,26 @@ SELECT max(seq) FROM memory WHERE conversation = :conversation
 
 -- name: add_memory
 INSERT INTO memory (
-    seq, id, conversation, speaker, said_at, source, provenance, created_at, token_count, term_count, trace_id,
-    text
+    seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count,
+    trace_id, text
 ) VALUES (
-    :seq, :id, :conversation, :speaker, :said_at, :source, :provenance, :created_at, :token_count, :term_count,
-    :trace_id, :text
+    :seq, :id, :conversation, :speaker, :subject, :said_at, :source, :provenance, :created_at, :token_count,
+    :term_count, :trace_id, :text
 )
 
 -- name: add_keywords
 INSERT INTO keyword (rowid, terms) VALUES (:seq, :terms)
+
+-- Not OR IGNORE, which would drop what a CHECK forbids as well.
+-- name: add_mention
+INSERT INTO mention (name, seq, start, stop) VALUES (:name, :seq, :start, :stop)
+ON CONFLICT (name, seq, start) DO NOTHING
+
+-- name: add_trait
+INSERT INTO trait (seq, name, value) VALUES (:seq, :name, :value)
+
+-- name: delete_traits
+DELETE FROM trait WHERE seq = :seq
 
 -- name: memories_by_id
 SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
@@ -75,8 +86,8 @@ WHERE conversation IS NOT NULL
 GROUP BY conversation
 ORDER BY max(seq) DESC
 
--- Forgetting: keys, edges and mentions go with their memory by ON DELETE CASCADE; a memory that stays loses a
--- deleted trace by ON DELETE SET NULL.
+-- Forgetting: keys, head keys, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that stays
+-- loses a deleted trace by ON DELETE SET NULL.
 
 -- name: forget_traces
 DELETE FROM trace
@@ -87,12 +98,20 @@ RETURNING number
 -- name: forget_keywords
 DELETE FROM keyword WHERE rowid = :seq
 
--- Whether FTS5 still holds the beginning of a word that no memory has any more. It finds its pages by the beginning
--- of their first word (in keyword_idx, after the digit 0), and 'secure-delete' leaves that where it is.
+-- name: terms_of
+SELECT terms FROM keyword WHERE rowid IN (SELECT value FROM json_each(:seqs))
+
+-- Whether FTS5 still holds the beginning of a forgotten word that no memory has any more. It finds its pages by the
+-- beginning of their first word (in keyword_idx, after the digit 0), and 'secure-delete' leaves that where it is.
+-- Beginnings are bytes, and may end within a character: :beginnings has them in hex.
 -- name: words_left
 SELECT EXISTS (
     SELECT 1
-    FROM (SELECT CAST(substr(term, 2) AS TEXT) AS beginning FROM keyword_idx WHERE length(term) > 1)
+    FROM (
+        SELECT CAST(substr(term, 2) AS TEXT) AS beginning
+        FROM keyword_idx
+        WHERE length(term) > 1 AND hex(substr(term, 2)) IN (SELECT value FROM json_each(:beginnings))
+    )
     WHERE NOT EXISTS (
         SELECT 1 FROM keyword_posting WHERE term >= beginning AND term < beginning || char(0x10FFFF)
     )
@@ -114,6 +133,47 @@ INSERT INTO forgotten (seq, revision) VALUES (:seq, :revision)
 -- an ORDER BY would sort them again.
 -- name: postings
 SELECT doc, "offset" FROM keyword_posting WHERE term = :term
+
+-- Names. One short index scan for each name, which ends at the limit: rows come in the order of the index, so that
+-- nothing is sorted, and a name of many memories costs no more than a rare one.
+
+-- name: mentions
+SELECT seq, name, start, stop
+FROM mention
+WHERE seq IN (SELECT value FROM json_each(:seqs))
+ORDER BY seq, start, name
+
+-- The bare column `stop` is that of the row with the smallest `start`: so SQLite does it for a single min() or max()
+-- (https://www.sqlite.org/lang_select.html#bareagg).
+-- name: mentioning
+SELECT seq, name, min(start), stop FROM mention WHERE name = :name GROUP BY seq ORDER BY seq LIMIT :limit
+
+-- Two subqueries, each of which reads one row: min() and max() beside each other would read them all.
+-- name: span_of_conversation
+SELECT
+    (SELECT min(seq) FROM memory WHERE conversation = :conversation),
+    (SELECT max(seq) FROM memory WHERE conversation = :conversation)
+
+-- Whether a memory is of the conversation, its index tells. Memories of a conversation mostly lie close together: the
+-- mentions outside its span are not read (of a BETWEEN, SQLite would take the lower end alone). CROSS JOIN keeps the
+-- order of the tables, by which the rows come in the order of the result.
+-- name: mentioning_in_conversation
+SELECT mention.seq, name, min(start), stop
+FROM mention CROSS JOIN memory ON memory.seq = mention.seq
+WHERE name = :name AND mention.seq >= :first AND mention.seq <= :last AND conversation = :conversation
+GROUP BY mention.seq
+ORDER BY mention.seq
+LIMIT :limit
+
+-- name: about
+SELECT seq, subject, 0, 0 FROM memory WHERE subject = :name ORDER BY seq LIMIT :limit
+
+-- name: about_in_conversation
+SELECT seq, subject, 0, 0
+FROM memory
+WHERE subject = :name AND conversation = :conversation
+ORDER BY seq
+LIMIT :limit
 
 -- Edges
 
@@ -138,7 +198,7 @@ SELECT 1 FROM trace WHERE id = :trace_id
 INSERT INTO trace (id, conversation, created_at, seed, level, size, body)
 VALUES (:id, :conversation, :created_at, :seed, :level, :size, :body)
 
--- name: add_mentions
+-- name: add_trace_mentions
 INSERT OR IGNORE INTO trace_mention (seq, trace)
 SELECT memory.seq, trace.number
 FROM trace JOIN memory ON memory.id IN (SELECT value FROM json_each(:ids))
@@ -193,6 +253,19 @@ INSERT INTO memory_key (seq, stamp, revision, body)
 VALUES (:seq, :stamp, :revision, :body)
 ON CONFLICT (seq, stamp) DO UPDATE SET body = excluded.body, revision = excluded.revision
 
+-- name: put_head_key
+INSERT INTO memory_head_key (seq, stamp, body)
+VALUES (:seq, :stamp, :body)
+ON CONFLICT (seq, stamp) DO UPDATE SET body = excluded.body
+
+-- name: head_keys
+SELECT seq, body
+FROM memory_head_key
+WHERE stamp = :stamp AND seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: delete_other_head_keys
+DELETE FROM memory_head_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp)
+
 -- name: keys_after
 SELECT seq, body FROM memory_key WHERE stamp = :stamp AND seq > :after ORDER BY seq
 
@@ -221,7 +294,7 @@ DELETE FROM statistics
 SELECT count(*) FROM memory_key WHERE stamp = :stamp
 
 -- name: all_rows
-SELECT memory.seq, conversation, provenance, said_at, token_count, term_count, body
+SELECT memory.seq, conversation, subject, provenance, said_at, token_count, term_count, body
 FROM memory CROSS JOIN memory_key ON memory_key.seq = memory.seq AND memory_key.stamp = :stamp
 ORDER BY memory.seq
 
@@ -229,10 +302,19 @@ ORDER BY memory.seq
 SELECT count(*) FROM memory_key WHERE stamp = :stamp AND revision > :since
 
 -- name: new_rows
-SELECT memory.seq, conversation, provenance, said_at, token_count, term_count, body
+SELECT memory.seq, conversation, subject, provenance, said_at, token_count, term_count, body
 FROM memory_key JOIN memory ON memory.seq = memory_key.seq
 WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
 ORDER BY memory.seq
+
+-- name: all_traits
+SELECT seq, name, value FROM trait ORDER BY seq, name
+
+-- name: traits_of_new_rows
+SELECT trait.seq, name, value
+FROM memory_key CROSS JOIN trait ON trait.seq = memory_key.seq
+WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
+ORDER BY trait.seq, name
 
 -- name: new_edges
 SELECT source, target, type, weight FROM edge WHERE revision > :since ORDER BY source, target, type

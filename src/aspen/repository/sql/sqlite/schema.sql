@@ -41,6 +41,7 @@ CREATE TABLE memory (
     id TEXT NOT NULL UNIQUE,
     conversation TEXT,
     speaker TEXT,
+    subject TEXT,
     said_at INTEGER,
     source TEXT,
     provenance TEXT NOT NULL,
@@ -52,6 +53,8 @@ CREATE TABLE memory (
 ) STRICT;
 
 CREATE INDEX memory_by_conversation ON memory (conversation, seq);
+CREATE INDEX memory_by_subject ON memory (subject, seq) WHERE subject IS NOT NULL;
+CREATE INDEX memory_by_subject_within ON memory (conversation, subject, seq) WHERE subject IS NOT NULL;
 CREATE INDEX memory_by_trace ON memory (trace_id) WHERE trace_id IS NOT NULL;
 
 -- Memories whose text stands in a trace, beside those that refer to it.
@@ -72,6 +75,32 @@ CREATE TABLE memory_key (
 ) STRICT;
 
 CREATE INDEX memory_key_by_revision ON memory_key (stamp, revision);
+
+-- Keys of single tokens, of a few attention heads. Large, and read for the best candidates only.
+CREATE TABLE memory_head_key (
+    seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL REFERENCES key_stamp (number) ON DELETE CASCADE,
+    body BLOB NOT NULL,
+    PRIMARY KEY (seq, stamp)
+) STRICT;
+
+-- A name in a memory, and the terms [start, stop) of the sentence it stands in.
+CREATE TABLE mention (
+    name TEXT NOT NULL,
+    seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    start INTEGER NOT NULL CHECK (start >= 0),
+    stop INTEGER NOT NULL CHECK (stop >= start),
+    PRIMARY KEY (name, seq, start)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX mention_by_memory ON mention (seq, start, name);
+
+CREATE TABLE trait (
+    seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value REAL NOT NULL CHECK (value > 0 AND value <= 1),
+    PRIMARY KEY (seq, name)
+) STRICT, WITHOUT ROWID;
 
 -- The terms of each memory, in order and joined by blanks; rowid is memory.seq. A virtual table can have no foreign
 -- key: check() looks for orphans instead. Terms come analysed from Python. The `ascii` tokenizer takes every

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
 from types import TracebackType
@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import _incoming as incoming
-from aspen.repository.interface import (
+from aspen.repository._in_memory._columns import edge_rows
+from aspen.repository._in_memory._edges import Edges
+from aspen.repository._in_memory._keys import Keys
+from aspen.repository._in_memory._names import Names
+from aspen.repository._in_memory._terms import Terms
+from aspen.repository.values import (
     NEXT,
     NO_TIME,
     Changes,
@@ -22,6 +27,7 @@ from aspen.repository.interface import (
     EdgeRows,
     KeyStamp,
     MemoryRows,
+    MentionRows,
     NewMemory,
     NewTrace,
     Postings,
@@ -29,9 +35,6 @@ from aspen.repository.interface import (
     TraceInfo,
 )
 from aspen.types import Edge, Memory, Seqs
-
-EdgeName = tuple[int, int, str]
-"""Source, target and type."""
 
 
 class InMemoryRepository:
@@ -47,12 +50,12 @@ class InMemoryRepository:
         self._last_seq = 0
         self._memories: dict[int, Memory] = {}  # in ascending order of seq
         self._by_id: dict[str, int] = {}
-        self._terms: dict[int, dict[str, list[int]]] = {}  # the positions of each term, by seq
-        self._edges: dict[EdgeName, float] = {}
-        self._edge_revisions: dict[EdgeName, int] = {}
+        self._terms = Terms()
+        self._names = Names()
+        self._edges = Edges()
         self._traces: dict[str, NewTrace] = {}
         self._stamp: KeyStamp | None = None
-        self._keys: dict[tuple[str, str], dict[int, bytes]] = {}
+        self._keys = Keys()
         self._row_revisions: dict[int, int] = {}
         self._statistics: dict[str, bytes] = {}
         self._forgotten: dict[int, int] = {}
@@ -74,7 +77,7 @@ class InMemoryRepository:
             if not memories:
                 return []
             current = incoming.current_stamp(self._stamp, stamp, location=self.location)
-            incoming.check_keys([new.key for new in memories], self._key_size(self._stamp))
+            incoming.check_keys([new.key for new in memories], self._keys.length(self._stamp))
             traces = {**self._traces, trace.info.id: trace} if trace else self._traces
             for new in memories:
                 if new.trace_id is not None and new.trace_id not in traces:
@@ -98,11 +101,12 @@ class InMemoryRepository:
             newest_first = reversed(self._memories.values())
             before = next((m.seq for m in newest_first if m.conversation == memory.conversation), None)
             if before is not None:
-                self._put_edge(Edge(before, seq, NEXT, 1.0))
+                self._edges.put(Edge(before, seq, NEXT, 1.0), self._revision)
         self._memories[seq] = replace(memory, seq=seq)
         self._by_id[memory.id] = seq
-        self._terms[seq] = _positions(new.terms)
-        self._keys.setdefault(stamp.identity, {})[seq] = new.key
+        self._terms.add(seq, new.terms)
+        self._names.add(seq, new)
+        self._keys.put(stamp, {seq: new.key}, {} if new.head_keys is None else {seq: new.head_keys})
         self._row_revisions[seq] = self._revision
 
     def known(self, ids: Sequence[str]) -> set[str]:
@@ -156,12 +160,11 @@ class InMemoryRepository:
                 return 0
             self._revision += 1
             for seq, memory in gone.items():
-                del self._by_id[memory.id], self._memories[seq], self._terms[seq], self._row_revisions[seq]
+                del self._by_id[memory.id], self._memories[seq], self._row_revisions[seq]
+                for part in (self._terms, self._names, self._keys):
+                    part.forget(seq)
                 self._forgotten[seq] = self._revision
-                for keys in self._keys.values():
-                    keys.pop(seq, None)
-            for edge in [edge for edge in self._edges if gone.keys() & edge[:2]]:
-                del self._edges[edge], self._edge_revisions[edge]
+            self._edges.forget(gone)
             ids_gone = {memory.id for memory in gone.values()}
             lost = {memory.trace_id for memory in gone.values()} - {None}
             lost |= {name for name, trace in self._traces.items() if ids_gone & set(trace.mentions)}
@@ -173,22 +176,33 @@ class InMemoryRepository:
             self._statistics.clear()
             return len(lost)
 
-    # Keywords and edges
+    # Keywords, names and edges
 
     def postings(self, terms: Sequence[str]) -> builtins.list[Postings]:
         with self._lock:
-            return [self._postings(term) for term in terms]
+            return [self._terms.postings(term) for term in terms]
 
-    def _postings(self, term: str) -> Postings:
-        found = [
-            (seq, position)
-            for seq, positions in sorted(self._terms.items())
-            for position in positions.get(term, ())
+    def mentions(self, seqs: Sequence[int]) -> MentionRows:
+        wanted = incoming.storable_seqs(seqs)
+        with self._lock:
+            return self._names.mentions(wanted)
+
+    def mentioning(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        incoming.check_names_sought(names, conversation=conversation, limit=limit)
+        with self._lock:
+            return self._names.mentioning(names, among=self._seqs_of(conversation), limit=limit)
+
+    def about(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        incoming.check_names_sought(names, conversation=conversation, limit=limit)
+        with self._lock:
+            return self._names.about(names, among=self._seqs_of(conversation), limit=limit)
+
+    def _seqs_of(self, conversation: str | None) -> builtins.list[int]:
+        return [
+            seq
+            for seq, memory in sorted(self._memories.items())
+            if conversation in (None, memory.conversation)
         ]
-        return Postings(
-            seqs=np.array([seq for seq, _ in found], dtype=np.int64),
-            positions=np.array([position for _, position in found], dtype=np.int32),
-        )
 
     def relate(self, edges: Sequence[Edge]) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
@@ -200,22 +214,12 @@ class InMemoryRepository:
             if checked:
                 self._revision += 1
             for edge in checked:
-                self._put_edge(edge)
-
-    def _put_edge(self, edge: Edge) -> None:
-        name = (edge.source, edge.target, edge.type)
-        self._edges[name] = edge.weight
-        self._edge_revisions[name] = self._revision
+                self._edges.put(edge, self._revision)
 
     def out_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
         incoming.checked_limit(fan, what="fan")
         with self._lock:
-            found: list[Edge] = []
-            for seq in dict.fromkeys(seqs):
-                own = [Edge(*name, weight) for name, weight in self._edges.items() if name[0] == seq]
-                own.sort(key=lambda edge: (-edge.weight, edge.target, edge.type))
-                found += own[:fan]
-            return edge_rows(found)
+            return edge_rows(edge for seq in dict.fromkeys(seqs) for edge in self._edges.heaviest(seq, fan))
 
     # Traces
 
@@ -248,12 +252,8 @@ class InMemoryRepository:
             elif self._stamp.identity != stamp.identity:
                 raise incoming.stamp_mismatch(self._stamp, stamp, location=self.location)
 
-    def _key_size(self, stamp: KeyStamp | None) -> int | None:
-        keys = self._keys.get(stamp.identity, {}) if stamp else {}
-        return next((len(body) for body in keys.values()), None)
-
     def _without_key(self, stamp: KeyStamp) -> builtins.list[Memory]:
-        keys = self._keys.get(stamp.identity, {})
+        keys = self._keys.of(stamp)
         return [memory for seq, memory in sorted(self._memories.items()) if seq not in keys]
 
     def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
@@ -265,38 +265,47 @@ class InMemoryRepository:
     def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
         incoming.check_stamp(stamp)
         with self._lock:
-            found = {
-                seq: key for seq, key in sorted(self._keys.get(stamp.identity, {}).items()) if seq > after
-            }
+            found = {seq: key for seq, key in sorted(self._keys.of(stamp).items()) if seq > after}
             body = np.frombuffer(b"".join(found.values()), dtype=np.uint8)
             seqs = np.array(list(found), dtype=np.int64)
-            return seqs, body.reshape(len(found), self._key_size(stamp) or 0)
+            return seqs, body.reshape(len(found), self._keys.length(stamp) or 0)
 
-    def add_keys(self, stamp: KeyStamp, keys: Mapping[int, bytes]) -> None:
+    def add_keys(
+        self,
+        stamp: KeyStamp,
+        keys: Mapping[int, bytes],
+        *,
+        head_keys: Mapping[int, bytes] | None = None,
+        traits: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> None:
         incoming.check_stamp(stamp)
+        heads = incoming.checked_head_keys(head_keys, keys)
+        new_traits = incoming.checked_traits(traits)
         with self._lock:
-            checked = incoming.checked_key_mapping(keys, self._key_size(stamp))
+            checked = incoming.checked_key_mapping(keys, self._keys.length(stamp))
             kept = {seq: body for seq, body in checked.items() if seq in self._memories}
             if not kept:
                 return
             self._revision += 1
-            self._keys.setdefault(stamp.identity, {}).update(kept)
+            self._keys.put(stamp, kept, {seq: body for seq, body in heads.items() if seq in kept})
+            self._names.set_traits({seq: own for seq, own in new_traits.items() if seq in kept})
             if self._stamp is not None and self._stamp.identity == stamp.identity:
                 self._row_revisions.update(dict.fromkeys(kept, self._revision))
+
+    def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._lock:
+            stored = self._keys.heads_of(self._stamp)
+            return {seq: stored[seq] for seq in wanted if seq in stored}
 
     def activate(self, stamp: KeyStamp) -> bool:
         incoming.check_stamp(stamp)
         with self._lock:
             if self._without_key(stamp):
                 return False
-            others = [
-                identity for identity, keys in self._keys.items() if identity != stamp.identity and keys
-            ]
             changed = self._stamp is None or self._stamp.identity != stamp.identity
-            if changed or others:
+            if self._keys.keep_only(stamp) or changed:
                 self._revision += 1
-            for identity in others:
-                del self._keys[identity]
             if changed:
                 self._stamp = stamp
                 self._statistics.clear()
@@ -324,32 +333,29 @@ class InMemoryRepository:
         with self._lock:
             incoming.check_since(since, self._revision)
             seqs = [seq for seq, revision in sorted(self._row_revisions.items()) if revision > since]
-            edges = [
-                Edge(*name, self._edges[name])
-                for name, revision in sorted(self._edge_revisions.items())
-                if revision > since
-            ]
             forgotten = [seq for seq, revision in sorted(self._forgotten.items()) if 0 < since < revision]
             return Changes(
                 revision=self._revision,
                 memories=self._rows(seqs),
-                edges=edge_rows(edges),
+                traits=self._names.traits(seqs),
+                edges=edge_rows(self._edges.since(since)),
                 forgotten=np.array(forgotten, dtype=np.int64),
             )
 
     def _rows(self, seqs: builtins.list[int]) -> MemoryRows:
         memories = [self._memories[seq] for seq in seqs]
-        keys = self._keys.get(self._stamp.identity, {}) if self._stamp else {}
+        keys = self._keys.of(self._stamp)
         times = [m.said_at and incoming.to_microseconds(m.said_at) for m in memories]
         body = b"".join(keys[seq] for seq in seqs)
         return MemoryRows(
             seqs=np.array(seqs, dtype=np.int64),
             conversations=[memory.conversation for memory in memories],
+            subjects=self._names.subjects(seqs),
             provenances=[str(memory.provenance) for memory in memories],
             said_at=np.array([NO_TIME if time is None else time for time in times], dtype=np.int64),
             token_counts=np.array([memory.token_count for memory in memories], dtype=np.int32),
-            term_counts=np.array([_term_count(self._terms[seq]) for seq in seqs], dtype=np.int32),
-            keys=np.frombuffer(body, dtype=np.uint8).reshape(len(seqs), self._key_size(self._stamp) or 0),
+            term_counts=np.array([self._terms.count(seq) for seq in seqs], dtype=np.int32),
+            keys=np.frombuffer(body, dtype=np.uint8).reshape(len(seqs), self._keys.length(self._stamp) or 0),
         )
 
     def stats(self) -> StoreStats:
@@ -361,14 +367,11 @@ class InMemoryRepository:
                 conversations=len(self.conversations()),
                 bytes={
                     "text": sum(len(memory.text.encode()) for memory in self._memories.values()),
-                    "keys": sum(len(body) for keys in self._keys.values() for body in keys.values()),
+                    "keys": self._keys.size(),
                     "traces": sum(trace.info.size for trace in self._traces.values()),
-                    "edges": sum(24 + len(name[2].encode()) for name in self._edges),
-                    "keywords": sum(
-                        len(term.encode()) + 8 + 4 * len(positions)
-                        for own in self._terms.values()
-                        for term, positions in own.items()
-                    ),
+                    "edges": self._edges.size(),
+                    "keywords": self._terms.size(),
+                    "names": self._names.size(),
                     "file": 0,
                 },
             )
@@ -394,24 +397,3 @@ class InMemoryRepository:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _positions(terms: Sequence[str]) -> dict[str, list[int]]:
-    positions: dict[str, list[int]] = {}
-    for position, term in enumerate(terms):
-        positions.setdefault(term, []).append(position)
-    return positions
-
-
-def _term_count(positions: Mapping[str, Sequence[int]]) -> int:
-    return sum(map(len, positions.values()))
-
-
-def edge_rows(edges: Iterable[Edge]) -> EdgeRows:
-    columns = list(edges)
-    return EdgeRows(
-        sources=np.array([edge.source for edge in columns], dtype=np.int64),
-        targets=np.array([edge.target for edge in columns], dtype=np.int64),
-        types=[edge.type for edge in columns],
-        weights=np.array([edge.weight for edge in columns], dtype=np.float64),
-    )

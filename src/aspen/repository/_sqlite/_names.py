@@ -1,0 +1,59 @@
+"""Subjects, mentions and traits: steps inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from aspen.repository._sqlite import _rows as rows
+from aspen.repository._sqlite._pool import Row, Session
+from aspen.repository.values import MentionRows, NewMemory
+
+
+def storable(name: str) -> bool:
+    """False for a lone surrogate, which has no UTF-8 form: no row can match it."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def add_names(session: Session, new_by_seq: Mapping[int, NewMemory]) -> None:
+    """Store the mentions and traits of memories; a subject lies in the memory's own row."""
+    mentions = [
+        values for seq, new in new_by_seq.items() for values in rows.mention_values(seq, new.mentions)
+    ]
+    # In the order of the table: a page that is changed twice is then still at hand. Equal ones stay as they came,
+    # and the first is kept.
+    session.run_many("add_mention", sorted(mentions, key=lambda values: (values["name"], values["seq"])))
+    session.run_many(
+        "add_trait",
+        [values for seq, new in new_by_seq.items() for values in rows.trait_values(seq, new.traits)],
+    )
+
+
+def set_traits(session: Session, traits: Mapping[int, Mapping[str, float]]) -> None:
+    """Replace all traits of these memories."""
+    session.run_many("delete_traits", [{"seq": seq} for seq in traits])
+    session.run_many(
+        "add_trait", [values for seq, own in traits.items() for values in rows.trait_values(seq, own)]
+    )
+
+
+def mentioning(
+    session: Session, names: Sequence[str], *, conversation: str | None, limit: int
+) -> MentionRows:
+    """The first mention of each name in each of the `limit` oldest memories that have one."""
+    if conversation is None:
+        return _for_each(names, lambda name: session.rows("mentioning", name=name, limit=limit))
+    first, last = session.rows("span_of_conversation", conversation=conversation)[0]
+    values = {"conversation": conversation, "first": first, "last": last, "limit": limit}
+    return _for_each(names, lambda name: session.rows("mentioning_in_conversation", name=name, **values))
+
+
+def about(session: Session, names: Sequence[str], *, conversation: str | None, limit: int) -> MentionRows:
+    """The `limit` oldest memories whose subject each name is."""
+    if conversation is None:
+        return _for_each(names, lambda name: session.rows("about", name=name, limit=limit))
+    values = {"conversation": conversation, "limit": limit}
+    return _for_each(names, lambda name: session.rows("about_in_conversation", name=name, **values))
+
+
+def _for_each(names: Sequence[str], find: Callable[[str], list[Row]]) -> MentionRows:
+    return rows.mention_rows_of([row for name in names if storable(name) for row in find(name)])

@@ -2,8 +2,8 @@
 
 A new store has too few memories to fit a whitening on, and nobody has asked it anything yet. So each model is
 calibrated once, on some 500 turns of dialogue and 160 questions: mean and covariance of the turns, how far
-questions lie from turns, and how rare each token is. For models in `data/` that has been done; for others it is
-done at first use and kept in the cache folder.
+questions lie from turns, how rare each token is, and which attention heads look things up. For models in `data/`
+that has been done; for others it is done at first use and kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from aspen.activation_db.capture import capture_pooled
+from aspen.activation_db.head_choice import HeadTrial, most_alike
+from aspen.activation_db.head_set import HeadSet
 from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite
 from aspen.activation_db.moments import Moments
+from aspen.activation_db.trait_probe import TraitProbe, labelled_utterances
+from aspen.activation_db.whitening import KeySpace
 from aspen.errors import ModelError
 from aspen.files import write_atomically
 from aspen.models import LanguageModel
 from aspen.types import FloatArray, TokenIds
 
-_VERSION = 1
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +39,27 @@ class Calibration:
     """Statistics of one model on the calibration text.
 
     turns: moments of the turns' pooled vectors; prompt_offset: float32 [K, D], mean of the questions minus mean
-    of the turns; token_weights: float32 [V], inverse document frequency by token id.
+    of the turns; token_weights: float32 [V], inverse document frequency by token id; heads: those that match
+    memories to prompts, None where there are none, and then `no_heads` says why; probe: tells traits.
     """
 
     turns: Moments
     prompt_offset: FloatArray
     token_weights: FloatArray
+    probe: TraitProbe
+    heads: HeadSet | None = None
+    no_heads: str = ""
 
     def to_bytes(self) -> bytes:
         """As safetensors, to the precision of `Moments.to_tensors`."""
         tensors = self.turns.to_tensors()
         tensors["prompt_offset"] = self.prompt_offset
         tensors["token_weights"] = self.token_weights.astype(np.float16)
-        return save(tensors)
+        tensors["no_heads"] = np.array(list(self.no_heads.encode()), dtype=np.uint8)
+        tensors |= self.probe.to_tensors()
+        if self.heads is not None:
+            tensors |= self.heads.to_tensors()
+        return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Calibration:
@@ -57,6 +69,9 @@ class Calibration:
             turns=Moments.from_tensors(tensors),
             prompt_offset=tensors["prompt_offset"],
             token_weights=tensors["token_weights"].astype(np.float32),
+            probe=TraitProbe.from_tensors(tensors),
+            heads=HeadSet.from_tensors(tensors),
+            no_heads=tensors["no_heads"].tobytes().decode(),
         )
 
 
@@ -111,15 +126,28 @@ def calibrate(model: LanguageModel, *, recipe: KeyRecipe) -> Calibration:
     turn_ids = [model.tokenize(text)[:MAX_KEY_TOKENS] for text in turns]
     question_ids = [model.tokenize(text)[:MAX_KEY_TOKENS] for text in questions]
     token_weights = inverse_document_frequencies(turn_ids + question_ids, vocab_size=model.info.vocab_size)
+    trial = HeadTrial(model, depth=max(recipe.layers))
     pooled_turns, pooled_questions = (
-        check_finite(capture_pooled(model, ids, recipe=recipe, token_weights=token_weights))
-        for ids in (turn_ids, question_ids)
+        check_finite(
+            capture_pooled(model, ids, recipe=recipe, token_weights=token_weights, heads=trial.refs, see=see)
+        )
+        for ids, see in ((turn_ids, trial.see_turn), (question_ids, trial.see_question))
     )
-    return Calibration(
-        turns=Moments.of(pooled_turns),
-        prompt_offset=pooled_questions.mean(axis=0) - pooled_turns.mean(axis=0),
-        token_weights=token_weights,
-    )
+    moments = Moments.of(pooled_turns)
+    prompt_offset = pooled_questions.mean(axis=0) - pooled_turns.mean(axis=0)
+    space = KeySpace.fit(moments, prompt_offset=prompt_offset, recipe=recipe)
+    heads = trial.best(turns, most_alike(pooled_questions, pooled_turns, space=space))
+    probe = _trait_probe(model, recipe=recipe, token_weights=token_weights, space=space)
+    return Calibration(moments, prompt_offset, token_weights, probe, heads, trial.refusal)
+
+
+def _trait_probe(
+    model: LanguageModel, *, recipe: KeyRecipe, token_weights: FloatArray, space: KeySpace
+) -> TraitProbe:
+    examples = [utterance for utterance in labelled_utterances() if utterance.split == "train"]
+    ids = [model.tokenize(utterance.text)[:MAX_KEY_TOKENS] for utterance in examples]
+    pooled = check_finite(capture_pooled(model, ids, recipe=recipe, token_weights=token_weights))
+    return TraitProbe.fit(pooled, [utterance.trait for utterance in examples], space=space)
 
 
 def calibration_text() -> tuple[list[str], list[str]]:

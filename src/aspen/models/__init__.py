@@ -11,6 +11,7 @@ from pathlib import Path
 from aspen.models import _transformers
 from aspen.models.bundled import prepare_bundled
 from aspen.models.generation import Generation, generate
+from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import (
     AttentionInputs,
     ChatPrompt,
@@ -23,11 +24,15 @@ from aspen.models.sampling import Sampler
 
 __all__ = [
     "AttentionInputs",
+    "Captured",
     "ChatPrompt",
     "Generation",
+    "HeadAttention",
+    "HeadRef",
     "LanguageModel",
     "ModelInfo",
     "RawRecording",
+    "Rotary",
     "Sampler",
     "Session",
     "generate",

@@ -6,11 +6,13 @@ residual stream after block k, before the final norm. A model with L blocks ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from aspen.errors import InvalidInput
+from aspen.models.heads import Captured, HeadAttention, HeadRef
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
 
 
@@ -27,6 +29,23 @@ class ModelInfo:
     vocab_size: int
     context_length: int
     stop_ids: frozenset[int]
+
+    def key_head(self, ref: HeadRef) -> HeadRef:
+        """The key head that a query head reads; `head` then counts key heads."""
+        return HeadRef(ref.block, ref.head // (self.n_heads // self.n_kv_heads))
+
+    def key_heads(self, heads: Iterable[HeadRef]) -> tuple[HeadRef, ...]:
+        """The key heads that query heads read, each once, in order of first use."""
+        return tuple(dict.fromkeys(self.key_head(ref) for ref in heads))
+
+    def check_heads(self, heads: Iterable[HeadRef]) -> None:
+        """Raise InvalidInput where the model has no such head."""
+        for ref in heads:
+            if not (0 <= ref.block < self.n_layers and 0 <= ref.head < self.n_heads):
+                raise InvalidInput(
+                    f"Blocks are 0 to {self.n_layers - 1} and heads 0 to {self.n_heads - 1}, "
+                    f"not block {ref.block}, head {ref.head}."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +137,22 @@ class LanguageModel(Protocol):
         """Partial forward pass: run the blocks up to `max(layers)` and no further, for independent sequences.
 
         Returns, for each sequence of T tokens, float32 [len(layers), T, D], in the order of `layers`.
+        """
+
+    def capture_with_heads(
+        self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
+    ) -> list[Captured]:
+        """`capture`, and out of the same pass queries and keys of `heads`, before rotary embedding.
+
+        Runs the blocks up to the deepest layer or head's block and no further: head 3 of block 15 needs what layer
+        15 does. Raises ModelError where this runtime cannot tell the heads of the architecture apart.
+        """
+
+    def head_attention(self, block: int) -> HeadAttention:
+        """How queries and keys of block `block` (0-based) meet, checked against the model's own attention.
+
+        The first call runs a short text through the whole model. Raises ModelError where queries and keys that
+        `capture_with_heads` gives cannot be turned into those that enter attention.
         """
 
     def start_session(self) -> Session:

@@ -112,6 +112,9 @@ def test_the_bundled_model_comes_calibrated(tmp_path: Path) -> None:
     assert calibration.token_weights.shape == (49152,)
     assert np.isfinite(calibration.turns.scatter).all()
     assert calibration.token_weights.min() > 0
+    assert calibration.heads is not None
+    assert calibration.heads.version == "1:9.2,15.6,15.7"
+    assert calibration.heads.token_size == 2 * (2 + 64)
 
 
 def test_the_calibration_text_is_dialogue_without_anything_odd() -> None:

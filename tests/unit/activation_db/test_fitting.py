@@ -7,6 +7,7 @@ from aspen.activation_db import Calibration, KeyRecipe, StoreFit, fitting
 from aspen.activation_db.fitting import PRIOR_COUNT, moments_of
 from aspen.activation_db.keys import encode_key
 from aspen.activation_db.moments import Moments
+from aspen.activation_db.trait_probe import TraitProbe
 from aspen.types import FloatArray
 
 RECIPE = KeyRecipe(layers=(0,), dims=(4,), width=4)
@@ -14,6 +15,7 @@ PRIOR = Calibration(
     turns=Moments.of(drawn(500, 1, 4)),
     prompt_offset=np.full((1, 4), 2, dtype=np.float32),
     token_weights=np.ones(3, dtype=np.float32),
+    probe=TraitProbe.blank(width=4),
 )
 
 

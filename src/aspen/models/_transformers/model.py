@@ -10,20 +10,25 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from aspen.errors import InvalidInput, ModelError, PromptTooLong
+from aspen.models._transformers.heads import attention_of
 from aspen.models._transformers.partial import capture, find_blocks
 from aspen.models._transformers.recording import Recorder
 from aspen.models._transformers.session import TransformersSession, check_token_ids
 from aspen.models._transformers.text import TextCodec
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
+from aspen.models.heads import Captured, HeadAttention, HeadRef
 from aspen.models.interface import ChatPrompt, ModelInfo
 from aspen.types import Fingerprint, FloatArray, Message, TokenIds
 
 #: Taken where neither the config nor the tokenizer names a limit, tokens.
 _DEFAULT_CONTEXT = 2048
+#: Enough for rotary embedding to show: token 0 is not rotated.
+_PROBE_TOKENS = 8
 _LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
 
 
@@ -109,11 +114,18 @@ class TransformersModel:
         in the last bits. Raises InvalidInput on an empty sequence or an unknown layer, PromptTooLong on a
         sequence beyond the context.
         """
+        return [one.hidden_states for one in self.capture_with_heads(batch, layers=layers, heads=())]
+
+    def capture_with_heads(
+        self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
+    ) -> list[Captured]:
+        """See `LanguageModel.capture_with_heads`; raises as `capture` does, and InvalidInput on an unknown head."""
         if not layers:
             raise InvalidInput("No layers were asked for.")
         for layer in layers:
             if not 0 <= layer <= self._info.n_layers:
                 raise InvalidInput(f"Layers are 0 to {self._info.n_layers}, not {layer}.", layer=layer)
+        self._info.check_heads(heads)
         for token_ids in batch:
             check_token_ids(token_ids, info=self._info)
             if len(token_ids) > self._info.context_length:
@@ -124,7 +136,20 @@ class TransformersModel:
                     context_length=self._info.context_length,
                 )
         with self._lock:
-            return capture(self._hf, batch, layers=layers, blocks=self._blocks)
+            return capture(self._hf, batch, layers=layers, heads=heads, blocks=self._blocks, info=self._info)
+
+    def head_attention(self, block: int) -> HeadAttention:
+        """See `LanguageModel.head_attention`."""
+        self._info.check_heads([HeadRef(block, 0)])
+        recording, states = self._attention_probe
+        return attention_of(
+            self._hf,
+            recording,
+            block,
+            block=self._blocks[block],
+            hidden=states[block],
+            info=self._info,
+        )
 
     def start_session(self) -> TransformersSession:
         """A new, empty sequence; the first one inside `recording()` is the one recorded."""
@@ -147,6 +172,14 @@ class TransformersModel:
             finally:
                 recorder.close()
                 self._recorder = None
+
+    @cached_property
+    def _attention_probe(self) -> tuple[Recorder, FloatArray]:
+        """A recording of a few tokens, and its hidden states [L + 1, T, D]."""
+        ids = np.arange(_PROBE_TOKENS, dtype=np.int32) % self._info.vocab_size
+        with self.recording() as recording:
+            self.start_session().prefill(ids)
+        return recording, recording.hidden_states()
 
     @cached_property
     def _hashes(self) -> tuple[str, str, str]:

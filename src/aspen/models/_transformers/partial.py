@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from aspen.errors import ModelError
+from aspen.models._transformers.heads import project
 from aspen.models._transformers.recording import hidden_argument, hidden_result
+from aspen.models.heads import Captured, HeadRef
+from aspen.models.interface import ModelInfo
 from aspen.types import FloatArray, TokenIds
 
 #: Padded tokens in one forward pass: bounds memory, and larger batches are no faster on a CPU.
@@ -37,10 +41,17 @@ def find_blocks(hf: PreTrainedModel, *, count: int) -> Sequence[nn.Module]:
 
 
 def capture(
-    hf: PreTrainedModel, batch: Sequence[TokenIds], *, layers: Sequence[int], blocks: Sequence[nn.Module]
-) -> list[FloatArray]:
-    """float32 [len(layers), T, D] for each sequence; see `LanguageModel.capture`. Arguments were checked."""
-    results: list[FloatArray | None] = [None] * len(batch)
+    hf: PreTrainedModel,
+    batch: Sequence[TokenIds],
+    *,
+    layers: Sequence[int],
+    heads: Sequence[HeadRef],
+    blocks: Sequence[nn.Module],
+    info: ModelInfo,
+) -> list[Captured]:
+    """See `LanguageModel.capture_with_heads`. Arguments were checked."""
+    results: list[Captured | None] = [None] * len(batch)
+    reached = frozenset(layers) | {ref.block for ref in heads}
     for group in _groups([len(sequence) for sequence in batch]):
         longest = max(len(batch[i]) for i in group)
         # Padding stands on the right, where causal attention keeps real tokens from seeing it: no mask is
@@ -48,12 +59,44 @@ def capture(
         ids = torch.zeros((len(group), longest), dtype=torch.int64)
         for row, i in enumerate(group):
             ids[row, : len(batch[i])] = torch.from_numpy(batch[i].astype("int64"))
-        states = _forward_to(hf, ids.to(hf.device), layers=frozenset(layers), blocks=blocks)
-        stacked = {layer: state.to(device="cpu", dtype=torch.float32) for layer, state in states.items()}
+        states = _forward_to(hf, ids.to(hf.device), layers=reached, blocks=blocks)
+        queries, keys = _heads_of(states, heads=heads, blocks=blocks, info=info)
+        stacked = {layer: _to_main_memory(states[layer]) for layer in set(layers)}
         for row, i in enumerate(group):
-            kept = [stacked[layer][row, : len(batch[i])] for layer in layers]
-            results[i] = torch.stack(kept).numpy()
+            n = len(batch[i])
+            results[i] = Captured(
+                hidden_states=torch.stack([stacked[layer][row, :n] for layer in layers]).numpy(),
+                queries=_stack([query[row, :n] for query in queries]),
+                keys=_stack([key[row, :n] for key in keys]),
+            )
     return [result for result in results if result is not None]
+
+
+def _heads_of(
+    states: dict[int, Tensor], *, heads: Sequence[HeadRef], blocks: Sequence[nn.Module], info: ModelInfo
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Queries of `heads` and the keys they read, float32 [B, T, head_dim] each, from the residual stream."""
+    projected = {}
+    with torch.inference_mode():
+        for block in {ref.block for ref in heads}:
+            parts = project(blocks[block], states[block], info=info)
+            projected[block] = [_to_main_memory(part) for part in parts]
+    return (
+        [projected[ref.block][0][:, ref.head] for ref in heads],
+        [projected[ref.block][1][:, ref.head] for ref in info.key_heads(heads)],
+    )
+
+
+def _to_main_memory(tensor: Tensor) -> Tensor:
+    return tensor.to(device="cpu", dtype=torch.float32)
+
+
+def _stack(tensors: list[Tensor]) -> FloatArray:
+    if not tensors:
+        return np.zeros((0, 0, 0), dtype=np.float32)
+    if len({tensor.shape[-1] for tensor in tensors}) > 1:
+        raise ModelError("Heads of different sizes were asked for at once.", hint="Ask for them one by one.")
+    return torch.stack(tensors).numpy()  # type: ignore[no-any-return]
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:

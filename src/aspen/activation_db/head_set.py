@@ -1,0 +1,120 @@
+"""Which heads match memories to prompts, and all that matching takes besides the model: kept with the calibration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aspen.models import HeadAttention, HeadRef, LanguageModel, Rotary
+from aspen.types import FloatArray
+
+NULL_PROMPT = "Question: N/A?"
+"""A prompt without content: what it attends to, every prompt attends to."""
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PromptHeads:
+    """Queries float32 [n_heads, T, head_dim] and keys [n_key_heads, T, head_dim] of a prompt, not rotated."""
+
+    queries: FloatArray
+    keys: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSet:
+    """The heads that match memories.
+
+    heads: the query heads; key_rows: for each, its row among the key heads; attention: for each, how queries and
+    keys meet; null: the prompt without content.
+    """
+
+    heads: tuple[HeadRef, ...]
+    key_rows: tuple[int, ...]
+    attention: tuple[HeadAttention, ...]
+    null: PromptHeads
+
+    @classmethod
+    def of(cls, model: LanguageModel, heads: Sequence[HeadRef]) -> HeadSet:
+        """For `heads` of `model`; ModelError where they cannot be told apart."""
+        keys = model.info.key_heads(heads)
+        (null,) = model.capture_with_heads([model.tokenize(NULL_PROMPT)], layers=[0], heads=heads)
+        return cls(
+            heads=tuple(heads),
+            key_rows=tuple(keys.index(model.info.key_head(ref)) for ref in heads),
+            attention=tuple(model.head_attention(ref.block) for ref in heads),
+            null=PromptHeads(null.queries, null.keys),
+        )
+
+    @property
+    def version(self) -> str:
+        """Head keys of equal version and model can be compared."""
+        return f"{_VERSION}:{','.join(f'{ref.block}.{ref.head}' for ref in self.heads)}"
+
+    @property
+    def tag(self) -> bytes:
+        """What head keys begin with: four bytes that stand for `version`."""
+        return hashlib.sha256(self.version.encode()).digest()[:4]
+
+    @property
+    def n_key_heads(self) -> int:
+        """Key heads that the query heads read."""
+        return len(self.null.keys)
+
+    @property
+    def head_dim(self) -> int:
+        """Width of a query or key."""
+        return int(self.null.keys.shape[2])
+
+    @property
+    def token_size(self) -> int:
+        """Bytes that a memory's token takes: per key head a float16 scale and head_dim int8 values."""
+        return self.n_key_heads * (2 + self.head_dim)
+
+    def fits(self, body: bytes) -> bool:
+        """Whether head keys are of these heads: a calibration made anew may have chosen others."""
+        tokens, rest = divmod(len(body) - len(self.tag), self.token_size)
+        return body.startswith(self.tag) and tokens > 0 and rest == 0
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """The arrays it consists of, by name."""
+        tensors: dict[str, NDArray[Any]] = {
+            "heads.refs": np.array([(ref.block, ref.head) for ref in self.heads], dtype=np.int64),
+            "heads.key_rows": np.array(self.key_rows, dtype=np.int64),
+            "heads.scales": np.array([one.scale for one in self.attention]),
+            "heads.softcaps": np.array([one.softcap or 0.0 for one in self.attention]),  # 0: none
+            "heads.null_queries": self.null.queries,
+            "heads.null_keys": self.null.keys,
+        }
+        for i, one in enumerate(self.attention):
+            if one.rotary is not None:
+                tensors[f"heads.frequencies.{i}"] = one.rotary.inverse_frequencies
+                tensors[f"heads.factor.{i}"] = np.array([one.rotary.factor])
+        return tensors
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> HeadSet | None:
+        """The inverse of `to_tensors`; None where the arrays hold no heads, KeyError where one of them is missing."""
+        if "heads.refs" not in tensors:
+            return None
+        return cls(
+            heads=tuple(HeadRef(block, head) for block, head in tensors["heads.refs"].tolist()),
+            key_rows=tuple(tensors["heads.key_rows"].tolist()),
+            attention=tuple(
+                HeadAttention(scale, softcap or None, _rotary(tensors, i))
+                for i, (scale, softcap) in enumerate(
+                    zip(tensors["heads.scales"].tolist(), tensors["heads.softcaps"].tolist(), strict=True)
+                )
+            ),
+            null=PromptHeads(tensors["heads.null_queries"], tensors["heads.null_keys"]),
+        )
+
+
+def _rotary(tensors: Mapping[str, NDArray[Any]], i: int) -> Rotary | None:
+    frequencies = tensors.get(f"heads.frequencies.{i}")
+    return None if frequencies is None else Rotary(frequencies, float(tensors[f"heads.factor.{i}"][0]))

@@ -6,19 +6,31 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from aspen.activation_db import recipe_for
-from aspen.models import ChatPrompt, LanguageModel, ModelInfo, RawRecording, Session
+from aspen.models import (
+    Captured,
+    ChatPrompt,
+    HeadAttention,
+    HeadRef,
+    LanguageModel,
+    ModelInfo,
+    RawRecording,
+    Session,
+)
 from aspen.types import Fingerprint, FloatArray, Message, TokenIds
 
 
 class KnownPasses:
     """The model, with its partial passes over some prompts made beforehand: recall without the model's share."""
 
-    def __init__(self, model: LanguageModel, prompts: Sequence[str]) -> None:
+    def __init__(self, model: LanguageModel, prompts: Sequence[str], *, heads: Sequence[HeadRef]) -> None:
         self._model = model
-        self._layers = recipe_for(model.info).layers
+        self._layers, self._heads = recipe_for(model.info).layers, tuple(heads)
         ids = [model.tokenize(prompt) for prompt in prompts]
         # One by one, as `recall` does it.
-        self._known = {part.tobytes(): model.capture([part], layers=self._layers)[0] for part in ids}
+        self._known = {
+            part.tobytes(): model.capture_with_heads([part], layers=self._layers, heads=self._heads)[0]
+            for part in ids
+        }
 
     @property
     def info(self) -> ModelInfo:
@@ -38,11 +50,20 @@ class KnownPasses:
         return self._model.apply_chat_template(messages)
 
     def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
+        return self._model.capture(batch, layers=layers)
+
+    def capture_with_heads(
+        self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
+    ) -> list[Captured]:
         """As known; anything else is computed."""
         known = [self._known.get(ids.tobytes()) for ids in batch]
-        if tuple(layers) == self._layers and all(states is not None for states in known):
-            return [states for states in known if states is not None]
-        return self._model.capture(batch, layers=layers)
+        asked = (tuple(layers), tuple(heads))
+        if asked == (self._layers, self._heads) and all(captured is not None for captured in known):
+            return [captured for captured in known if captured is not None]
+        return self._model.capture_with_heads(batch, layers=layers, heads=heads)
+
+    def head_attention(self, block: int) -> HeadAttention:
+        return self._model.head_attention(block)
 
     def start_session(self) -> Session:
         return self._model.start_session()

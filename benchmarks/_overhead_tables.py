@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import _report
+from aspen.benchmarks import output
 
 _STORE_ROWS = {
     "recall_p50_ms": "recall without the model, p50",
@@ -23,7 +23,7 @@ _STORE_ROWS = {
 def show(report: Mapping[str, Any]) -> None:
     """Print the tables."""
     rates = report["tokens_per_second"]
-    _report.table(
+    output.table(
         f"Recording, {report['prompt_tokens']} tokens of prompt, {report['reply_tokens']} of reply",
         ["tokens a second, recording on", "share of off"],
         [
@@ -35,7 +35,7 @@ def show(report: Mapping[str, Any]) -> None:
         caption=f"decoding {rates['off']} tokens a second off, {rates['on']} on",
     )
     depths = list(report["partial_forward_ratio"])
-    _report.table(
+    output.table(
         f"Partial forward pass: share of the time of all {report['n_layers']} blocks",
         ["to depth", *depths],
         [
@@ -44,9 +44,9 @@ def show(report: Mapping[str, Any]) -> None:
         ],
     )
     levels = report["bytes_per_token"]
-    _report.table("Trace, bytes a token", list(levels), [[f"{size:,}" for size in levels.values()]])
+    output.table("Trace, bytes a token", list(levels), [[f"{size:,}" for size in levels.values()]])
     sizes = list(report["recall_p95_ms"])
-    _report.table(
+    output.table(
         "Stores, ms (bytes in the last row)",
         ["memories", *sizes],
         [[name, *(f"{report[key][size]:,}" for size in sizes)] for key, name in _STORE_ROWS.items()],

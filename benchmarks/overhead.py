@@ -22,12 +22,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/overhead.py` from anywhere
 
-from benchmarks import _overhead_tables, _report, _stores
+from benchmarks import _overhead_tables, _stores
 from benchmarks._known_passes import KnownPasses
+from benchmarks._program import exit_code
 
 from aspen import Aspen
 from aspen.activation_db.calibration import calibration_text
 from aspen.activation_logger import record
+from aspen.benchmarks import output
+from aspen.benchmarks.circumstances import circumstances
 from aspen.models import Generation, LanguageModel, generate
 from aspen.turn import Reply
 from aspen.types import Message, Role, SamplerSettings, TokenIds, TraceLevel
@@ -215,7 +218,7 @@ def measure_stores(folder: Path, aspen: Aspen, plan: Plan) -> dict[str, object]:
     """Recall, writing, opening and size of stores that were filled with synthetic memories."""
     questions = calibration_text()[1][: plan.queries]
     seeds = _stores.Seeds.encode(aspen.engine, count=plan.seeds)
-    model = KnownPasses(aspen.model, questions)
+    model = KnownPasses(aspen.model, questions, heads=aspen.engine.encoder.heads)
     found = {}
     for size in plan.store_sizes:
         store = folder / f"{size}.db"
@@ -279,12 +282,12 @@ def _measure_writes(aspen: Aspen, seeds: _stores.Seeds, size: int, plan: Plan) -
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
-    _report.check_output(arguments.json)
+    output.check_output(arguments.json)
     plan = _QUICK if arguments.quick else _FULL
-    with tempfile.TemporaryDirectory() as folder, _report.progress() as progress:
+    with tempfile.TemporaryDirectory() as folder, output.progress() as progress:
         bar = progress.add_task("measuring", total=5)
         report: dict[str, object] = {"quick": arguments.quick}
-        with Aspen.open(Path(folder) / "chat.db", model=arguments.model, notify=_report.note) as aspen:
+        with Aspen.open(Path(folder) / "chat.db", model=arguments.model, notify=output.note) as aspen:
             model = aspen.model
             report["model"] = model.info.name
             report["threads"] = model.fingerprint.threads
@@ -299,9 +302,9 @@ def run(arguments: argparse.Namespace) -> None:
                 progress.update(bar, description=name)
                 report |= step()
                 progress.advance(bar)
-    report = {**_report.circumstances(title="overhead"), **report}
+    report = {**circumstances(title="overhead", command=["python", *sys.argv]), **report}
     _overhead_tables.show(report)
-    _report.write_json(arguments.json, report)
+    output.write_json(arguments.json, report)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -315,4 +318,4 @@ def parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     parsed = parser().parse_args()
-    sys.exit(_report.exit_code(lambda: run(parsed)))
+    sys.exit(exit_code(lambda: run(parsed)))

@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.bench_sets import sample, write_locomo
 
 from aspen.config import Config
 from aspen.errors import MissingDependency
@@ -20,16 +20,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CUTOFFS = {"recall@5", "recall@10", "recall@25"}
 
-SESSIONS = (
-    (
-        "1:56 pm on 8 May, 2023",
-        "I adopted a cat and called her Biscuit.",
-        "How lovely! Where did you find her?",
-    ),
-    ("9:10 am on 12 June, 2023", "My sister Mara moved to Lisbon.", "Oh, what is she doing there?"),
-    ("7:00 pm on 3 July, 2023", "She teaches pottery near the river.", "I would love to try that."),
-)
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _model() -> None:
@@ -37,24 +27,6 @@ def _model() -> None:
         bundled.find_source()
     except MissingDependency as error:
         pytest.skip(str(error))
-
-
-def sample(name: str) -> dict[str, Any]:
-    conversation: dict[str, Any] = {"speaker_a": "Ann", "speaker_b": "Ben"}
-    for number, (date, said, answered) in enumerate(SESSIONS, start=1):
-        conversation[f"session_{number}_date_time"] = date
-        conversation[f"session_{number}"] = [
-            {"speaker": "Ann", "dia_id": f"D{number}:1", "text": said},
-            {"speaker": "Ben", "dia_id": f"D{number}:2", "text": answered, "blip_caption": "a smile"},
-        ]
-    questions = [
-        {"question": "What is the cat called?", "answer": "Biscuit", "evidence": ["D1:1"], "category": 4},
-        {"question": "Where does Mara live?", "answer": "Lisbon", "evidence": ["D2:01; D3:1"], "category": 1},
-        {"question": "What is Ben's cat called?", "evidence": ["D1:1"], "category": 5},
-        {"question": "Who is it?", "answer": "nobody", "evidence": ["D9:9"], "category": 2},
-        {"question": "Who was it?", "answer": "nobody", "evidence": [], "category": 3},
-    ]
-    return {"sample_id": name, "conversation": conversation, "qa": questions}
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -71,9 +43,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    path = tmp_path / "locomo.json"
-    path.write_text(json.dumps([sample("one"), sample("two")]))
-    return path
+    return write_locomo(tmp_path / "locomo.json", "one", "two")
 
 
 def test_locomo_measures_all_systems(data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from aspen.activation_db import Calibration, recipe_for
 from aspen.activation_db.calibration import calibrate, file_name
 from aspen.config import Config
 from aspen.errors import MissingDependency
-from aspen.models import Generation, LanguageModel, bundled, generate, load_model
+from aspen.models import Generation, HeadRef, LanguageModel, bundled, generate, load_model
 from aspen.models.fingerprint import file_sha256
 from aspen.types import Message, Role, SamplerSettings
 
@@ -82,6 +82,20 @@ def test_its_partial_pass_equals_the_full_one(model: LanguageModel) -> None:
         assert np.array_equal(model.capture([ids], layers=[layer])[0][0], full[layer])
 
 
+def test_its_heads_are_those_of_its_attention(model: LanguageModel) -> None:
+    ids = model.tokenize("My sister Mara moved to Lisbon in March because of her work at the aquarium.")
+    heads = [HeadRef(15, 7), HeadRef(9, 2), HeadRef(15, 6)]
+    with model.recording() as recording:
+        model.start_session().prefill(ids)
+    (captured,) = model.capture_with_heads([ids], layers=[0], heads=heads)
+    for ref, query in zip(heads, captured.queries, strict=True):
+        rotary = model.head_attention(ref.block).rotary
+        assert rotary is not None
+        expected = recording.attention_inputs(ref.block).queries[ref.head]
+        np.testing.assert_allclose(rotary.rotate(query, np.arange(len(ids))), expected, atol=1e-3)
+    assert model.info.key_heads(heads) == (HeadRef(15, 2), HeadRef(9, 0))
+
+
 def test_the_same_seed_says_the_same(model: LanguageModel) -> None:
     replies = []
     for seed in (5, 5, 6):
@@ -109,3 +123,9 @@ def test_the_shipped_calibration_is_that_of_the_shipped_text(model: LanguageMode
     )
     np.testing.assert_allclose(kept.turns.mean, made.turns.mean, atol=1e-3 * np.abs(made.turns.mean).max())
     assert kept.turns.count == made.turns.count
+    assert kept.heads is not None
+    assert made.heads is not None
+    assert kept.heads.version == made.heads.version
+    assert (kept.heads.key_rows, kept.heads.attention[0].scale) == (made.heads.key_rows, 64**-0.5)
+    np.testing.assert_allclose(kept.heads.null.queries, made.heads.null.queries, atol=1e-3)
+    np.testing.assert_allclose(kept.heads.null.keys, made.heads.null.keys, atol=1e-3)

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from aspen import __version__
-from aspen.cli import chat, demo, memories, traces, transfer, upkeep
+from aspen.cli import bench, chat, demo, memories, traces, transfer, upkeep
 from aspen.cli._screen import printable
 from aspen.errors import AspenError
 from aspen.models import LanguageModel
@@ -60,9 +60,9 @@ class _Command(TyperCommand):
         return [piece.removesuffix("...").strip("{}") if "{" in piece else piece for piece in pieces]
 
 
-for group in (demo, chat, memories, traces, transfer, upkeep):
+for group in (demo, chat, memories, traces, transfer, upkeep, bench):
     group.register(app)
-for command in app.registered_commands:
+for command in (*app.registered_commands, *bench.group.registered_commands):
     command.cls = _Command
 
 # Usage errors have this base in every version of typer; which module it lives in depends on the version.
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None, *, model: LanguageModel | None 
     options and environment name.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
+    as_json = "--json" in given and "bench" not in given[:1]  # there it names a file
     _keep_streams_from_failing()
     try:
         code = _run(given, model)

@@ -69,7 +69,8 @@ def remember(engine: Engine, items: Sequence[MemoryItem | str]) -> list[Memory]:
 
 
 def query(engine: Engine, text: str) -> Query:
-    return Query(text, engine.encoder.encode_prompt(text)[0])
+    encoded, _ = engine.encoder.encode_query(text)
+    return Query(text, encoded.pooled, encoded.heads)
 
 
 def found(engine: Engine, result: SearchResult) -> list[str]:

@@ -215,7 +215,8 @@ class Aspen:
         spread:
             Let activation spread to the turns around what was found.
         arms:
-            Names of the arms to run ("activation", "keyword", "vector"); all that can run, where None.
+            Names of the arms ("activation", "keyword", "heads", "vector") and priors ("subject", "traits") to run;
+            all that can run, where None.
         provenances:
             Return memories of these provenances only.
         exclude:
@@ -228,11 +229,12 @@ class Aspen:
             check_kind(arms, list | tuple | set | frozenset, what="arms")
         search = self._search(arms)  # may load the model, which is no part of a recall's time
         started = time.perf_counter()
-        pooled, partial_pass = None, None
-        if arms is None or "activation" in arms:
-            pooled, partial_pass = self.engine.encoder.encode_prompt(prompt)
+        query, partial_pass = Query(prompt, None), None
+        if arms is None or {"activation", "heads"} & set(arms):
+            encoded, partial_pass = self.engine.encoder.encode_query(prompt)
+            query = Query(prompt, encoded.pooled, encoded.heads)
         result = search.search(
-            Query(prompt, pooled),
+            query,
             limit=limit,
             conversation=conversation,
             spread=spread,
@@ -243,6 +245,7 @@ class Aspen:
         return Recall(
             prompt=prompt,
             hits=self._hits(result),
+            familiarity=result.overall_familiarity,
             candidates=len(result.seqs),
             arms=result.arms,
             partial_pass=partial_pass,
@@ -270,7 +273,7 @@ class Aspen:
                 score=ranked.score,
                 arms=ranked.parts,
                 paths=tuple(
-                    HitPath(tuple(by_row[row].id for row in path.nodes), path.contribution)
+                    HitPath(tuple(by_row[row].id for row in path.nodes), path.contribution, path.via)
                     for path in ranked.paths
                     if all(row in by_row for row in path.nodes)
                 ),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from aspen.activation_db import KeyEncoder, load_calibration, recipe_for
+from aspen.activation_db import EncodedText, KeyEncoder, load_calibration, recipe_for
 from aspen.errors import StoreNotWritable
 from aspen.models import LanguageModel
 from aspen.repository import KeyStamp, NewMemory, Repository, stamp_mismatch
@@ -19,9 +19,12 @@ from aspen.resonance_search import (
     VectorArm,
     analyse,
     dated_text,
+    mentions_in,
     spoken_text,
+    subject_of,
+    traits_of,
 )
-from aspen.types import MemoryItem
+from aspen.types import MemoryItem, Provenance
 
 _AT_ONCE = 128
 """Texts encoded between two reports of progress."""
@@ -82,7 +85,20 @@ class Engine:
             texts = [spoken_text(item.text, speaker=item.speaker) for _, item in part]
             for (id_, item), text in zip(part, self.encoder.encode(texts), strict=True):
                 terms = analyse(dated_text(item.text, speaker=item.speaker, said_at=item.said_at))
-                new.append(NewMemory(id_, item, now, text.token_count, terms, text.key))
+                new.append(
+                    NewMemory(
+                        id_,
+                        item,
+                        now,
+                        text.token_count,
+                        terms,
+                        text.key,
+                        subject=subject_of(item.text, speaker=item.speaker),
+                        mentions=mentions_in(item.text, speaker=item.speaker, n_terms=len(terms)),
+                        traits=_traits(item.text, item.provenance, text),
+                        head_keys=text.head_keys,
+                    )
+                )
             progress(len(new))
         return new
 
@@ -98,10 +114,21 @@ class Engine:
                 return done
             texts = [spoken_text(memory.text, speaker=memory.speaker) for memory in missing]
             encoded = self.encoder.encode(texts)
-            keys = {memory.seq: text.key for memory, text in zip(missing, encoded, strict=True)}
-            self.repository.add_keys(self.stamp, keys)
+            made = {memory.seq: text for memory, text in zip(missing, encoded, strict=True)}
+            keys = {seq: text.key for seq, text in made.items()}
+            head_keys = {seq: text.head_keys for seq, text in made.items() if text.head_keys is not None}
+            traits = {
+                memory.seq: _traits(memory.text, memory.provenance, made[memory.seq]) for memory in missing
+            }
+            self.repository.add_keys(self.stamp, keys, head_keys=head_keys, traits=traits)
             done += len(keys)
             progress(done)
+
+
+def _traits(text: str, provenance: Provenance, encoded: EncodedText) -> dict[str, float]:
+    """What the words show, and what the model knows; what it said itself is no wish of anybody's."""
+    known = {} if provenance is Provenance.GENERATED else encoded.traits
+    return {**traits_of(text), **known}
 
 
 def _parts(items: Sequence[tuple[str, MemoryItem]]) -> Iterator[Sequence[tuple[str, MemoryItem]]]:

@@ -203,10 +203,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class HitPath:
-    """A way activation took to a hit: memory ids from the seed to the hit, and what it added to the score."""
+    """A way activation took to a hit: memory ids from the seed to the hit, and what it added to the score.
+
+    `via` is the name that the two memories share; empty where they stand beside each other in a conversation.
+    """
 
     memories: tuple[str, ...]
     contribution: float
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +218,8 @@ class Hit:
     """A memory that came back, and why.
 
     `score` is the sum of `arms`, in standard deviations over the candidates; higher is closer, and only the
-    order within one recall means anything. `familiarity` in [0, 1] is the mean cosine of the whitened keys of
-    prompt and memory, comparable between recalls of one store; 0 where the activation arm did not run.
+    order within one recall means anything. `familiarity` in [0, 1] is how likely it is that this memory answers the
+    prompt, by its words and activations alone; comparable between recalls.
     """
 
     memory: Memory
@@ -247,16 +251,15 @@ class PartialPass:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """The answer to a prompt: hits, best first, and how they were found."""
+    """The answer to a prompt: hits, best first, and how they were found.
+
+    `familiarity` in [0, 1] is how likely it is that the candidates can answer the prompt at all.
+    """
 
     prompt: str
     hits: tuple[Hit, ...]
+    familiarity: float
     candidates: int
     arms: tuple[ArmReport, ...]
     partial_pass: PartialPass | None
     seconds: float
-
-    @property
-    def familiarity(self) -> float:
-        """Of the most familiar hit, in [0, 1]."""
-        return max((hit.familiarity for hit in self.hits), default=0.0)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say
 from aspen.types import Hit, HitPath, Memory, Recall
 
+_PARTS = ("activation", "keyword", "heads", "vector", "neighbours", "names")
+_OTHER = "other"
+
 
 def recall_data(recall: Recall) -> dict[str, object]:
     """A recall as plain data for JSON."""
@@ -13,8 +16,13 @@ def recall_data(recall: Recall) -> dict[str, object]:
 
 def put_recall(recall: Recall) -> None:
     """A table with a row for each hit, best first."""
-    parts = list(dict.fromkeys(name for hit in recall.hits for name in hit.arms))
-    scores = [_scores(rank, hit, parts) for rank, hit in enumerate(recall.hits, start=1)]
+    scored = [_columns(hit) for hit in recall.hits]
+    parts = list(dict.fromkeys(name for columns in scored for name in columns))
+    parts.sort(key=[*_PARTS, _OTHER].index)
+    scores = [
+        _scores(rank, hit, [columns.get(name) for name in parts])
+        for rank, (hit, columns) in enumerate(zip(recall.hits, scored, strict=True), start=1)
+    ]
     texts = [hit.memory.text for hit in recall.hits]
     facts = [_facts(hit.memory) for hit in recall.hits]
     if on_terminal():
@@ -65,10 +73,12 @@ def put_paths(recall: Recall, known: dict[str, Memory]) -> None:
     """The ways that activation took to each hit; `known` has every memory that stands on one."""
     for rank, hit in enumerate(recall.hits, start=1):
         put(f"{rank}. {one_line(hit.memory.text, most=70)}")
+        put("   " + ", ".join(f"{name} {value:+.2f}" for name, value in hit.arms.items()))
         if not hit.paths:
             put("   no paths: no activation came to it from other memories")
         for path in hit.paths:
-            put(f"   {path.contribution:+.3f}  {_steps(path, known)}")
+            via = f"  (both name {path.via})" if path.via else ""
+            put(f"   {path.contribution:+.3f}  {_steps(path, known)}{via}")
 
 
 def _steps(path: HitPath, known: dict[str, Memory]) -> str:
@@ -76,8 +86,15 @@ def _steps(path: HitPath, known: dict[str, Memory]) -> str:
     return " -> ".join(texts)
 
 
-def _scores(rank: int, hit: Hit, parts: list[str]) -> list[str]:
-    scores = [f"{hit.arms[name]:+.2f}" if name in hit.arms else "" for name in parts]
+def _columns(hit: Hit) -> dict[str, float]:
+    """The parts of a score that have a column of their own, and the sum of all others."""
+    columns = {name: value for name, value in hit.arms.items() if name in _PARTS}
+    others = [value for name, value in hit.arms.items() if name not in _PARTS]
+    return {**columns, _OTHER: sum(others)} if others else columns
+
+
+def _scores(rank: int, hit: Hit, parts: list[float | None]) -> list[str]:
+    scores = ["" if value is None else f"{value:+.2f}" for value in parts]
     return [str(rank), f"{hit.score:.2f}", *scores, f"{hit.familiarity:.2f}"]
 
 

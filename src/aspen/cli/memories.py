@@ -101,7 +101,7 @@ def recall(
     arms: Annotated[
         list[str] | None,
         typer.Option(
-            "--arm", metavar="NAME", help="Run this arm only (activation, keyword); may be repeated."
+            "--arm", metavar="NAME", help="Run this arm only (activation, keyword, heads); may be repeated."
         ),
     ] = None,
     explain: Annotated[
@@ -114,8 +114,8 @@ def recall(
 ) -> None:
     """Show the memories that resonate with a prompt, best first.
 
-    The score is in standard deviations over the candidates; beside it stand its parts by arm. "familiar" is in
-    [0, 1] and can be compared between recalls.
+    The score is in standard deviations over the candidates; beside it stand its parts. "familiar" is how likely it
+    is, in [0, 1], that the memory answers the prompt.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def recall(
 
     \b
     With --json: {"prompt", "hits": [{"memory": {id, text, ...}, "score", "arms": {name: part of the score},
-      "paths": [{"memories": [ids], "contribution"}], "familiarity"}], "candidates", "arms": [{"name", "ran",
+      "paths": [{"memories": [ids], "contribution", "via"}], "familiarity"}], "candidates", "arms": [{"name", "ran",
       "reason", "seconds"}], "partial_pass": {"depth", "n_layers", "tokens", "seconds"} or null, "seconds",
       "familiarity"}
     """

@@ -41,7 +41,7 @@ class Found:
     @property
     def by_spreading(self) -> bool:
         """Whether its neighbours lifted it to its place, or brought more than it brought itself."""
-        direct = self.hit.arms.get("activation", 0.0) + self.hit.arms.get("keyword", 0.0)
+        direct = sum(self.hit.arms.get(name, 0.0) for name in ("activation", "keyword", "heads"))
         return self.direct_rank > self.rank or self.hit.arms.get("neighbours", 0.0) > max(direct, 0.0)
 
 
@@ -89,7 +89,7 @@ def _passes(aspen: Aspen, question: str) -> tuple[PartialPass, float]:
     model: LanguageModel = aspen.model
     token_ids = model.tokenize(question)
     for _ in range(3):
-        partial.append(aspen.engine.encoder.encode_prompt(question)[1])
+        partial.append(aspen.engine.encoder.encode_query(question)[1])
         started = time.perf_counter()
         model.capture([token_ids], layers=(model.info.n_layers,))
         seconds.append(time.perf_counter() - started)

@@ -24,7 +24,7 @@ from aspen.types import Trace
 
 _PARTS = {"sink": "first token (sink)", "template": "chat template"}
 _MISSED = "✗"
-_ARMS = ("activation", "keyword", "neighbours", "session")
+_ARMS = ("activation", "keyword", "heads", "neighbours")
 
 
 # -- process one -------------------------------------------------------------------------------------------

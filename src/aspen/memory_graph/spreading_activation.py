@@ -74,10 +74,14 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A way activation took: `nodes` from the seed to the memory reached, and how much it brought."""
+    """A way activation took: `nodes` from the seed to the memory reached, and how much it brought.
+
+    `via` says what joins them where that is not time.
+    """
 
     nodes: tuple[int, ...]
     contribution: float
+    via: str = ""
 
 
 def spread_activation(graph: Graph, initial: _Values, *, hops: int = 2, decay: float = 1.0) -> _Values:

@@ -19,7 +19,7 @@ _FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
 _NO_NAME = re.compile(r"[^\w\s.'-]")
 _LONGEST_NAME = 40
-_SAME = 0.6
+_SAME = 0.995
 """A question at least this familiar asks what the prompt asks."""
 _SHORTEST = 20
 """What is left of a memory that was cut has this many characters or so: less would say nothing."""

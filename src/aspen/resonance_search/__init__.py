@@ -2,6 +2,8 @@
 
 from aspen.resonance_search.arms import Arm, Query, Unavailable
 from aspen.resonance_search.keyword import analyse, dated_text, spoken_text
+from aspen.resonance_search.names import mentions_in, subject_of
+from aspen.resonance_search.priors import traits_of
 from aspen.resonance_search.ranking import RankingSettings
 from aspen.resonance_search.search import ModelKeys, ResonanceSearch, SearchResult
 from aspen.resonance_search.vector import Embedder, VectorArm
@@ -18,5 +20,8 @@ __all__ = [
     "VectorArm",
     "analyse",
     "dated_text",
+    "mentions_in",
     "spoken_text",
+    "subject_of",
+    "traits_of",
 ]

@@ -11,20 +11,26 @@ from typing import Protocol
 
 import numpy as np
 
-from aspen.activation_db import KeyIndex
-from aspen.repository import KeywordStore
+from aspen.activation_db import KeyIndex, PromptHeads
+from aspen.repository import Postings
 from aspen.resonance_search.fusion import zscore
-from aspen.resonance_search.keyword import bm25, query_terms
+from aspen.resonance_search.keyword import bm25
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A prompt, made ready. pooled: float32 [K, D] from the partial forward pass; None where there was none."""
+    """A prompt, made ready. pooled: float32 [K, D] from the partial forward pass; None where there was none.
+
+    heads: what its attention heads ask, from the same pass; postings: where its words occur, one for each word that
+    can tell memories apart, looked up by the search.
+    """
 
     text: str
     pooled: FloatArray | None
+    heads: PromptHeads | None = None
+    postings: tuple[Postings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,13 @@ class ActivationArm:
         by_layer = zscore(self._index.cosines(query.pooled, rows=candidates.rows))
         return np.asarray(by_layer.sum(axis=1), dtype=np.float32)
 
-    def familiarity(self, query: Query, candidates: Candidates, *, row: int) -> float:
-        """Mean cosine over the layers with one candidate, cut to [0, 1]; 0 where there was no forward pass."""
+    def cosines(self, query: Query, candidates: Candidates) -> FloatArray | None:
+        """Mean cosine over the layers with each candidate, float32 [n]; None where there was no forward pass."""
         if query.pooled is None:
-            return 0.0
-        at = row if candidates.rows is None else candidates.rows[row]
-        return float(self._index.cosines(query.pooled, rows=np.array([at])).mean().clip(0, 1))
+            return None
+        return np.asarray(
+            self._index.cosines(query.pooled, rows=candidates.rows).mean(axis=1), dtype=np.float32
+        )
 
 
 class KeywordArm:
@@ -73,16 +80,14 @@ class KeywordArm:
 
     name = "keyword"
 
-    def __init__(self, store: KeywordStore, *, weight: float = 1.0) -> None:
+    def __init__(self, *, weight: float = 1.0) -> None:
         self.weight = weight
-        self._store = store
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
         """BM25 of the prompt's words, question words left out; a repeated word counts once per occurrence."""
-        terms = query_terms(query.text)
-        if not terms:
+        if not query.postings:
             return Unavailable("the prompt has only stop words and question words")
-        scores = bm25(self._store.postings(terms), seqs=candidates.seqs, lengths=candidates.term_counts)
+        scores = bm25(query.postings, seqs=candidates.seqs, lengths=candidates.term_counts)
         if not np.any(scores):
             return Unavailable("no memory has a word of the prompt")
         return scores

@@ -2,7 +2,8 @@
 
 Robertson and Zaragoza (2009), with the idf of Lucene, which never goes negative:
 `idf(t) = ln(1 + (N - df + .5) / (df + .5))`,
-`score = sum over terms of idf x tf / (tf + k1 x (1 - b + b x length / mean length))`.
+`score = sum over terms of idf x tf / (tf + k1 x (1 - b + b x length / mean length))`,
+where the documents are chunks of memories.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from aspen.types import FloatArray, Seqs
 
 K1 = 0.9
 B = 0.4
+CHUNK = 50
+"""Terms in a chunk: some 80 words."""
 
 # The stop words of Lucene's English analyser.
 _STOP_WORDS = """
@@ -29,11 +32,13 @@ a an and are as at be but by for if in into is it no not of on or such that the 
 to was will with
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-# Left out of prompts only: words that ask, auxiliaries, and third persons, who are named in what was said. "I", "my",
-# "you" and the like stay: they tell what a person said from what an assistant answered.
+# Left out of prompts only: words that ask, auxiliaries, third persons, who are named in what was said, and words for
+# the asking itself. "I", "my", "you" and the like stay: they tell what a person said from what an assistant answered.
 _QUESTION_WORDS = """
 what when where who whom whose which how why do does did done doing have has had having were am been being can could
 would should shall may might must he him his she her its them
+give tell told say said talk talked mention mentioned discuss discussed summary summarize summarise comprehensive list
+items conversation conversations across throughout
 """
 QUESTION_WORDS = frozenset(_QUESTION_WORDS.split())
 
@@ -73,22 +78,49 @@ def dated_text(text: str, *, speaker: str | None, said_at: datetime | None) -> s
     return f"({written_date(said_at)}) {spoken}" if said_at else spoken
 
 
+def rows_with(posting: Postings, *, seqs: Seqs) -> NDArray[np.int64]:
+    """Rows of the candidates `seqs` (ascending) in which a word occurs, each once."""
+    if len(seqs) == 0:
+        return np.zeros(0, dtype=np.int64)
+    found = np.unique(posting.seqs)
+    rows = np.searchsorted(seqs, found).clip(max=len(seqs) - 1)
+    return np.asarray(rows[seqs[rows] == found], dtype=np.int64)
+
+
+def prompt_idf(postings: Sequence[Postings], *, seqs: Seqs) -> NDArray[np.float64]:
+    """How rare each word of a prompt is among the candidates `seqs`, Lucene's idf by memory: float64 [words]."""
+    n = len(seqs)
+    frequency = np.array([len(rows_with(posting, seqs=seqs)) for posting in postings], dtype=np.float64)
+    return np.log1p((n - frequency + 0.5) / (frequency + 0.5))
+
+
 def bm25(postings: Sequence[Postings], *, seqs: Seqs, lengths: NDArray[np.int32]) -> FloatArray:
     """Scores of the candidates `seqs` [n] (ascending) with `lengths` [n] in terms: float32 [n], >= 0.
 
-    All statistics are those of the candidates alone, so that other conversations do not weigh in.
+    A memory of more than CHUNK terms is scored chunk by chunk and counts as its best one: in a whole long text the
+    words of any question lie about. All statistics are those of the candidates alone, so that other conversations
+    do not weigh in.
     """
-    n = len(seqs)
-    scores = np.zeros(n)
-    if n == 0:
-        return scores.astype(np.float32)
-    norm = K1 * (1 - B + B * lengths / max(float(lengths.mean()), 1.0))
+    if len(seqs) == 0:
+        return np.zeros(0, dtype=np.float32)
+    first_chunk, chunk_lengths = _chunks(lengths)
+    n_chunks = len(chunk_lengths)
+    scores = np.zeros(n_chunks)
+    norm = K1 * (1 - B + B * chunk_lengths / max(float(chunk_lengths.mean()), 1.0))
     for posting in postings:
-        found, counts = np.unique(posting.seqs, return_counts=True)
-        rows = np.searchsorted(seqs, found)
-        inside = rows < n
-        inside[inside] = seqs[rows[inside]] == found[inside]
-        rows, counts = rows[inside], counts[inside]
-        idf = np.log1p((n - len(rows) + 0.5) / (len(rows) + 0.5))
-        scores[rows] += idf * counts / (counts + norm[rows])
-    return scores.astype(np.float32)
+        rows = np.searchsorted(seqs, posting.seqs).clip(max=len(seqs) - 1)
+        inside = seqs[rows] == posting.seqs
+        chunks = first_chunk[rows[inside]] + posting.positions[inside] // CHUNK
+        found, counts = np.unique(chunks, return_counts=True)
+        idf = np.log1p((n_chunks - len(found) + 0.5) / (len(found) + 0.5))
+        scores[found] += idf * counts / (counts + norm[found])
+    return np.maximum.reduceat(scores, first_chunk).astype(np.float32)
+
+
+def _chunks(lengths: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each memory the number of its first chunk [n], and for each chunk its length in terms."""
+    last = (np.maximum(lengths, 1) - 1) // CHUNK  # a memory without terms is one empty chunk
+    first_chunk = np.concatenate([[0], np.cumsum(last + 1)])[:-1].astype(np.int64)
+    chunk_lengths = np.full(int((last + 1).sum()), CHUNK, dtype=np.int64)
+    chunk_lengths[first_chunk + last] = lengths - last * CHUNK
+    return first_chunk, chunk_lengths

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,19 +14,28 @@ from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
 from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
 from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
+from aspen.resonance_search.entities import NameActivation, spread_over_names
+from aspen.resonance_search.familiarity import coverage, familiarity
 from aspen.resonance_search.fusion import zscore
-from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
+from aspen.resonance_search.heads import SHORTLIST, HeadMatchArm
+from aspen.resonance_search.keyword import query_terms
+from aspen.resonance_search.priors import TRAIT_WEIGHTS, Prior, SubjectPrior, TraitPrior
+from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, total
 from aspen.resonance_search.snapshot import Candidates, Snapshot
 from aspen.types import ArmReport, FloatArray, Seqs
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Ranked candidates, best first. `seqs` [n] of all candidates, by row; `familiarity` by row of the ranked."""
+    """Ranked candidates, best first. `seqs` [n] of all candidates, by row; `familiarity` by row of the ranked.
+
+    overall_familiarity: how likely it is that the candidates can answer the prompt, in [0, 1].
+    """
 
     ranked: tuple[Ranked, ...]
     seqs: Seqs
     familiarity: Mapping[int, float]
+    overall_familiarity: float
     arms: tuple[ArmReport, ...]
 
 
@@ -57,7 +66,8 @@ class ResonanceSearch:
         self._repository = repository
         self._keys = keys
         self._settings = settings or RankingSettings()
-        self._keyword = KeywordArm(repository)
+        self._keyword = KeywordArm()
+        self._priors: tuple[Prior, ...] = (SubjectPrior(), TraitPrior(weights=TRAIT_WEIGHTS))
         self._extra = {arm.name: arm for arm in extra_arms}
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
@@ -69,7 +79,8 @@ class ResonanceSearch:
     @property
     def arm_names(self) -> tuple[str, ...]:
         """Names that `search` takes in `arms`."""
-        return (ActivationArm.name, KeywordArm.name, *self._extra)
+        priors = (prior.name for prior in self._priors)
+        return (ActivationArm.name, KeywordArm.name, HeadMatchArm.name, *self._extra, *priors)
 
     def search(
         self,
@@ -92,25 +103,47 @@ class ResonanceSearch:
             self._refresh()
             candidates = self._snapshot.candidates(conversation)
             chosen = self._choose(arms)
+            query = self._with_postings(query)
             scores, reports = _run(chosen, query, candidates)
-            ranking = Ranking(candidates, scores, spread=spread, settings=self._settings)
+            reports += self._match_heads(arms, query, candidates, scores=scores)
+            lifts, more = _lift(self._chosen_priors(arms), query, candidates)
+            ranking = Ranking(
+                candidates,
+                scores,
+                lifts,
+                over_names=self._over_names(query, candidates, {**scores, **lifts}) if spread else None,
+                spread=spread,
+                settings=self._settings,
+            )
             allowed = ~np.isin(candidates.seqs, list(exclude))
             if provenances is not None:
                 allowed &= np.isin(candidates.provenances, list(provenances))
-            activation = chosen.get(ActivationArm.name)
             # Where no arm ran, nothing was found: any order would be made up.
             ranked = ranking.top(limit, allowed=allowed) if scores else []
-            familiarity = {}
-            if isinstance(activation, ActivationArm):
-                familiarity = {
-                    hit.row: activation.familiarity(query, candidates, row=hit.row) for hit in ranked
-                }
+            shares, cosines = _absolute(chosen, query, candidates)
+            known = familiarity(shares, cosines)
+            best = familiarity(
+                *(None if column is None else column.max(keepdims=True) for column in (shares, cosines))
+            )
             return SearchResult(
                 ranked=tuple(ranked),
                 seqs=candidates.seqs,
-                familiarity=familiarity,
-                arms=tuple(reports),
+                familiarity={hit.row: float(known[hit.row]) for hit in ranked if len(known)},
+                overall_familiarity=float(best[0]) if len(best) else 0.0,
+                arms=(*reports, *more),
             )
+
+    def _with_postings(self, query: Query) -> Query:
+        return replace(query, postings=tuple(self._repository.postings(query_terms(query.text))))
+
+    def _over_names(
+        self, query: Query, candidates: Candidates, parts: Mapping[str, FloatArray]
+    ) -> NameActivation:
+        direct = total(parts.values(), len(candidates.seqs))
+        return spread_over_names(self._repository, query=query, candidates=candidates, direct=direct)
+
+    def _chosen_priors(self, names: Collection[str] | None) -> list[Prior]:
+        return [prior for prior in self._priors if names is None or prior.name in names]
 
     def _choose(self, names: Collection[str] | None) -> dict[str, Arm | Unavailable]:
         unknown = sorted(set(names or ()) - set(self.arm_names))
@@ -127,11 +160,36 @@ class ResonanceSearch:
             activation = ActivationArm(self._index)
         else:
             obstacle = self._obstacle() or ModelError("The store was re-keyed just now.", hint="Ask again.")
-            if names and ActivationArm.name in names:
+            if names and {ActivationArm.name, HeadMatchArm.name} & set(names):
                 raise obstacle
             activation = Unavailable(str(obstacle))
         every = {ActivationArm.name: activation, KeywordArm.name: self._keyword, **self._extra}
         return {name: arm for name, arm in every.items() if names is None or name in names}
+
+    def _match_heads(
+        self,
+        names: Collection[str] | None,
+        query: Query,
+        candidates: Candidates,
+        *,
+        scores: dict[str, FloatArray],
+    ) -> list[ArmReport]:
+        """Add the scores of the heads arm, which looks at what the other arms found best; returns its report."""
+        if names is not None and HeadMatchArm.name not in names:
+            return []
+        started = time.perf_counter()
+        outcome: FloatArray | Unavailable
+        if self._keys is None or self._index is None:
+            outcome = Unavailable(str(self._obstacle()))
+        else:
+            calibration = self._keys.calibration
+            arm = HeadMatchArm(self._repository, heads=calibration.heads, refusal=calibration.no_heads)
+            best = np.argsort(-total(scores.values(), len(candidates.seqs)), kind="stable")
+            shortlist = best[:SHORTLIST] if scores else best
+            outcome = arm.score(query, candidates, shortlist=shortlist)
+            if not isinstance(outcome, Unavailable):
+                scores[arm.name] = arm.weight * zscore(outcome)
+        return [_report(HeadMatchArm.name, outcome, started=started)]
 
     def _obstacle(self) -> AspenError | None:
         """Why the store's keys cannot be searched; None where they can."""
@@ -202,9 +260,44 @@ class ResonanceSearch:
         self._index.append(memories.keys)
 
 
+def _lift(
+    priors: Sequence[Prior], query: Query, candidates: Candidates
+) -> tuple[dict[str, FloatArray], list[ArmReport]]:
+    """Lifts of the priors that have something to say, and a report of those: most prompts name nobody."""
+    lifts: dict[str, FloatArray] = {}
+    reports = []
+    for prior in priors:
+        started = time.perf_counter()
+        outcome = prior.lift(query, candidates)
+        if not isinstance(outcome, Unavailable):
+            lifts[prior.name] = outcome
+            reports.append(_report(prior.name, outcome, started=started))
+    return lifts, reports
+
+
+def _report(name: str, outcome: FloatArray | Unavailable, *, started: float) -> ArmReport:
+    reason = outcome.reason if isinstance(outcome, Unavailable) else ""
+    return ArmReport(name, ran=not reason, reason=reason, seconds=time.perf_counter() - started)
+
+
 def key_space_name(stamp: KeyStamp) -> str:
     """Under this name a store keeps the whitening fitted on its keys of `stamp`."""
     return f"key_space:{stamp.model_id}:{stamp.key_version}"
+
+
+def _absolute(
+    chosen: Mapping[str, Arm | Unavailable], query: Query, candidates: Candidates
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Of each candidate the share of the prompt's words and the mean cosine, [n] each, by the arms that run."""
+    shares, cosines = None, None
+    if len(candidates.seqs) == 0:
+        return None, None
+    if KeywordArm.name in chosen and query.postings:
+        shares = coverage(query.postings, seqs=candidates.seqs)
+    activation = chosen.get(ActivationArm.name)
+    if isinstance(activation, ActivationArm):
+        cosines = activation.cosines(query, candidates)
+    return shares, cosines
 
 
 def _run(
@@ -218,10 +311,7 @@ def _run(
         outcome, weight = (
             (arm, 0.0) if isinstance(arm, Unavailable) else (arm.score(query, candidates), arm.weight)
         )
-        seconds = time.perf_counter() - started
-        if isinstance(outcome, Unavailable):
-            reports.append(ArmReport(name, ran=False, reason=outcome.reason, seconds=seconds))
-        else:
+        if not isinstance(outcome, Unavailable):
             scores[name] = weight * zscore(outcome)
-            reports.append(ArmReport(name, ran=True, reason="", seconds=seconds))
+        reports.append(_report(name, outcome, started=started))
     return scores, reports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from aspen.errors import NotFound
 from aspen.memory_graph import Graph
-from aspen.repository import NEXT, NO_TIME, Changes, EdgeRows, MemoryRows
-from aspen.types import Seqs
+from aspen.repository import NEXT, NO_TIME, Changes, EdgeRows, MemoryRows, TraitRows
+from aspen.types import FloatArray, Seqs
 
 SESSION_GAP = 2 * 3600 * 1_000_000
 """A pause longer than this (microseconds) between two turns of a conversation begins a new session."""
@@ -20,12 +21,17 @@ SESSION_GAP = 2 * 3600 * 1_000_000
 class Candidates:
     """The memories one recall chooses from: columns of n rows in ascending `seqs`, and their time edges.
 
-    rows: where each stands in the snapshot, or None for all of it; sessions: a number per session; time_graph:
-    edges between consecutive turns, both ways.
+    conversation: the only one they are of, or None; rows: where each stands in the snapshot, or None for all of
+    it; subjects: a code for each subject, 0 for none, and `subject_codes` by name; traits: strengths in [0, 1] by
+    name, [n] each; sessions: a number per session; time_graph: edges between consecutive turns, both ways.
     """
 
+    conversation: str | None
     rows: NDArray[np.int64] | None
     seqs: Seqs
+    subjects: NDArray[np.int64]
+    subject_codes: Mapping[str, int]
+    traits: Mapping[str, FloatArray]
     provenances: NDArray[np.str_]
     token_counts: NDArray[np.int32]
     term_counts: NDArray[np.int32]
@@ -39,9 +45,12 @@ class Snapshot:
     def __init__(self) -> None:
         self.revision = 0
         self._codes: dict[str | None, int] = {None: 0}
+        self._subject_codes: dict[str | None, int] = {None: 0}
+        self._traits: dict[str, FloatArray] = {}
         self._columns: dict[str, NDArray[np.generic]] = {
             "seqs": np.zeros(0, dtype=np.int64),
             "conversations": np.zeros(0, dtype=np.int64),
+            "subjects": np.zeros(0, dtype=np.int64),
             "provenances": np.zeros(0, dtype=np.str_),
             "said_at": np.zeros(0, dtype=np.int64),
             "token_counts": np.zeros(0, dtype=np.int32),
@@ -59,6 +68,7 @@ class Snapshot:
 
         New memories have larger seqs than all before, so that rows stay in ascending order.
         """
+        self._apply_traits(changes.traits, added=changes.memories.seqs)
         for name, added in self._columns_of(changes.memories).items():
             self._columns[name] = np.concatenate([self._columns[name], added])
         self._apply_edges(changes.edges)
@@ -76,15 +86,23 @@ class Snapshot:
         return self._candidates[conversation]
 
     def _columns_of(self, rows: MemoryRows) -> dict[str, NDArray[np.generic]]:
-        codes = [self._codes.setdefault(name, len(self._codes)) for name in rows.conversations]
         return {
             "seqs": rows.seqs,
-            "conversations": np.array(codes, dtype=np.int64),
+            "conversations": _coded(rows.conversations, self._codes),
+            "subjects": _coded(rows.subjects, self._subject_codes),
             "provenances": np.array(rows.provenances, dtype=np.str_),
             "said_at": rows.said_at,
             "token_counts": rows.token_counts,
             "term_counts": rows.term_counts,
         }
+
+    def _apply_traits(self, traits: TraitRows, *, added: Seqs) -> None:
+        names, rows = np.array(traits.names, dtype=np.str_), np.searchsorted(added, traits.seqs)
+        for name in {*self._traits, *traits.names}:
+            new, of_name = np.zeros(len(added), dtype=np.float32), names == name
+            new[rows[of_name]] = traits.values[of_name]
+            before = self._traits.get(name, np.zeros(len(self), dtype=np.float32))
+            self._traits[name] = np.concatenate([before, new])
 
     def _apply_edges(self, edges: EdgeRows) -> None:
         is_time = np.array([edge_type == NEXT for edge_type in edges.types], dtype=np.bool_)
@@ -95,7 +113,7 @@ class Snapshot:
         self._weights = weights[first]
 
     def _select(self, conversation: str | None) -> Candidates:
-        columns = self._columns
+        columns, traits = self._columns, self._traits
         rows = None
         if conversation is not None:
             rows = np.flatnonzero(columns["conversations"] == self._codes.get(conversation, -1))
@@ -106,10 +124,15 @@ class Snapshot:
                     conversation=conversation,
                 )
             columns = {name: column[rows] for name, column in columns.items()}
+            traits = {name: column[rows] for name, column in traits.items()}
         seqs = columns["seqs"].astype(np.int64)
         return Candidates(
+            conversation=conversation,
             rows=rows,
             seqs=seqs,
+            subjects=columns["subjects"].astype(np.int64),
+            subject_codes={name: code for name, code in self._subject_codes.items() if name is not None},
+            traits=dict(traits),
             provenances=columns["provenances"].astype(np.str_),
             token_counts=columns["token_counts"].astype(np.int32),
             term_counts=columns["term_counts"].astype(np.int32),
@@ -129,6 +152,11 @@ class Snapshot:
             targets=np.concatenate([ends[:, 1], ends[:, 0]]),
             weights=np.concatenate([weights, weights]),
         )
+
+
+def _coded(names: Sequence[str | None], codes: dict[str | None, int]) -> NDArray[np.int64]:
+    """A number for each name; new ones are added to `codes`."""
+    return np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int64)
 
 
 def _sessions(conversations: NDArray[np.int64], said_at: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -36,7 +36,8 @@ def test_recall_as_a_table_and_as_json(cli: Cli) -> None:
     result = cli("recall", "Where is Mara?", "--limit", "2")
     header, *rows = [line.split("\t") for line in result.out.splitlines()]
     assert header == [
-        "#", "score", "activation", "keyword", "neighbours", "session", "familiar", "date", "speaker", "id", "text",
+        "#", "score", "activation", "keyword", "neighbours", "other",
+        "familiar", "date", "speaker", "id", "text",
     ]  # fmt: skip
     assert [row[0] for row in rows] == ["1", "2"]
     assert {row[7] for row in rows} == {"2026-05-02"}
@@ -48,7 +49,7 @@ def test_recall_as_a_table_and_as_json(cli: Cli) -> None:
         "prompt", "hits", "candidates", "arms", "partial_pass", "seconds", "familiarity",
     }  # fmt: skip
     assert set(document["hits"][0]) == {"memory", "score", "arms", "paths", "familiarity"}
-    assert [arm["name"] for arm in document["arms"]] == ["activation", "keyword"]
+    assert [arm["name"] for arm in document["arms"]][:3] == ["activation", "keyword", "heads"]
     assert document["candidates"] == 3
 
 

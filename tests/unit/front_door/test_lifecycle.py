@@ -71,14 +71,14 @@ def test_another_model_may_read_by_words_but_writes_only_after_rekeying(
     reply = former.chat("Hello.", seed=3, max_tokens=8)
     recall = present.recall(WHERE)
     assert recall.hits[0].memory.text == FACTS[0]
-    assert [arm.ran for arm in recall.arms] == [False, True]
+    assert [arm.ran for arm in recall.arms][:3] == [False, True, False]
     for write in (lambda: present.remember("new"), lambda: present.chat("new")):
         with pytest.raises(ModelMismatch, match="rekey"):
             write()
     assert present.chat(WHERE, remember=False, note_tokens=NOTE_TOKENS).note is not None
     done: list[int] = []
     assert present.rekey(progress=done.append) == done[-1] == len(FACTS) + len(reply.memories)
-    assert all(arm.ran for arm in present.recall(WHERE).arms)
+    assert all(arm.ran for arm in present.recall(WHERE).arms if arm.name != "heads")  # FakeModel has none
     present.remember("new")
     with pytest.raises(ModelMismatch):
         former.remember("newer")

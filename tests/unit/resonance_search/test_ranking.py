@@ -5,6 +5,7 @@ import pytest
 from tests.builders import drawn
 
 from aspen.memory_graph import Graph
+from aspen.resonance_search.entities import NameActivation
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
 from aspen.resonance_search.snapshot import Candidates
 
@@ -15,8 +16,12 @@ def chain(n: int, *, tokens: Sequence[int] = (), sessions: Sequence[int] = ()) -
     """Turns of one conversation: each linked to the next and back."""
     before, behind = np.arange(n - 1), np.arange(1, n)
     return Candidates(
+        conversation=None,
         rows=None,
         seqs=np.arange(1, n + 1),
+        subjects=np.zeros(n, dtype=np.int64),
+        subject_codes={},
+        traits={},
         provenances=np.array(["said"] * n),
         token_counts=np.array(tokens or [10] * n, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
@@ -35,9 +40,18 @@ def ranking(
     *scores: Sequence[float],
     spread: bool = True,
     settings: RankingSettings = SETTINGS,
+    prior: Sequence[float] = (),
+    over_names: NameActivation | None = None,
 ) -> Ranking:
     arms = {f"arm{i}": np.array(values, dtype=np.float32) for i, values in enumerate(scores)}
-    return Ranking(candidates, arms, spread=spread, settings=settings)
+    priors = {"prior": np.array(prior, dtype=np.float32)} if prior else {}
+    return Ranking(candidates, arms, priors, over_names=over_names, spread=spread, settings=settings)
+
+
+def by_name(*arrived: float) -> NameActivation:
+    """What arrived at each row, all of it from row 0 over the name "oslo"."""
+    origins = {row: (0, "oslo") for row, value in enumerate(arrived) if value > 0}
+    return NameActivation(np.array(arrived), origins)
 
 
 def top(of: Ranking, n: int, *, limit: int = 100) -> list[Ranked]:
@@ -114,3 +128,34 @@ def test_what_is_not_allowed_is_not_returned_and_still_passes_activation_on() ->
 def test_no_arms_and_no_candidates_make_no_scores() -> None:
     assert [hit.score for hit in top(ranking(chain(2)), 2)] == [0, 0]
     assert top(ranking(chain(0), []), 0) == []
+
+
+def test_priors_lift_a_memory_itself_and_do_not_spread() -> None:
+    hits = by_row(ranking(chain(3), [0, 0, 0], prior=[5, 0, 0]), 3)
+    assert hits[0].parts["prior"] == hits[0].score == 5
+    assert hits[1].parts["neighbours"] == 0
+
+
+def test_of_time_and_names_the_greater_counts_and_gives_the_path() -> None:
+    hits = by_row(ranking(chain(4), [4, 0, 0, 0], over_names=by_name(0, 1.5, 1.5, 0)), 4)
+    assert (hits[1].parts["neighbours"], hits[1].parts["names"]) == (2, 0)
+    assert (hits[2].parts["neighbours"], hits[2].parts["names"]) == (0, 1.5)
+    assert [(path.nodes, path.via) for path in hits[2].paths] == [((0, 2), "oslo")]
+    assert all(path.via == "" for path in hits[1].paths)
+
+
+def test_the_two_best_direct_hits_stay_before_what_names_bring() -> None:
+    settings = RankingSettings(hops=0)
+    found = top(ranking(chain(5), [4, 3, 2, 1, 0], over_names=by_name(0, 0, 0, 6, 9), settings=settings), 5)
+    assert [hit.row for hit in found] == [0, 1, 4, 3, 2]
+    scores = [hit.score for hit in found]
+    assert scores == sorted(scores, reverse=True)
+    assert found[1].score > found[2].score
+    for hit in found:
+        assert hit.score == pytest.approx(sum(hit.parts.values()), abs=1e-5)
+
+
+def test_what_time_brings_may_pass_the_best_direct_hits() -> None:
+    found = top(ranking(chain(3, sessions=[0, 0, 0]), [3, 2.9, 3]), 3)
+    assert found[0].row == 1
+    assert "kept" not in found[0].parts

@@ -84,7 +84,7 @@ def test_an_empty_store_answers_that_there_is_nothing(engine: Engine) -> None:
     result = engine.search.search(query(engine, WHERE), limit=5)
     assert result.ranked == ()
     assert len(result.seqs) == 0
-    assert [report.name for report in result.arms] == ["activation", "keyword"]
+    assert [report.name for report in result.arms] == ["activation", "keyword", "heads"]
 
 
 def test_a_single_memory_is_found(engine: Engine) -> None:
@@ -143,13 +143,23 @@ def test_memories_of_other_provenances_are_not_returned(engine: Engine) -> None:
     assert engine.search.search(query(engine, WHERE), limit=4, provenances=()).ranked == ()
 
 
-def test_familiarity_is_between_0_and_1_and_only_where_activations_were_compared(engine: Engine) -> None:
+def test_familiarity_is_a_probability_by_whatever_arms_run(engine: Engine) -> None:
     remember(engine, FACTS)
-    felt = engine.search.search(query(engine, FACTS[2]), limit=5).familiarity
-    assert len(felt) == 5
-    assert all(0 <= value <= 1 for value in felt.values())
-    assert felt[2] == max(felt.values()) > 0
-    assert not engine.search.search(query(engine, WHERE), limit=5, arms=["keyword"]).familiarity
+    for arms in (None, ["keyword"], ["activation"]):
+        result = engine.search.search(query(engine, FACTS[2]), limit=5, arms=arms)
+        felt = result.familiarity
+        assert len(felt) == 5
+        assert all(0 <= value <= 1 for value in felt.values())
+        assert felt[2] == max(felt.values()) == pytest.approx(result.overall_familiarity)
+        assert felt[2] > 0.9
+
+
+def test_what_nobody_spoke_of_is_not_familiar(engine: Engine) -> None:
+    remember(engine, FACTS)
+    strange = engine.search.search(query(engine, "quantum chromodynamics"), limit=5, arms=["keyword"])
+    assert strange.overall_familiarity < 0.1
+    empty = engine.search.search(Query("of", None), limit=5)
+    assert (empty.familiarity, empty.overall_familiarity) == ({}, 0)
 
 
 # Arms
@@ -157,13 +167,13 @@ def test_familiarity_is_between_0_and_1_and_only_where_activations_were_compared
 
 def test_an_arm_that_cannot_tell_says_why_and_the_others_go_on(engine: Engine) -> None:
     remember(engine, FACTS)
-    no_pass, keyword = engine.search.search(Query(WHERE, None), limit=5).arms
+    no_pass, keyword, *_ = engine.search.search(Query(WHERE, None), limit=5).arms
     assert (no_pass.name, no_pass.ran) == ("activation", False)
     assert "no forward pass" in no_pass.reason
     assert (keyword.ran, keyword.reason) == (True, "")
     for text, reason in (("What is it?", "stop words"), ("Zanzibar", "no memory has a word")):
         result = engine.search.search(query(engine, text), limit=5)
-        activation, keyword = result.arms
+        activation, keyword, *_ = result.arms
         assert activation.ran
         assert not keyword.ran
         assert reason in keyword.reason
@@ -205,12 +215,12 @@ def test_an_arm_of_ones_own_runs_beside_the_others_with_its_weight(engine: Engin
         keys=ModelKeys(engine.stamp, engine.encoder._recipe, engine.encoder._calibration),
         extra_arms=[Newest()],
     )
-    assert search.arm_names == ("activation", "keyword", "newest")
+    assert search.arm_names == ("activation", "keyword", "heads", "newest", "subject", "traits")
     result = search.search(query(engine, WHERE), limit=5, spread=False, arms=["newest"])
     assert found(engine, result) == list(reversed(FACTS))
     spread = np.array([ranked.parts["newest"] for ranked in result.ranked])
     assert spread.std() == pytest.approx(3, rel=1e-4)
-    assert search.search(query(engine, "old"), limit=5).arms[-1].reason == "the prompt asks for what is old"
+    assert search.search(query(engine, "old"), limit=5).arms[2].reason == "the prompt asks for what is old"
 
 
 # Following the store
@@ -327,14 +337,13 @@ def test_keys_of_another_model_leave_the_activation_arm_out_and_say_so(start: St
     remember(start(repository, seed=0), FACTS)
     other = start(repository, seed=1)
     result = other.search.search(query(other, WHERE), limit=5)
-    activation, keyword = result.arms
+    activation, keyword, *_ = result.arms
     assert keyword.ran
     assert not activation.ran
     assert "made by fake-0" in activation.reason
     assert "fake-1" in activation.reason
     assert "rekey" in activation.reason
     assert found(other, result)[0] == FACTS[0]
-    assert not result.familiarity
     assert recall(other, arms=["keyword"])[0] == FACTS[0]
 
 

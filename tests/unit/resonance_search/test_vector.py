@@ -33,40 +33,39 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return ":memory:" if request.param == "memory" else str(tmp_path / "store.db")
 
 
-def open_with(location: str, embedder: Letters, tmp_path: Path) -> Aspen:
-    config = Config(cache_dir=tmp_path / "cache", store=tmp_path / "unused.db")
+def open_with(location: str, embedder: Letters, config: Config) -> Aspen:
     return Aspen.open(location, model=FakeModel(), embedder=embedder, config=config)
 
 
 TEXTS = ["zzz zzz", "abc abc", "xyz", "hello there", "mmm"]
 
 
-def test_it_runs_as_a_third_arm_and_ranks_by_cosine(location: str, tmp_path: Path) -> None:
-    with open_with(location, Letters(), tmp_path) as aspen:
+def test_it_runs_as_a_third_arm_and_ranks_by_cosine(location: str, config: Config) -> None:
+    with open_with(location, Letters(), config) as aspen:
         aspen.remember_many([{"text": text} for text in TEXTS])
         recall = aspen.recall("zz z", arms=["vector"], spread=False, limit=5)
         assert [hit.memory.text for hit in recall.hits][:2] == ["zzz zzz", "xyz"]
-        assert [(arm.name, arm.ran) for arm in aspen.recall("abc").arms] == [
+        assert [(arm.name, arm.ran) for arm in aspen.recall("abc").arms][:3] == [
             ("activation", True),
             ("keyword", True),
             ("vector", True),
         ]
 
 
-def test_a_memory_is_embedded_once_also_across_openings(tmp_path: Path) -> None:
+def test_a_memory_is_embedded_once_also_across_openings(tmp_path: Path, config: Config) -> None:
     location, embedder = str(tmp_path / "store.db"), Letters()
-    with open_with(location, embedder, tmp_path) as aspen:
+    with open_with(location, embedder, config) as aspen:
         aspen.remember_many([{"text": text} for text in TEXTS])
         aspen.recall("abc", arms=["vector"])
     later = Letters()
-    with open_with(location, later, tmp_path) as aspen:
+    with open_with(location, later, config) as aspen:
         aspen.remember("quite new")
         aspen.recall("abc", arms=["vector"])
     assert later.embedded == ["quite new", "abc"]
 
 
-def test_what_was_forgotten_leaves_no_vector(location: str, tmp_path: Path) -> None:
-    with open_with(location, Letters(), tmp_path) as aspen:
+def test_what_was_forgotten_leaves_no_vector(location: str, config: Config) -> None:
+    with open_with(location, Letters(), config) as aspen:
         memories = aspen.remember_many([{"text": text} for text in TEXTS])
         aspen.recall("abc", arms=["vector"])
         aspen.forget(memories[0].id)
@@ -75,20 +74,20 @@ def test_what_was_forgotten_leaves_no_vector(location: str, tmp_path: Path) -> N
         assert aspen.repository.check() == []
 
 
-def test_an_empty_store_says_why_it_did_not_run(location: str, tmp_path: Path) -> None:
-    with open_with(location, Letters(), tmp_path) as aspen:
+def test_an_empty_store_says_why_it_did_not_run(location: str, config: Config) -> None:
+    with open_with(location, Letters(), config) as aspen:
         recall = aspen.recall("abc", arms=["vector"])
         assert recall.hits == ()
         assert [(arm.ran, arm.reason) for arm in recall.arms] == [(False, "there are no memories")]
 
 
 @pytest.mark.parametrize("wrong", [np.full((1, 26), np.nan), np.zeros(26), np.zeros((2, 26))])
-def test_an_embedder_that_breaks_its_promise_is_named(tmp_path: Path, wrong: FloatArray) -> None:
+def test_an_embedder_that_breaks_its_promise_is_named(config: Config, wrong: FloatArray) -> None:
     class Wrong(Letters):
         def embed(self, texts: Sequence[str]) -> FloatArray:
             return super().embed(texts) if len(texts) > 1 else wrong
 
-    with open_with(":memory:", Wrong(), tmp_path) as aspen:
+    with open_with(":memory:", Wrong(), config) as aspen:
         aspen.remember_many([{"text": text} for text in TEXTS])
         with pytest.raises(InvalidInput, match="letters-1"):
             aspen.recall("abc", arms=["vector"])

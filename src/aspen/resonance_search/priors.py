@@ -1,0 +1,82 @@
+"""Priors: what lifts a memory without likeness to the prompt. They are added as they are, and do not spread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from aspen.resonance_search.arms import Query, Unavailable
+from aspen.resonance_search.names import named_in
+from aspen.resonance_search.snapshot import Candidates
+from aspen.types import FloatArray
+
+QUESTION = "question"
+"""Trait of a turn that asks: it seldom holds what is asked for."""
+TRAIT_WEIGHTS: Mapping[str, float] = {QUESTION: -0.4, "instruction": 2.0, "preference": 0.5}
+"""What a memory gets for each of its traits, in standard deviations of an arm.
+
+A standing instruction counts whatever is asked, so it is lifted nearly to the hits; measured in
+docs/benchmarks/recall.md.
+"""
+
+
+_TRAILING_NOTE = re.compile(r"\s*\[[^\[\]]*\]\s*$")  # as of a picture that was shared
+
+
+def traits_of(text: str) -> dict[str, float]:
+    """Traits that the text alone shows."""
+    asks = _TRAILING_NOTE.sub("", text).rstrip().endswith("?")
+    return {QUESTION: 1.0} if asks else {}
+
+
+class Prior(Protocol):
+    """One reason to lift or lower candidates."""
+
+    name: str
+
+    def lift(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
+        """What each candidate gets, float32 [n], in standard deviations of an arm."""
+
+
+class SubjectPrior:
+    """Whoever is named in the prompt: memories about them are lifted, the more the fewer there are.
+
+    "What did Mara say about Lisbon?" is asked of Mara's turns, though hardly a word in them is "Mara".
+    """
+
+    name = "subject"
+
+    def __init__(self, *, weight: float = 1.0, rarity: float = 0.3) -> None:
+        """A memory whose subject is named gets `weight x (1 + rarity x ln(candidates / memories about it))`."""
+        self._weight, self._rarity = weight, rarity
+
+    def lift(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
+        """See `__init__`; 0 for all others."""
+        codes = {candidates.subject_codes.get(name, 0) for name in named_in(query.text)} - {0}
+        named = np.isin(candidates.subjects, list(codes))
+        if not named.any():
+            return Unavailable("the prompt names nobody and nothing that a memory is about")
+        about = np.bincount(candidates.subjects)[candidates.subjects]
+        lift = self._weight * (1 + self._rarity * np.log(len(about) / about))
+        return np.where(named, lift, 0).astype(np.float32)
+
+
+class TraitPrior:
+    """What kind of statement a memory is."""
+
+    name = "traits"
+
+    def __init__(self, *, weights: Mapping[str, float]) -> None:
+        """A memory gets, summed over its traits, `weight x strength^2`: what is only likely counts little."""
+        self._weights = weights
+
+    def lift(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
+        """See `__init__`."""
+        known = [name for name in self._weights if name in candidates.traits]
+        if not known:
+            return Unavailable("no memory has a trait that counts")
+        lift = sum(self._weights[name] * candidates.traits[name] ** 2 for name in known)
+        return np.asarray(lift, dtype=np.float32)

@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aspen.repository import MAX_NAME_LENGTH, Mention
+from aspen.resonance_search.keyword import analyse, dated_text
+from aspen.resonance_search.names import mentions_in, named_in, names_in, normalised, subject_of, title_of
+
+
+@pytest.mark.parametrize(
+    ("sentence", "names"),
+    [
+        ("My sister Mara moved to Lisbon.", ["mara", "lisbon"]),
+        ("She met Ann O'Brien's friend.", ["ann", "ann o", "ann o brien", "o brien", "brien"]),
+        (
+            "He taught at the University of Ghent.",
+            ["university", "university of ghent", "ghent"],
+        ),
+        ("In May, on Monday, I was ill.", []),
+        ("Apollo 11 landed.", ["apollo"]),
+        ("no names here", []),
+        ("", []),
+        ("他住在北京。", []),
+    ],
+)
+def test_names_are_runs_of_capitalised_words_and_their_parts(sentence: str, names: list[str]) -> None:
+    assert names_in(sentence) == names
+
+
+def test_a_name_is_compared_without_case_article_possessive_and_punctuation() -> None:
+    assert normalised("The Hague") == normalised("the hague") == normalised("Hague's") == "hague"
+    assert normalised("St. Mary\u2019s") == "st mary"
+    assert normalised("The") == "the"
+
+
+def test_a_memory_is_about_its_speaker_or_its_title() -> None:
+    assert subject_of("I like tea.", speaker="Mara") == "mara"
+    assert subject_of("Lake Tana (lake): A lake in Ethiopia.", speaker=None) == "lake tana"
+    assert subject_of("Lake Tana: a lake", speaker="Mara") == "mara"
+    for text in ("A lake in Ethiopia.", "see: this", "10: 30", ""):
+        assert subject_of(text, speaker=None) is None
+    assert subject_of("Hello.", speaker="assistant") is None
+
+
+def test_mentions_know_the_terms_of_their_sentence() -> None:
+    text = "We met Mara. She showed us Lisbon and Porto."
+    terms = analyse(dated_text(text, speaker="Ann", said_at=None))
+    mentions = mentions_in(text, speaker="Ann", n_terms=len(terms))
+    assert [mention.name for mention in mentions] == ["mara", "lisbon", "lisbon and porto", "porto"]
+    of_mara = mentions[0]
+    assert terms[of_mara.start : of_mara.stop] == analyse("We met Mara.")
+    assert terms[mentions[-1].start : mentions[-1].stop] == analyse("She showed us Lisbon and Porto.")
+
+
+def test_a_memory_does_not_mention_itself() -> None:
+    text = "Lake Tana: Lake Tana lies in Ethiopia."
+    terms = analyse(text)
+    found = mentions_in(text, speaker=None, n_terms=len(terms))
+    assert {mention.name for mention in found} == {"lake", "tana", "ethiopia"}
+    assert title_of(text) == "Lake Tana"
+
+
+def test_a_prompt_in_small_letters_names_too() -> None:
+    assert {"mara", "lake tana", "tana"} <= set(named_in("what did mara say about lake tana?"))
+
+
+@given(st.text(max_size=300), st.none() | st.text(min_size=1, max_size=20))
+def test_any_text_gives_mentions_that_a_store_takes(text: str, speaker: str | None) -> None:
+    terms = analyse(dated_text(text, speaker=speaker, said_at=None))
+    for mention in mentions_in(text, speaker=speaker, n_terms=len(terms)):
+        assert isinstance(mention, Mention)
+        assert 0 <= mention.start <= mention.stop <= len(terms)
+        assert 0 < len(mention.name) <= MAX_NAME_LENGTH
+        assert mention.name == normalised(mention.name)

@@ -1,0 +1,68 @@
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from aspen.memory_graph import Graph
+from aspen.resonance_search.arms import Query, Unavailable
+from aspen.resonance_search.priors import QUESTION, SubjectPrior, TraitPrior, traits_of
+from aspen.resonance_search.snapshot import Candidates
+
+
+def candidates(subjects: Sequence[str | None], **traits: Sequence[float]) -> Candidates:
+    n = len(subjects)
+    codes: dict[str | None, int] = {None: 0}
+    coded = [codes.setdefault(subject, len(codes)) for subject in subjects]
+    return Candidates(
+        conversation=None,
+        rows=None,
+        seqs=np.arange(1, n + 1),
+        subjects=np.array(coded, dtype=np.int64),
+        subject_codes={name: code for name, code in codes.items() if name is not None},
+        traits={name: np.array(values, dtype=np.float32) for name, values in traits.items()},
+        provenances=np.array(["said"] * n),
+        token_counts=np.full(n, 5, dtype=np.int32),
+        term_counts=np.full(n, 5, dtype=np.int32),
+        sessions=np.zeros(n, dtype=np.int64),
+        time_graph=Graph.of(
+            n_nodes=n,
+            sources=np.zeros(0, dtype=np.int64),
+            targets=np.zeros(0, dtype=np.int64),
+            weights=np.zeros(0),
+        ),
+    )
+
+
+def test_who_is_named_is_lifted_and_the_rarer_the_more() -> None:
+    among = candidates(["mara", "mara", "mara", "lake tana", None])
+    lift = SubjectPrior().lift(Query("What did Mara say about lake Tana?", None), among)
+    assert not isinstance(lift, Unavailable)
+    often, once = 1 + 0.3 * math.log(5 / 3), 1 + 0.3 * math.log(5)
+    assert lift.tolist() == pytest.approx([often, often, often, once, 0])
+
+
+def test_where_nobody_is_named_it_says_so() -> None:
+    for subjects in (["mara", None], [None], []):
+        outcome = SubjectPrior().lift(Query("Who lives in Lisbon?", None), candidates(subjects))
+        assert isinstance(outcome, Unavailable)
+
+
+def test_traits_lift_and_lower_by_their_strength() -> None:
+    among = candidates([None] * 3, question=[1, 0, 0.5], other=[1, 1, 1])
+    lift = TraitPrior(weights={QUESTION: -0.4, "instruction": 2}).lift(Query("x", None), among)
+    assert not isinstance(lift, Unavailable)
+    assert lift.tolist() == pytest.approx([-0.4, 0, -0.1])
+    assert isinstance(TraitPrior(weights={"x": 1}).lift(Query("x", None), among), Unavailable)
+
+
+@pytest.mark.parametrize(
+    "text", ["Where?", "Where is it? ", "Look! Isn't it nice? [shares a photo of a cat]"]
+)
+def test_a_turn_that_asks_has_the_trait_of_a_question(text: str) -> None:
+    assert traits_of(text) == {QUESTION: 1.0}
+
+
+@pytest.mark.parametrize("text", ["There.", "Where? I forgot.", "", "[?]"])
+def test_other_turns_do_not(text: str) -> None:
+    assert traits_of(text) == {}

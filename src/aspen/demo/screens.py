@@ -118,7 +118,7 @@ def found(finding: Finding) -> list[RenderableType]:
         if not arm.ran
     ]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for name in ("score", "activ.", "keyw.", "neigh.", "sess."):
+    for name in ("score", "activ.", "keyw.", "heads", "neigh."):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("text only", no_wrap=True)
     table.add_column("memory", ratio=1)

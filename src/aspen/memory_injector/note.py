@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aspen.dates import written_date
+from aspen.resonance_search import query_terms
 from aspen.types import Hit, Memory, Provenance, Role
 
 # Small models are easily led astray by what frames a fact. SmolLM2-135M found it in 49 % of its replies to 25
@@ -19,8 +20,8 @@ _FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
 _NO_NAME = re.compile(r"[^\w\s.'-]")
 _LONGEST_NAME = 40
-_SAME = 0.995
-"""A question at least this familiar asks what the prompt asks."""
+_SAME = 2 / 3
+"""A turn that asks, and has this share of its words in the prompt, asks what the prompt asks."""
 _SHORTEST = 20
 """What is left of a memory that was cut has this many characters or so: less would say nothing."""
 
@@ -72,8 +73,11 @@ def write_note(
 
 
 def _asks_the_same(hit: Hit, prompt: str) -> bool:
-    said = _words(hit.memory.text)
-    return said == _words(prompt) or (hit.memory.text.rstrip().endswith("?") and hit.familiarity >= _SAME)
+    said = hit.memory.text
+    if _words(said) == _words(prompt):
+        return True
+    told, asked = set(query_terms(said)), set(query_terms(prompt))
+    return said.rstrip().endswith("?") and len(told & asked) >= _SAME * len(told)
 
 
 def _words(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """From a prompt to the memories that resonate with it."""
 
 from aspen.resonance_search.arms import Arm, Query, Unavailable
-from aspen.resonance_search.keyword import analyse, dated_text, spoken_text
+from aspen.resonance_search.keyword import analyse, dated_text, query_terms, spoken_text
 from aspen.resonance_search.names import mentions_in, subject_of
 from aspen.resonance_search.priors import traits_of
 from aspen.resonance_search.ranking import RankingSettings
@@ -21,6 +21,7 @@ __all__ = [
     "analyse",
     "dated_text",
     "mentions_in",
+    "query_terms",
     "spoken_text",
     "subject_of",
     "traits_of",

@@ -83,6 +83,24 @@ def test_the_prompt_asked_before_is_no_note() -> None:
     assert note.memory_ids == (told.memory.id,)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("And where is my sister living?", False),
+        ("My sister, where does she live?", False),
+        ("My sister lives in Lisbon as a nurse. What is a nurse?", True),
+        ("My sister.", True),
+    ],
+)
+def test_a_turn_that_asks_the_same_in_other_words_is_no_note_and_one_that_tells_is(
+    said: str, *, told: bool
+) -> None:
+    hits = [hit(memory(said, seq=1)), hit(memory("Rain all week.", seq=2))]
+    note = write_note(hits, prompt="Where does my sister live?", budget=10_000, count_tokens=len)
+    assert note is not None
+    assert (said in note.text) is told
+
+
 def test_the_same_words_said_twice_make_one_line() -> None:
     note = note_of(*(hit(memory(text, seq=seq)) for seq, text in enumerate(("Hm, yes.", "hm,  YES.", "No."))))
     assert len(lines_of(note)) == 2

@@ -13,13 +13,13 @@ from typing import Self
 
 import numpy as np
 
-from aspen.activation_db import recipe_for
+from aspen.activation_db import EncodedText, recipe_for
 from aspen.activation_db.calibration import calibration_text
 from aspen.activation_db.keys import decode_keys, encode_key
 from aspen.engine import Engine
 from aspen.items import memory_id
 from aspen.repository import NewMemory
-from aspen.resonance_search import analyse, dated_text
+from aspen.resonance_search import analyse, dated_text, mentions_in, subject_of
 from aspen.types import FloatArray, MemoryItem
 
 _CONVERSATION, _SESSION = 500, 20  # memories
@@ -34,7 +34,7 @@ class Seeds:
 
     turns: list[str]
     words: list[str]
-    token_counts: list[int]
+    encoded: list[EncodedText]
     pooled: FloatArray
     spread: FloatArray
 
@@ -46,7 +46,7 @@ class Seeds:
         keys = np.stack([np.frombuffer(text.key, dtype=np.uint8) for text in encoded])
         pooled = decode_keys(keys, recipe=recipe_for(engine.model.info))
         words = [word for turn in turns for word in turn.split()]
-        return cls(turns, words, [text.token_count for text in encoded], pooled, pooled.std(axis=0))
+        return cls(turns, words, encoded, pooled, pooled.std(axis=0))
 
     def memory(self, number: int, random: np.random.Generator, *, source: str = "bench") -> NewMemory:
         """A synthetic memory, ready to be stored: the `number`-th of its store."""
@@ -66,8 +66,19 @@ class Seeds:
             source=f"{source}:{number}",
         )
         terms = analyse(dated_text(item.text, speaker=item.speaker, said_at=item.said_at))
-        key = encode_key(self.pooled[pick] + noise)
-        return NewMemory(memory_id(item), item, datetime.now(UTC), self.token_counts[pick], terms, key)
+        encoded = self.encoded[pick]
+        return NewMemory(
+            memory_id(item),
+            item,
+            datetime.now(UTC),
+            encoded.token_count,
+            terms,
+            encode_key(self.pooled[pick] + noise),
+            subject=subject_of(item.text, speaker=speaker),
+            mentions=mentions_in(item.text, speaker=speaker, n_terms=len(terms)),
+            traits=encoded.traits,
+            head_keys=encoded.head_keys,
+        )
 
 
 def fill(engine: Engine, seeds: Seeds, *, count: int) -> None:

@@ -181,7 +181,8 @@ class Aspen:
         return self.repository.get(ids)
 
     def forget(self, *memory_ids: str) -> int:
-        """Delete memories: text, key, words and edges, and every trace in whose prompt one of them stood.
+        """Delete memories: text, keys, words, names and edges, every trace in whose prompt one of them stood, and all
+        statistics fitted on them.
 
         Returns how many traces went with them. NotFound, and nothing is deleted, if one id is unknown.
         """
@@ -254,7 +255,7 @@ class Aspen:
 
     def _search(self, arms: Collection[str] | None) -> ResonanceSearch:
         """The search with the model's keys; one by words alone where that is all that is asked before it is loaded."""
-        if self._engine is None and arms is not None and set(arms) <= {"keyword"}:
+        if self._engine is None and arms is not None and set(arms) <= {"keyword", "subject", "traits"}:
             return self._by_words
         return self.engine.search
 

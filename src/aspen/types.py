@@ -219,7 +219,7 @@ class Hit:
 
     `score` is the sum of `arms`, in standard deviations over the candidates; higher is closer, and only the
     order within one recall means anything. `familiarity` in [0, 1] is how likely it is that this memory answers the
-    prompt, by its words and activations alone; comparable between recalls.
+    prompt, by its words and activations alone; comparable between recalls, and 0 where neither arm ran.
     """
 
     memory: Memory

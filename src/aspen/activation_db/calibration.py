@@ -88,7 +88,7 @@ def load_calibration(
     cache_dir: Path,
     notify: Callable[[str], None] = lambda message: None,
 ) -> Calibration:
-    """The calibration of `model`: shipped, or from the cache folder, or made now (some seconds) and kept there."""
+    """The calibration of `model`: shipped, or from the cache folder, or made now (about a minute) and kept there."""
     name = file_name(model, recipe=recipe)
     shipped = files("aspen.activation_db") / "data" / name
     if shipped.is_file():
@@ -112,7 +112,7 @@ def _from_cache(
                 return Calibration.from_bytes(path.read_bytes())
             except (SafetensorError, KeyError, ValueError):
                 notify(f"The calibration in {path} is damaged and will be made again.")
-        notify(f"Calibrating {model.info.name}: once, some seconds ...")
+        notify(f"Calibrating {model.info.name}: once, about a minute ...")
         body = calibrate(model, recipe=recipe).to_bytes()
         with write_atomically(path) as aside:
             aside.write_bytes(body)

@@ -58,7 +58,7 @@ def say_how(recall: Recall) -> None:
 
 
 def _alone(recall: Recall) -> str:
-    """Why the score of an only candidate is 0."""
+    """Why the score of an only candidate says nothing."""
     sentence = "One candidate: there was nothing to rank it against"
     compared = any(arm.name == "activation" and arm.ran for arm in recall.arms)
     return f"{sentence}; `familiar` says how near it is." if compared else f"{sentence}."
@@ -77,7 +77,7 @@ def put_paths(recall: Recall, known: dict[str, Memory]) -> None:
         if not hit.paths:
             put("   no paths: no activation came to it from other memories")
         for path in hit.paths:
-            via = f"  (both name {path.via})" if path.via else ""
+            via = f"  (over the name {path.via})" if path.via else ""
             put(f"   {path.contribution:+.3f}  {_steps(path, known)}{via}")
 
 

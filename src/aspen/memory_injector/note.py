@@ -48,7 +48,8 @@ def write_note(
     frame = count_tokens(f"{OPENING}\n{CLOSING}\n")
     lines: dict[str, tuple[Memory, str]] = {}
     used = frame
-    telling = [hit for hit in hits if not _asks_the_same(hit, prompt)]
+    asked, asked_words = set(query_terms(prompt)), _words(prompt)
+    telling = [hit for hit in hits if not _asks_the_same(hit, asked, asked_words)]
     best = max((hit.score for hit in telling), default=0.0)
     for hit in telling:
         # A best score of 0 means that there is nothing to compare with: one memory, or several alike.
@@ -72,11 +73,11 @@ def write_note(
     return None
 
 
-def _asks_the_same(hit: Hit, prompt: str) -> bool:
+def _asks_the_same(hit: Hit, asked: set[str], asked_words: list[str]) -> bool:
     said = hit.memory.text
-    if _words(said) == _words(prompt):
+    if _words(said) == asked_words:
         return True
-    told, asked = set(query_terms(said)), set(query_terms(prompt))
+    told = set(query_terms(said))
     return said.rstrip().endswith("?") and len(told & asked) >= _SAME * len(told)
 
 

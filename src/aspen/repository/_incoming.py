@@ -34,6 +34,7 @@ MAX_LIMIT = 10_000
 """Most rows that one call lists, and most edges out of one memory."""
 MAX_TOKENS = 2**31 - 1
 MAX_SEQ = 2**63 - 1
+MAX_REVISION = 2**63 - 1
 
 # Letters of ASCII in lower case only: an index may fold them. Beyond ASCII no character is special to any index.
 _TERM = re.compile(rf"[a-z0-9_\u00a0-\ud7ff\ue000-\U0010ffff]{{1,{MAX_TERM_LENGTH}}}")
@@ -249,11 +250,12 @@ def check_since(since: int, revision: int) -> None:
         )
 
 
-def check_statistics(name: str, body: bytes) -> None:
-    """Statistics have a name, and are bytes."""
+def check_statistics(name: str, body: bytes, *, as_of: int) -> None:
+    """Statistics have a name, are bytes, and were fitted at some revision."""
     _required_name(name, what="statistics name")
     if not isinstance(body, bytes):
         raise InvalidInput(f"Statistics must be bytes, got {type(body).__name__}.", name=name)
+    check_count(as_of, what="as_of", minimum=0, maximum=MAX_REVISION)
 
 
 def storable_seqs(seqs: Iterable[int]) -> list[int]:

@@ -189,8 +189,13 @@ class StatisticsStore(Protocol):
     def statistics(self, name: str) -> bytes | None:
         """A named body of statistics fitted on this store, or None."""
 
-    def save_statistics(self, name: str, body: bytes) -> None:
-        """Replace it."""
+    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
+        """Replace it with what was fitted on the store as it was at revision `as_of` (that of its `Changes`).
+
+        False, and no change, where a memory was forgotten or the current stamp became it after `as_of`, or `as_of`
+        lies ahead of the store (it was put back from a backup). Fitting takes a while, and `forget` and `activate`
+        delete statistics: sums over what went meanwhile must not come back after them.
+        """
 
 
 class Repository(

@@ -12,9 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from aspen.activation_db import KeyIndex, PromptHeads
-from aspen.repository import Postings
 from aspen.resonance_search.fusion import zscore
-from aspen.resonance_search.keyword import bm25
+from aspen.resonance_search.keyword import PromptWords, bm25
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
 
@@ -23,14 +22,13 @@ from aspen.types import FloatArray
 class Query:
     """A prompt, made ready. pooled: float32 [K, D] from the partial forward pass; None where there was none.
 
-    heads: what its attention heads ask, from the same pass; postings: where its words occur, one for each word that
-    can tell memories apart, looked up by the search.
+    heads: what its attention heads ask, from the same pass; words: where its words occur, looked up by the search.
     """
 
     text: str
     pooled: FloatArray | None
     heads: PromptHeads | None = None
-    postings: tuple[Postings, ...] = ()
+    words: PromptWords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +49,32 @@ class Arm(Protocol):
 
 
 class ActivationArm:
-    """Resonance: the cosine of whitened keys, made comparable layer by layer, then summed."""
+    """Resonance: the cosine of whitened keys, made comparable layer by layer, then summed. For one search."""
 
     name = "activation"
 
     def __init__(self, index: KeyIndex, *, weight: float = 1.0) -> None:
         self.weight = weight
         self._index = index
+        self._found: FloatArray | None = None  # of the one prompt and candidates that this arm is asked for
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
         """Sum over layers of the cosine's z-score: a layer counts by how well it tells candidates apart."""
         if query.pooled is None:
             return Unavailable("no forward pass was made for this prompt")
-        by_layer = zscore(self._index.cosines(query.pooled, rows=candidates.rows))
+        by_layer = zscore(self._by_layer(query.pooled, candidates))
         return np.asarray(by_layer.sum(axis=1), dtype=np.float32)
 
     def cosines(self, query: Query, candidates: Candidates) -> FloatArray | None:
         """Mean cosine over the layers with each candidate, float32 [n]; None where there was no forward pass."""
         if query.pooled is None:
             return None
-        return np.asarray(
-            self._index.cosines(query.pooled, rows=candidates.rows).mean(axis=1), dtype=np.float32
-        )
+        return np.asarray(self._by_layer(query.pooled, candidates).mean(axis=1), dtype=np.float32)
+
+    def _by_layer(self, pooled: FloatArray, candidates: Candidates) -> FloatArray:
+        if self._found is None:
+            self._found = self._index.cosines(pooled, rows=candidates.rows)
+        return self._found
 
 
 class KeywordArm:
@@ -85,9 +87,9 @@ class KeywordArm:
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
         """BM25 of the prompt's words, question words left out; a repeated word counts once per occurrence."""
-        if not query.postings:
+        if query.words is None or not query.words.postings:
             return Unavailable("the prompt has only stop words and question words")
-        scores = bm25(query.postings, seqs=candidates.seqs, lengths=candidates.term_counts)
+        scores = bm25(query.words, lengths=candidates.term_counts)
         if not np.any(scores):
             return Unavailable("no memory has a word of the prompt")
         return scores

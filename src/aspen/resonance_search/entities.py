@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.repository import MentionRows, NameStore, Postings
+from aspen.repository import MentionRows, NameStore
 from aspen.resonance_search.arms import Query
-from aspen.resonance_search.keyword import prompt_idf
+from aspen.resonance_search.keyword import PromptWords
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import Seqs
 
@@ -70,20 +70,19 @@ def _edges_from(
     """Looks up all names of the seeds at once; returns a function from a seed to its edges."""
     seqs = candidates.seqs
     mentions = _by_seq(store.mentions([int(seqs[row]) for row in seeds]))
-    subject_names = {code: name for name, code in candidates.subject_codes.items()}
-    subjects = {row: subject_names.get(int(candidates.subjects[row])) for row in seeds}
+    subjects = {row: candidates.subject_names[int(candidates.subjects[row])] for row in seeds}
     names = {name for of_memory in mentions.values() for name, _, _ in of_memory}
     names |= {name for name in subjects.values() if name is not None}
     wanted = sorted(names)
     within, limit = candidates.conversation, MOST_MEMORIES + 1
     mentioning = _by_name(store.mentioning(wanted, conversation=within, limit=limit), seqs)
     about = _by_name(store.about(wanted, conversation=within, limit=limit), seqs)
-    match = _PromptMatch(query.postings, seqs)
 
     def edges(seed: int) -> Iterator[_Edge]:
         seq = int(seqs[seed])
+        match = _PromptMatch(query.words, seq)
         for name, start, stop in mentions.get(seq, ()):
-            gate = _ANY_SENTENCE + _BESIDE_THE_PROMPT * match.share(seq, start, stop)
+            gate = _ANY_SENTENCE + _BESIDE_THE_PROMPT * match.share(start, stop)
             yield from _over(name, gate, mentioning.get(name, []), about.get(name, []))
         own = subjects[seed]
         if own is not None and len(about.get(own, [])) <= MOST_MEMORIES:
@@ -106,24 +105,19 @@ def _over(name: str, gate: float, mentioning: Sequence[int], about: Sequence[int
 
 
 class _PromptMatch:
-    """How much of a prompt stands in a sentence."""
+    """How much of a prompt stands in the sentences of one memory."""
 
-    def __init__(self, postings: Sequence[Postings], seqs: Seqs) -> None:
-        self._postings = postings
-        self._idf = prompt_idf(postings, seqs=seqs)
+    def __init__(self, words: PromptWords | None, seq: int) -> None:
+        self._idf = words.idf if words else np.zeros(0)
+        self._words, self._places = words.places_in(seq) if words else (np.zeros(0, dtype=np.int64),) * 2
+        self._shares: dict[tuple[int, int], float] = {}  # many names stand in one sentence
 
-    def share(self, seq: int, start: int, stop: int) -> float:
-        """Share in [0, 1] of the prompt's words, by their idf, among the terms [start, stop) of a memory."""
-        if len(self._postings) == 0:
-            return 0.0
-        there = [_occurs(posting, seq, start, stop) for posting in self._postings]
-        return float(self._idf[there].sum() / self._idf.sum())
-
-
-def _occurs(posting: Postings, seq: int, start: int, stop: int) -> bool:
-    first, last = np.searchsorted(posting.seqs, [seq, seq + 1])
-    places = posting.positions[first:last]
-    return bool(((places >= start) & (places < stop)).any())
+    def share(self, start: int, stop: int) -> float:
+        """Share in [0, 1] of the prompt's words, by their idf, among the terms [start, stop)."""
+        if (start, stop) not in self._shares:
+            inside = np.unique(self._words[(self._places >= start) & (self._places < stop)])
+            self._shares[start, stop] = float(self._idf[inside].sum() / max(float(self._idf.sum()), 1e-9))
+        return self._shares[start, stop]
 
 
 def _by_seq(rows: MentionRows) -> dict[int, list[tuple[str, int, int]]]:

@@ -8,28 +8,15 @@ that can answer them and to others, as often (docs/benchmarks/recall.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.repository import Postings
-from aspen.resonance_search.keyword import prompt_idf, rows_with
-from aspen.types import FloatArray, Seqs
+from aspen.types import FloatArray
 
 # Weight of the share of words, of the cosine, and the constant.
 _BOTH = (6.3, 21.0, -7.7)
 _WORDS_ALONE = (9.4, 0.0, -4.1)
 _COSINE_ALONE = (0.0, 26.0, -6.2)
-
-
-def coverage(postings: Sequence[Postings], *, seqs: Seqs) -> FloatArray:
-    """Share in [0, 1] of the prompt's words, by their idf, that stand in each candidate: float32 [n]."""
-    shares = np.zeros(len(seqs))
-    idf = prompt_idf(postings, seqs=seqs)
-    for posting, weight in zip(postings, idf, strict=True):
-        shares[rows_with(posting, seqs=seqs)] += weight
-    return (shares / max(float(idf.sum()), 1e-9)).astype(np.float32)
 
 
 def familiarity(shares: FloatArray | None, cosines: FloatArray | None) -> NDArray[np.float64]:

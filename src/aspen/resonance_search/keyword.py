@@ -9,16 +9,17 @@ where the documents are chunks of memories.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from snowballstemmer import stemmer
 
 from aspen.dates import written_date
-from aspen.repository import MAX_TERM_LENGTH, Postings
+from aspen.repository import MAX_TERM_LENGTH, KeywordStore, Postings
 from aspen.types import FloatArray, Seqs
 
 K1 = 0.9
@@ -78,42 +79,76 @@ def dated_text(text: str, *, speaker: str | None, said_at: datetime | None) -> s
     return f"({written_date(said_at)}) {spoken}" if said_at else spoken
 
 
-def rows_with(posting: Postings, *, seqs: Seqs) -> NDArray[np.int64]:
-    """Rows of the candidates `seqs` (ascending) in which a word occurs, each once."""
-    if len(seqs) == 0:
-        return np.zeros(0, dtype=np.int64)
-    found = np.unique(posting.seqs)
-    rows = np.searchsorted(seqs, found).clip(max=len(seqs) - 1)
-    return np.asarray(rows[seqs[rows] == found], dtype=np.int64)
+@dataclass(frozen=True)
+class PromptWords:
+    """The words of a prompt that can tell memories apart, each once. Of the words, `repeats` is how often each occurs
+    in the prompt, and `postings` where it occurs in the store; `seqs` are the candidates, ascending."""
+
+    repeats: tuple[int, ...]
+    postings: tuple[Postings, ...]
+    seqs: Seqs
+
+    @classmethod
+    def look_up(cls, prompt: str, *, store: KeywordStore, seqs: Seqs) -> PromptWords:
+        """Those of `prompt`, among the candidates `seqs`."""
+        counts = Counter(query_terms(prompt))
+        return cls(tuple(counts.values()), tuple(store.postings(list(counts))), seqs)
+
+    @cached_property
+    def rows(self) -> list[NDArray[np.int64]]:
+        """For each word, the rows of the candidates that have it."""
+        return [self._rows_with(posting) for posting in self.postings]
+
+    @cached_property
+    def idf(self) -> NDArray[np.float64]:
+        """How rare each word is among the candidates, Lucene's idf by memory: float64 [words]."""
+        frequency = np.array([len(rows) for rows in self.rows], dtype=np.float64)
+        return np.log1p((len(self.seqs) - frequency + 0.5) / (frequency + 0.5))
+
+    def coverage(self) -> FloatArray:
+        """Share in [0, 1] of the words, by their idf, that stand in each candidate: float32 [n]."""
+        shares = np.zeros(len(self.seqs))
+        for rows, weight in zip(self.rows, self.idf, strict=True):
+            shares[rows] += weight
+        return (shares / max(float(self.idf.sum()), 1e-9)).astype(np.float32)
+
+    def places_in(self, seq: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every occurrence in one memory: the number of the word, and its place among the memory's terms."""
+        spans = [np.searchsorted(posting.seqs, [seq, seq + 1]) for posting in self.postings]
+        places = [posting.positions[slice(*span)] for posting, span in zip(self.postings, spans, strict=True)]
+        words = [np.full(len(own), word) for word, own in enumerate(places)]
+        nothing = [np.zeros(0, dtype=np.int64)]
+        return np.concatenate(nothing + words).astype(np.int64), np.concatenate([*nothing, *places])
+
+    def _rows_with(self, posting: Postings) -> NDArray[np.int64]:
+        if len(self.seqs) == 0:
+            return np.zeros(0, dtype=np.int64)
+        found = np.unique(posting.seqs)
+        rows = np.searchsorted(self.seqs, found).clip(max=len(self.seqs) - 1)
+        return np.asarray(rows[self.seqs[rows] == found], dtype=np.int64)
 
 
-def prompt_idf(postings: Sequence[Postings], *, seqs: Seqs) -> NDArray[np.float64]:
-    """How rare each word of a prompt is among the candidates `seqs`, Lucene's idf by memory: float64 [words]."""
-    n = len(seqs)
-    frequency = np.array([len(rows_with(posting, seqs=seqs)) for posting in postings], dtype=np.float64)
-    return np.log1p((n - frequency + 0.5) / (frequency + 0.5))
-
-
-def bm25(postings: Sequence[Postings], *, seqs: Seqs, lengths: NDArray[np.int32]) -> FloatArray:
-    """Scores of the candidates `seqs` [n] (ascending) with `lengths` [n] in terms: float32 [n], >= 0.
+def bm25(words: PromptWords, *, lengths: NDArray[np.int32]) -> FloatArray:
+    """Scores of the candidates, which have `lengths` [n] terms: float32 [n], >= 0.
 
     A memory of more than CHUNK terms is scored chunk by chunk and counts as its best one: in a whole long text the
     words of any question lie about. All statistics are those of the candidates alone, so that other conversations
     do not weigh in.
     """
+    seqs = words.seqs
     if len(seqs) == 0:
         return np.zeros(0, dtype=np.float32)
     first_chunk, chunk_lengths = _chunks(lengths)
     n_chunks = len(chunk_lengths)
     scores = np.zeros(n_chunks)
     norm = K1 * (1 - B + B * chunk_lengths / max(float(chunk_lengths.mean()), 1.0))
-    for posting in postings:
+    for posting, repeats in zip(words.postings, words.repeats, strict=True):
         rows = np.searchsorted(seqs, posting.seqs).clip(max=len(seqs) - 1)
         inside = seqs[rows] == posting.seqs
         chunks = first_chunk[rows[inside]] + posting.positions[inside] // CHUNK
         found, counts = np.unique(chunks, return_counts=True)
         idf = np.log1p((n_chunks - len(found) + 0.5) / (len(found) + 0.5))
-        scores[found] += idf * counts / (counts + norm[found])
+        scores[found] += repeats * idf * counts / (counts + norm[found])
     return np.maximum.reduceat(scores, first_chunk).astype(np.float32)
 
 

@@ -1,23 +1,26 @@
 """Names in a text, found by their capital letters: no model, no list of names.
 
 A name is a run of capitalised words ("Lake Tana", "University of Ghent"), and every part of it that begins and ends
-with a word of its own, so that "Mayor of London" is also about London. In scripts without capital letters nothing is
-found, and recall goes without.
+with a word of its own, so that "Mayor of London" is also about London. Of capital letters those of Latin-1 are known;
+in other scripts nothing is found, and recall goes without.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from aspen.repository import Mention
 from aspen.resonance_search.keyword import analyse
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _INNER = "of|the|de|and|la|von|van|del|der|for|in"
-# Capitalised words or numbers, joined by at most two small words, up to a last capitalised word.
+# Capitalised words or numbers, joined by at most two small words, up to a last capitalised word. Bounded, and begun
+# at the beginning of a word only: a file of numbers would otherwise be searched from each of its digits.
 _RUN = re.compile(
-    rf"(?:[A-Z0-9À-ÖØ-Þ][\w'\u2019&.\-]*\s+(?:(?:{_INNER})\s+){{0,2}})*[A-ZÀ-ÖØ-Þ][\w'\u2019&.\-]*"
+    rf"(?<!\w)(?:[A-Z0-9À-ÖØ-Þ][\w'\u2019&.\-]*+\s+(?:(?:{_INNER})\s+){{0,2}}){{0,15}}"
+    rf"[A-ZÀ-ÖØ-Þ][\w'\u2019&.\-]*"
 )
 _POSSESSIVE = re.compile(r"['\u2019]s\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -55,7 +58,11 @@ def subject_of(text: str, *, speaker: str | None) -> str | None:
     """Whom or what a memory is about: its speaker, or a title at its beginning ("Lake Tana: a lake in ...")."""
     named = speaker if speaker is not None else title_of(text)
     subject = normalised(_IN_BRACKETS.sub("", named))
-    return subject if _is_name(subject) and subject not in _ROLES else None
+    if subject in _ROLES or len(subject.split()) > _LONGEST:
+        return None
+    # A speaker is a name whatever it looks like, unless it is a word that many prompts have ("Will", "May").
+    fits = 0 < len(subject) <= _MOST_CHARACTERS and subject not in _NO_NAME
+    return subject if fits and (speaker is not None or _is_name(subject)) else None
 
 
 def title_of(text: str) -> str:
@@ -73,11 +80,12 @@ def mentions_in(text: str, *, speaker: str | None, n_terms: int) -> tuple[Mentio
     own = subject_of(text, speaker=speaker)
     cut = [(sentence, len(analyse(sentence))) for sentence in sentences(body)]
     start = n_terms - sum(length for _, length in cut)
-    found = []
+    found: list[Mention] = []
     for sentence, length in cut:
-        found += [Mention(name, start, start + length) for name in names_in(sentence) if name != own]
+        others = (name for name in names_in(sentence) if name != own)
+        found += [Mention(name, start, start + length) for name in islice(others, _MOST - len(found))]
         start += length
-    return tuple(found[:_MOST])
+    return tuple(found)
 
 
 def sentences(text: str) -> list[str]:
@@ -85,9 +93,13 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
 
 
-def names_in(sentence: str) -> list[str]:
+def names_in(sentence: str) -> Iterator[str]:
     """The names in a sentence, normalised, each once, in order."""
-    return list(dict.fromkeys(_names_in(sentence)))
+    seen: set[str] = set()
+    for name in _names_in(sentence):
+        if name not in seen:
+            seen.add(name)
+            yield name
 
 
 def named_in(prompt: str) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _kept(
 ) -> FloatArray:
     """What the best direct hits lack to stand, in their order, just before all others that came by name."""
     lift = np.zeros(len(scores))
-    best = np.argsort(-direct, kind="stable")[:KEPT]
+    best = [row for row in np.argsort(-direct, kind="stable")[:KEPT] if direct[row] > 0]
     others = by_name.copy()
     others[best] = False
     if others.any():

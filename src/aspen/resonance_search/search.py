@@ -9,20 +9,24 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
 from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
 from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
 from aspen.resonance_search.entities import NameActivation, spread_over_names
-from aspen.resonance_search.familiarity import coverage, familiarity
+from aspen.resonance_search.familiarity import familiarity
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.heads import SHORTLIST, HeadMatchArm
-from aspen.resonance_search.keyword import query_terms
+from aspen.resonance_search.keyword import PromptWords
 from aspen.resonance_search.priors import TRAIT_WEIGHTS, Prior, SubjectPrior, TraitPrior
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, total
 from aspen.resonance_search.snapshot import Candidates, Snapshot
 from aspen.types import ArmReport, FloatArray, Seqs
+
+_MOST_ALONE = 5000
+"""Candidates that the heads arm looks at where it runs alone, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ class ResonanceSearch:
             self._refresh()
             candidates = self._snapshot.candidates(conversation)
             chosen = self._choose(arms)
-            query = self._with_postings(query)
+            words = PromptWords.look_up(query.text, store=self._repository, seqs=candidates.seqs)
+            query = replace(query, words=words)
             scores, reports = _run(chosen, query, candidates)
             reports += self._match_heads(arms, query, candidates, scores=scores)
             lifts, more = _lift(self._chosen_priors(arms), query, candidates)
@@ -111,7 +116,9 @@ class ResonanceSearch:
                 candidates,
                 scores,
                 lifts,
-                over_names=self._over_names(query, candidates, {**scores, **lifts}) if spread else None,
+                over_names=(
+                    self._over_names(query, candidates, {**scores, **lifts}) if spread and scores else None
+                ),
                 spread=spread,
                 settings=self._settings,
             )
@@ -122,9 +129,7 @@ class ResonanceSearch:
             ranked = ranking.top(limit, allowed=allowed) if scores else []
             shares, cosines = _absolute(chosen, query, candidates)
             known = familiarity(shares, cosines)
-            best = familiarity(
-                *(None if column is None else column.max(keepdims=True) for column in (shares, cosines))
-            )
+            best = familiarity(_greatest(shares, allowed), _greatest(cosines, allowed))
             return SearchResult(
                 ranked=tuple(ranked),
                 seqs=candidates.seqs,
@@ -132,9 +137,6 @@ class ResonanceSearch:
                 overall_familiarity=float(best[0]) if len(best) else 0.0,
                 arms=(*reports, *more),
             )
-
-    def _with_postings(self, query: Query) -> Query:
-        return replace(query, postings=tuple(self._repository.postings(query_terms(query.text))))
 
     def _over_names(
         self, query: Query, candidates: Candidates, parts: Mapping[str, FloatArray]
@@ -185,7 +187,7 @@ class ResonanceSearch:
             calibration = self._keys.calibration
             arm = HeadMatchArm(self._repository, heads=calibration.heads, refusal=calibration.no_heads)
             best = np.argsort(-total(scores.values(), len(candidates.seqs)), kind="stable")
-            shortlist = best[:SHORTLIST] if scores else best
+            shortlist = best[: SHORTLIST if scores else _MOST_ALONE]
             outcome = arm.score(query, candidates, shortlist=shortlist)
             if not isinstance(outcome, Unavailable):
                 scores[arm.name] = arm.weight * zscore(outcome)
@@ -203,7 +205,7 @@ class ResonanceSearch:
     def _refresh(self) -> None:
         """Bring the snapshot and the index to the store's revision."""
         revision = self._repository.revision()
-        if revision == self._snapshot.revision and self._index is not None:
+        if revision == self._snapshot.revision and (self._index is not None or self._keys is None):
             return
         if revision < self._snapshot.revision:  # the store was put back from a backup
             self._snapshot, self._index = Snapshot(), None
@@ -253,7 +255,9 @@ class ResonanceSearch:
             fit = fit.updated(memories.seqs, memories.keys, calibration=keys.calibration, recipe=keys.recipe)
             # A store that is read-only, or busy just now, is searched with a fit of this process's own.
             with contextlib.suppress(StoreNotWritable, StoreBusy):
-                self._repository.save_statistics(key_space_name(keys.stamp), fit.to_bytes())
+                self._repository.save_statistics(
+                    key_space_name(keys.stamp), fit.to_bytes(), as_of=changes.revision
+                )
         self._snapshot = Snapshot()
         self._snapshot.apply(changes)
         self._fit, self._index = fit, KeyIndex(recipe=keys.recipe, space=fit.space)
@@ -292,12 +296,17 @@ def _absolute(
     shares, cosines = None, None
     if len(candidates.seqs) == 0:
         return None, None
-    if KeywordArm.name in chosen and query.postings:
-        shares = coverage(query.postings, seqs=candidates.seqs)
+    if KeywordArm.name in chosen and query.words is not None and query.words.postings:
+        shares = query.words.coverage()
     activation = chosen.get(ActivationArm.name)
     if isinstance(activation, ActivationArm):
         cosines = activation.cosines(query, candidates)
     return shares, cosines
+
+
+def _greatest(column: FloatArray | None, allowed: NDArray[np.bool_]) -> FloatArray | None:
+    """The greatest value [1] where `allowed` [n]; None where there is none."""
+    return None if column is None or not allowed.any() else column[allowed].max(keepdims=True)
 
 
 def _run(

@@ -22,15 +22,17 @@ class Candidates:
     """The memories one recall chooses from: columns of n rows in ascending `seqs`, and their time edges.
 
     conversation: the only one they are of, or None; rows: where each stands in the snapshot, or None for all of
-    it; subjects: a code for each subject, 0 for none, and `subject_codes` by name; traits: strengths in [0, 1] by
-    name, [n] each; sessions: a number per session; time_graph: edges between consecutive turns, both ways.
+    it; subjects: a code for each subject, 0 for none, with `subject_names` by code and `subject_codes` by name;
+    traits: strengths in [0, 1] by name, [n] each; sessions: a number per session; time_graph: edges between
+    consecutive turns, both ways.
     """
 
     conversation: str | None
     rows: NDArray[np.int64] | None
     seqs: Seqs
     subjects: NDArray[np.int64]
-    subject_codes: Mapping[str, int]
+    subject_codes: Mapping[str | None, int]
+    subject_names: Sequence[str | None]
     traits: Mapping[str, FloatArray]
     provenances: NDArray[np.str_]
     token_counts: NDArray[np.int32]
@@ -46,6 +48,7 @@ class Snapshot:
         self.revision = 0
         self._codes: dict[str | None, int] = {None: 0}
         self._subject_codes: dict[str | None, int] = {None: 0}
+        self._subject_names: list[str | None] = [None]
         self._traits: dict[str, FloatArray] = {}
         self._columns: dict[str, NDArray[np.generic]] = {
             "seqs": np.zeros(0, dtype=np.int64),
@@ -71,6 +74,7 @@ class Snapshot:
         self._apply_traits(changes.traits, added=changes.memories.seqs)
         for name, added in self._columns_of(changes.memories).items():
             self._columns[name] = np.concatenate([self._columns[name], added])
+        self._subject_names += list(self._subject_codes)[len(self._subject_names) :]
         self._apply_edges(changes.edges)
         self._candidates.clear()
         self.revision = changes.revision
@@ -131,7 +135,8 @@ class Snapshot:
             rows=rows,
             seqs=seqs,
             subjects=columns["subjects"].astype(np.int64),
-            subject_codes={name: code for name, code in self._subject_codes.items() if name is not None},
+            subject_codes=self._subject_codes,
+            subject_names=self._subject_names,
             traits=dict(traits),
             provenances=columns["provenances"].astype(np.str_),
             token_counts=columns["token_counts"].astype(np.int32),

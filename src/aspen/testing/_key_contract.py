@@ -183,7 +183,7 @@ class KeyContract:
 
     def test_re_keying(self, store: Repository) -> None:
         a, b, c = store.add([new_memory("a"), new_memory("b"), new_memory("c")])
-        store.save_statistics("whitening", b"of the old keys")
+        assert store.save_statistics("whitening", b"of the old keys", as_of=store.revision())
         assert store.missing_keys(STAMP, limit=10) == []
         assert store.missing_keys(NEXT_STAMP, limit=2) == [a, b]
         store.add_keys(NEXT_STAMP, {a.seq: b"A" * 12, c.seq: b"C" * 12})
@@ -299,7 +299,7 @@ class KeyContract:
 
     def test_activating_the_current_stamp_drops_keys_of_others(self, store: Repository) -> None:
         (a,) = store.add([new_memory("a")])
-        store.save_statistics("whitening", b"of these keys")
+        assert store.save_statistics("whitening", b"of these keys", as_of=store.revision())
         before = store.revision()
         assert store.activate(STAMP) is True
         assert store.revision() == before
@@ -331,18 +331,72 @@ class KeyContract:
 
     def test_statistics_go_when_a_memory_goes(self, store: Repository) -> None:
         memory = store.add([new_memory("a")])[0]
-        store.save_statistics("mean", b"1")
+        assert store.save_statistics("mean", b"1", as_of=store.revision())
         store.forget([memory.id])
         assert store.statistics("mean") is None
+
+    def test_statistics_do_not_bring_back_what_was_forgotten_while_they_were_fitted(
+        self, store: Repository
+    ) -> None:
+        store.add([new_memory("a"), new_memory("b")])
+        fitted_on = store.changes(0).revision
+        store.forget(["a"])
+        after = store.revision()
+        for as_of in (0, fitted_on, after - 1):
+            assert store.save_statistics("mean", b"of a and b", as_of=as_of) is False
+        assert store.statistics("mean") is None
+        assert store.revision() == after
+        assert store.save_statistics("mean", b"of b", as_of=after) is True
+        assert store.save_statistics("mean", b"of a and b", as_of=fitted_on) is False
+        assert store.statistics("mean") == b"of b"
+
+    def test_statistics_of_keys_that_were_replaced_while_they_were_fitted_are_not_kept(
+        self, store: Repository
+    ) -> None:
+        (memory,) = store.add([new_memory("a")])
+        store.add_keys(NEXT_STAMP, {memory.seq: b"coming"})
+        fitted_on = store.changes(0).revision
+        store.activate(NEXT_STAMP)
+        after = store.revision()
+        assert store.save_statistics("mean", b"of the old keys", as_of=fitted_on) is False
+        assert store.statistics("mean") is None
+        assert store.revision() == after
+        assert store.save_statistics("mean", b"of the new keys", as_of=after) is True
+        assert store.activate(NEXT_STAMP) is True
+        assert store.save_statistics("mean", b"of the same keys", as_of=after) is True
+
+    def test_statistics_may_be_saved_after_other_changes(self, store: Repository) -> None:
+        """A store that is written to while statistics are fitted could otherwise never keep any."""
+        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
+        fitted_on = store.changes(0).revision
+        store.add([new_memory("c")])
+        store.relate([Edge(a, b, "causes", 0.5)])
+        store.add_keys(STAMP, {a: b"NEW KEY!"})
+        store.add_keys(NEXT_STAMP, {a: b"coming"})
+        store.activate(STAMP)
+        assert store.save_statistics("mean", b"of a and b", as_of=fitted_on) is True
+        assert store.statistics("mean") == b"of a and b"
+
+    def test_statistics_fitted_ahead_of_the_store_are_not_kept(self, store: Repository) -> None:
+        revision = store.revision()
+        for as_of in (revision + 1, 2**63 - 1):
+            assert store.save_statistics("mean", b"of another store", as_of=as_of) is False
+        assert store.statistics("mean") is None
+        assert store.revision() == revision
+
+    @pytest.mark.parametrize("as_of", [-1, None, "1", 1.0, True, 2**63])
+    def test_statistics_are_fitted_at_a_revision(self, store: Repository, as_of: int) -> None:
+        with pytest.raises(InvalidInput):
+            store.save_statistics("mean", b"1", as_of=as_of)
 
     def test_statistics_are_replaced(self, store: Repository) -> None:
         assert store.statistics("mean") is None
         before = store.revision()
-        store.save_statistics("mean", b"1")
-        store.save_statistics("mean", b"")
+        assert store.save_statistics("mean", b"1", as_of=before) is True
+        assert store.save_statistics("mean", b"", as_of=before) is True
         assert store.statistics("mean") == b""
         assert store.revision() == before + 2
         with pytest.raises(InvalidInput):
-            store.save_statistics("mean", "text")  # type: ignore[arg-type]
+            store.save_statistics("mean", "text", as_of=before)  # type: ignore[arg-type]
         with pytest.raises(InvalidInput):
-            store.save_statistics("", b"1")
+            store.save_statistics("", b"1", as_of=before)

@@ -258,7 +258,7 @@ class NameContract:
         seen = store.revision()
         assert traits_of(store.changes(seen).traits) == []
         store.relate([])
-        store.save_statistics("mean", b"1")
+        store.save_statistics("mean", b"1", as_of=seen)
         assert traits_of(store.changes(seen).traits) == []
         (c,) = store.add([new_memory("c", traits={"x": 0.25})])
         of_b, of_c = [(b.seq, "b", 1.0), (b.seq, "x", 0.5)], [(c.seq, "x", 0.25)]

@@ -168,9 +168,10 @@ class _RepositoryMachine(RuleBasedStateMachine):
     def activate(self, version: str) -> None:
         self.both("activate", _STAMPS[version])
 
-    @rule(body=st.binary(max_size=4))
-    def save_statistics(self, body: bytes) -> None:
-        self.both("save_statistics", "mean", body)
+    @rule(body=st.binary(max_size=4), steps_ago=st.integers(-1, 4))
+    def save_statistics(self, body: bytes, steps_ago: int) -> None:
+        as_of = max(0, self.oracle.revision() - steps_ago)
+        self.both("save_statistics", "mean", body, as_of=as_of)
 
     @rule()
     def follow(self) -> None:

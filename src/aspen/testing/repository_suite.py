@@ -160,7 +160,7 @@ class RepositoryContract(MemoryContract, KeyContract, NameContract):
                 "head_keys": b"h",
             }
             memories = store.add([new_memory(id_, conversation="c", terms=("x",), **parts) for id_ in "ab"])
-            store.save_statistics("mean", b"1")
+            assert store.save_statistics("mean", b"1", as_of=store.revision())
             revision = store.revision()
         with open_store() as store:
             assert store.get(["a", "b"]) == memories

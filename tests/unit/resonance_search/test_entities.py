@@ -10,7 +10,7 @@ from tests.builders import NOON
 from aspen.repository import InMemoryRepository, KeyStamp, NewMemory
 from aspen.resonance_search.arms import Query
 from aspen.resonance_search.entities import MOST_MEMORIES, NameActivation, spread_over_names
-from aspen.resonance_search.keyword import analyse, query_terms
+from aspen.resonance_search.keyword import PromptWords, analyse
 from aspen.resonance_search.names import mentions_in, subject_of
 from aspen.resonance_search.snapshot import Snapshot
 from aspen.types import MemoryItem
@@ -34,8 +34,9 @@ def spread(
     store.add(new)
     snapshot = Snapshot()
     snapshot.apply(store.changes(0))
-    query = Query(prompt, None, postings=tuple(store.postings(query_terms(prompt))))
     within = snapshot.candidates(conversations[0] if conversations else None)
+    words = PromptWords.look_up(prompt, store=store, seqs=within.seqs)
+    query = Query(prompt, None, words=words)
     return spread_over_names(store, query=query, candidates=within, direct=np.array(direct, dtype=np.float64))
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from aspen.repository import Postings
-from aspen.resonance_search.familiarity import coverage, familiarity
+from aspen.resonance_search.familiarity import familiarity
+from aspen.resonance_search.keyword import PromptWords
 from aspen.types import FloatArray
 
 
@@ -17,11 +18,11 @@ def column(*values: float) -> FloatArray:
 def test_coverage_is_the_share_of_the_prompts_words_by_their_rarity() -> None:
     seqs = np.array([1, 2, 3, 4])
     common, rare, nowhere = posting(1, 1, 2, 3, 9), posting(2), posting()
-    shares = coverage([common, rare, nowhere], seqs=seqs)
+    shares = PromptWords((1, 1, 3), (common, rare, nowhere), seqs).coverage()
     idf = [np.log1p(1.5 / 3.5), np.log1p(3.5 / 1.5), np.log1p(4.5 / 0.5)]
     assert shares.tolist() == pytest.approx(np.array([idf[0], idf[0] + idf[1], idf[0], 0]) / sum(idf))
-    assert coverage([], seqs=seqs).tolist() == [0, 0, 0, 0]
-    assert coverage([common], seqs=seqs[:0]).tolist() == []
+    assert PromptWords((), (), seqs).coverage().tolist() == [0, 0, 0, 0]
+    assert PromptWords((1,), (common,), seqs[:0]).coverage().tolist() == []
 
 
 def test_more_words_and_a_higher_cosine_are_more_familiar() -> None:

@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,12 +12,14 @@ from aspen.resonance_search.keyword import (
     CHUNK,
     K1,
     B,
+    PromptWords,
     analyse,
     bm25,
     dated_text,
     query_terms,
     spoken_text,
 )
+from aspen.types import Seqs
 
 WORDS = "abcde"
 NOON = datetime(2023, 5, 8, 12, tzinfo=UTC)
@@ -52,18 +55,20 @@ def test_a_memory_is_read_with_its_speaker_and_by_words_with_its_date() -> None:
     assert dated_text("Hello", speaker="Ann", said_at=None) == "Ann: Hello"
 
 
-def postings(documents: dict[int, str], terms: str) -> list[Postings]:
-    """One `Postings` per letter of `terms`; each letter of a document is a word."""
+def words_of(documents: dict[int, str], prompt: str, *, seqs: Seqs) -> PromptWords:
+    """Each letter of a document, and of the prompt, is a word."""
     occurrences = [
         (letter, seq, place) for seq, text in sorted(documents.items()) for place, letter in enumerate(text)
     ]
-    return [
+    counts = Counter(prompt)
+    postings = tuple(
         Postings(
             seqs=np.array([seq for letter, seq, _ in occurrences if letter == term], dtype=np.int64),
             positions=np.array([place for letter, _, place in occurrences if letter == term], dtype=np.int32),
         )
-        for term in terms
-    ]
+        for term in counts
+    )
+    return PromptWords(tuple(counts.values()), postings, seqs)
 
 
 def naive_bm25(documents: list[str], prompt: str) -> list[float]:
@@ -98,8 +103,11 @@ def test_bm25_is_that_of_the_candidates_alone(stored: dict[int, tuple[str, bool]
     """Each letter is a word; only some of the store's memories are candidates, in ascending order."""
     chosen = {seq: text for seq, (text, candidate) in sorted(stored.items()) if candidate}
     scores = bm25(
-        postings({seq: text for seq, (text, _) in stored.items()}, prompt),
-        seqs=np.array(list(chosen), dtype=np.int64),
+        words_of(
+            {seq: text for seq, (text, _) in stored.items()},
+            prompt,
+            seqs=np.array(list(chosen), dtype=np.int64),
+        ),
         lengths=np.array([len(text) for text in chosen.values()], dtype=np.int32),
     )
     assert scores.dtype == np.float32
@@ -111,13 +119,23 @@ def test_a_long_memory_counts_as_its_best_chunk() -> None:
     near, apart = "ab" + "x" * 118, "a" + "x" * 118 + "b"
     documents = {1: near, 2: apart, 3: "y" * 60}
     seqs, lengths = np.array([1, 2, 3]), np.array([120, 120, 60], dtype=np.int32)
-    scores = bm25(postings(documents, "ab"), seqs=seqs, lengths=lengths)
+    scores = bm25(words_of(documents, "ab", seqs=seqs), lengths=lengths)
     assert scores[0] > scores[1] > scores[2] == 0
 
 
 def test_a_rare_word_counts_more_than_a_common_one() -> None:
     documents = {1: "ab", 2: "ac", 3: "ad"}
     seqs, lengths = np.array([1, 2, 3]), np.array([2, 2, 2], dtype=np.int32)
-    common, rare = (bm25(postings(documents, term), seqs=seqs, lengths=lengths) for term in "ab")
+    common, rare = (bm25(words_of(documents, term, seqs=seqs), lengths=lengths) for term in "ab")
     assert rare[0] > common[0] > 0
     assert rare.tolist()[1:] == [0, 0]
+
+
+def test_places_of_the_prompts_words_in_one_memory() -> None:
+    words = words_of({1: "xax", 2: "abcab"}, "bxb", seqs=np.array([1, 2]))
+    number, place = words.places_in(2)
+    assert (number.tolist(), place.tolist()) == ([0, 0], [1, 4])
+    number, place = words.places_in(1)
+    assert (number.tolist(), place.tolist()) == ([1, 1], [0, 2])
+    assert words.repeats == (2, 1)
+    assert [column.tolist() for column in PromptWords((), (), np.array([1])).places_in(1)] == [[], []]

@@ -21,6 +21,7 @@ def chain(n: int, *, tokens: Sequence[int] = (), sessions: Sequence[int] = ()) -
         seqs=np.arange(1, n + 1),
         subjects=np.zeros(n, dtype=np.int64),
         subject_codes={},
+        subject_names=[None],
         traits={},
         provenances=np.array(["said"] * n),
         token_counts=np.array(tokens or [10] * n, dtype=np.int32),

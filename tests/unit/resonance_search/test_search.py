@@ -277,7 +277,7 @@ def test_a_store_that_grew_is_fitted_again(engine: Engine) -> None:
 
 
 class ReadOnly(InMemoryRepository):
-    def save_statistics(self, name: str, body: bytes) -> None:
+    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
         raise StoreNotWritable("The store is read-only.")
 
 
@@ -287,6 +287,28 @@ def test_a_read_only_store_is_searched_with_a_fit_of_ones_own(start: Start) -> N
         remember(engine, many(30))
     assert scores(read_only) == scores(writable)
     assert scores(read_only) == scores(writable)
+
+
+class ForgetsMeanwhile(InMemoryRepository):
+    """Another process forgets a memory while the first whitening is fitted."""
+
+    victim: str | None = None
+
+    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
+        if self.victim is not None:
+            self.forget([self.victim])
+            self.victim = None
+        return super().save_statistics(name, body, as_of=as_of)
+
+
+def test_what_is_forgotten_while_the_whitening_is_fitted_does_not_come_back(start: Start) -> None:
+    repository = ForgetsMeanwhile()
+    engine = start(repository)
+    repository.victim = remember(engine, many(30))[0].id
+    recall(engine)
+    assert fitted_on(repository) == 0
+    assert len(scores(engine)) == 29
+    assert fitted_on(repository) == 29
 
 
 def test_several_threads_may_search_and_write_at_once(engine: Engine) -> None:

@@ -55,6 +55,7 @@ class InMemoryRepository:
         self._edges = Edges()
         self._traces: dict[str, NewTrace] = {}
         self._stamp: KeyStamp | None = None
+        self._activated = 0  # the revision at which it became the current one
         self._keys = Keys()
         self._row_revisions: dict[int, int] = {}
         self._statistics: dict[str, bytes] = {}
@@ -248,7 +249,7 @@ class InMemoryRepository:
         with self._lock:
             if self._stamp is None:
                 self._revision += 1
-                self._stamp = stamp
+                self._stamp, self._activated = stamp, self._revision
             elif self._stamp.identity != stamp.identity:
                 raise incoming.stamp_mismatch(self._stamp, stamp, location=self.location)
 
@@ -307,7 +308,7 @@ class InMemoryRepository:
             if self._keys.keep_only(stamp) or changed:
                 self._revision += 1
             if changed:
-                self._stamp = stamp
+                self._stamp, self._activated = stamp, self._revision
                 self._statistics.clear()
                 self._row_revisions = dict.fromkeys(self._memories, self._revision)
             return True
@@ -317,11 +318,15 @@ class InMemoryRepository:
         with self._lock:
             return self._statistics.get(name)
 
-    def save_statistics(self, name: str, body: bytes) -> None:
-        incoming.check_statistics(name, body)
+    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
+        incoming.check_statistics(name, body, as_of=as_of)
         with self._lock:
+            last_deletion = max(self._activated, *self._forgotten.values(), 0)
+            if not last_deletion <= as_of <= self._revision:
+                return False
             self._revision += 1
             self._statistics[name] = body
+            return True
 
     # The whole store
 

@@ -331,11 +331,14 @@ class SQLiteRepository:
             body: bytes | None = session.value("statistics", name=name) if naming.storable(name) else None
         return body
 
-    def save_statistics(self, name: str, body: bytes) -> None:
-        incoming.check_statistics(name, body)
+    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
+        incoming.check_statistics(name, body, as_of=as_of)
         with self._writing() as session:
+            if as_of > session.value("revision") or session.value("statistics_outdated", as_of=as_of):
+                return False
             session.run("next_revision")
             session.run("save_statistics", name=name, body=body)
+            return True
 
     # The whole store
 

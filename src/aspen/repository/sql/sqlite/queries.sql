@@ -281,6 +281,12 @@ LIMIT :limit
 -- name: statistics
 SELECT body FROM statistics WHERE name = :name
 
+-- Whether statistics were deleted after a revision: what was fitted on the store as it was then may hold what is gone.
+-- name: statistics_outdated
+SELECT
+    EXISTS (SELECT 1 FROM forgotten WHERE revision > :as_of)
+    OR EXISTS (SELECT 1 FROM key_stamp WHERE current = 1 AND activated > :as_of)
+
 -- name: save_statistics
 INSERT INTO statistics (name, body) VALUES (:name, :body)
 ON CONFLICT (name) DO UPDATE SET body = excluded.body

@@ -67,7 +67,7 @@ def test_what_one_process_heard_another_recalls_and_replays(aspen: Run) -> None:
 
     recalled = document(aspen("recall", "Where does my sister live?", "--json"))
     assert recalled["hits"][0]["memory"]["text"] == "My sister Mara moved to Lisbon in March."
-    assert [arm["ran"] for arm in recalled["arms"]] == [True, True]
+    assert [arm["ran"] for arm in recalled["arms"]][:3] == [True, True, True]
     assert 0 < recalled["partial_pass"]["depth"] < recalled["partial_pass"]["n_layers"] == 30
 
     asked = aspen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class PromptHeads:
     keys: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeadSet:
     """The heads that match memories.
 
@@ -56,7 +57,7 @@ class HeadSet:
         """Head keys of equal version and model can be compared."""
         return f"{_VERSION}:{','.join(f'{ref.block}.{ref.head}' for ref in self.heads)}"
 
-    @property
+    @cached_property
     def tag(self) -> bytes:
         """What head keys begin with: four bytes that stand for `version`."""
         return hashlib.sha256(self.version.encode()).digest()[:4]
@@ -71,7 +72,7 @@ class HeadSet:
         """Width of a query or key."""
         return int(self.null.keys.shape[2])
 
-    @property
+    @cached_property
     def token_size(self) -> int:
         """Bytes that a memory's token takes: per key head a float16 scale and head_dim int8 values."""
         return self.n_key_heads * (2 + self.head_dim)

@@ -73,7 +73,7 @@ def put_paths(recall: Recall, known: dict[str, Memory]) -> None:
     """The ways that activation took to each hit; `known` has every memory that stands on one."""
     for rank, hit in enumerate(recall.hits, start=1):
         put(f"{rank}. {one_line(hit.memory.text, most=70)}")
-        put("   " + ", ".join(f"{name} {value:+.2f}" for name, value in hit.arms.items()))
+        put("   " + ", ".join(f"{name} {value:+.2f}" for name, value in hit.arms.items() if value))
         if not hit.paths:
             put("   no paths: no activation came to it from other memories")
         for path in hit.paths:

@@ -16,6 +16,8 @@ SHOWN = 4
 """Hits that are shown: as many as a note takes."""
 _BY_TEXT = 3
 """A hit that text matching alone ranks lower than this is one that it misses."""
+_GOOD_PART = 0.2
+"""Share of a score from which on what spreading brought is worth showing."""
 _NOTE_TOKENS = 200
 
 
@@ -40,9 +42,9 @@ class Found:
 
     @property
     def by_spreading(self) -> bool:
-        """Whether its neighbours lifted it to its place, or brought more than it brought itself."""
-        direct = sum(self.hit.arms.get(name, 0.0) for name in ("activation", "keyword", "heads"))
-        return self.direct_rank > self.rank or self.hit.arms.get("neighbours", 0.0) > max(direct, 0.0)
+        """Whether spreading lifted it to its place, or brought a good part of its score."""
+        brought = self.hit.arms.get("neighbours", 0.0) + self.hit.arms.get("names", 0.0)
+        return brought > 0 and (self.direct_rank > self.rank or brought > _GOOD_PART * self.hit.score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,17 @@ from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
 
-SHORTLIST = 300
-"""Candidates that are looked at; the others count as the least matching of these."""
+_SHORTLIST, _SHORT_OF_MANY, _MANY = 300, 100, 3000
 _FULL_TOKENS = 120
 """A longer memory counts in proportion less: its keys are those of its beginning."""
+
+
+def shortlist_length(candidates: int) -> int:
+    """How many of the best candidates are looked at; the others count as the least matching of these.
+
+    A third finds a third of a point less (docs/benchmarks/recall.md), and keeps recall quick in large stores.
+    """
+    return _SHORTLIST if candidates <= _MANY else _SHORT_OF_MANY
 
 
 class HeadMatchArm:

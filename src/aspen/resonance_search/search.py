@@ -18,7 +18,7 @@ from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, U
 from aspen.resonance_search.entities import NameActivation, spread_over_names
 from aspen.resonance_search.familiarity import familiarity
 from aspen.resonance_search.fusion import zscore
-from aspen.resonance_search.heads import SHORTLIST, HeadMatchArm
+from aspen.resonance_search.heads import HeadMatchArm, shortlist_length
 from aspen.resonance_search.keyword import PromptWords
 from aspen.resonance_search.priors import TRAIT_WEIGHTS, Prior, SubjectPrior, TraitPrior
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, total
@@ -187,7 +187,7 @@ class ResonanceSearch:
             calibration = self._keys.calibration
             arm = HeadMatchArm(self._repository, heads=calibration.heads, refusal=calibration.no_heads)
             best = np.argsort(-total(scores.values(), len(candidates.seqs)), kind="stable")
-            shortlist = best[: SHORTLIST if scores else _MOST_ALONE]
+            shortlist = best[: shortlist_length(len(best)) if scores else _MOST_ALONE]
             outcome = arm.score(query, candidates, shortlist=shortlist)
             if not isinstance(outcome, Unavailable):
                 scores[arm.name] = arm.weight * zscore(outcome)

@@ -25,11 +25,6 @@ class KeyIndex:
         self._values = np.zeros((0, sum(space.dims)), dtype=np.int8)
         self._scales = np.zeros((0, len(space.dims)), dtype=np.float32)
 
-    @property
-    def space(self) -> KeySpace:
-        """The whitening these keys were made with."""
-        return self._space
-
     def __len__(self) -> int:
         return len(self._values)
 

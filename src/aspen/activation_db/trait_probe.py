@@ -87,11 +87,6 @@ class TraitProbe:
         names = ("mean", "projection", "weights", "bias")
         return cls(*(tensors[f"probe.{name}"].astype(np.float32) for name in names))
 
-    @classmethod
-    def blank(cls, *, width: int) -> TraitProbe:
-        """One that gives every text of layers of this width a strength of 1/2, for tests."""
-        return cls(np.zeros(width, dtype=np.float32), np.zeros((width, 1), dtype=np.float32), *_nothing(1))
-
 
 def labelled_utterances() -> list[Utterance]:
     """The labelled utterances that ship with Aspen."""

@@ -63,10 +63,8 @@ class Groups:
         return [self.sources[rows[i]] for i in np.argsort(-scores, kind="stable")[:limit]]
 
 
-class MiniLMSystem:
-    """Cosine of the vectors, and nothing else."""
-
-    name = "minilm"
+class InMemorySystem:
+    """A system over MiniLM's vectors that keeps all it has in memory."""
 
     def __init__(self, minilm: Embedder) -> None:
         self._minilm = minilm
@@ -77,7 +75,13 @@ class MiniLMSystem:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing: all of it is in memory."""
+        """Nothing is to be closed."""
+
+
+class MiniLMSystem(InMemorySystem):
+    """Cosine of the vectors, and nothing else."""
+
+    name = "minilm"
 
     def write(self, items: Sequence[MemoryItem], *, advance: Advance) -> float:
         """Embed all, as they are spoken."""

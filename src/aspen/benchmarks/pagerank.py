@@ -11,14 +11,13 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.benchmarks.baselines import Groups, embedded
-from aspen.benchmarks.interface import Advance, Embedder, Question, spoken
+from aspen.benchmarks.baselines import Groups, InMemorySystem, embedded
+from aspen.benchmarks.interface import Advance, Question, spoken
 from aspen.types import FloatArray, MemoryItem
 
 _NAME = re.compile(
@@ -32,21 +31,10 @@ _ROUNDS = 30
 Weights = NDArray[np.float64]
 
 
-class PageRankSystem:
+class PageRankSystem(InMemorySystem):
     """Seeds are the question's names and the memories near it."""
 
     name = "pagerank"
-
-    def __init__(self, minilm: Embedder) -> None:
-        self._minilm = minilm
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing: all of it is in memory."""
 
     def write(self, items: Sequence[MemoryItem], *, advance: Advance) -> float:
         """Embed all, and draw a graph of each conversation."""

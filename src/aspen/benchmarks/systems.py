@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aspen.aspen import Aspen
 from aspen.benchmarks.interface import Advance, Embedder, Question
@@ -22,12 +22,11 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way of asking `Aspen.recall`. `minilm`: with MiniLM as its vector arm; `options`: further arguments."""
+    """One way of asking `Aspen.recall`. `minilm`: with MiniLM as its vector arm."""
 
     arms: tuple[str, ...] | None = None
     spread: bool = True
     minilm: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 DEFAULT = "aspen"
@@ -177,6 +176,5 @@ class AspenSystem:
             limit=limit,
             arms=self._variant.arms,
             spread=self._variant.spread,
-            **self._variant.options,
         )
         return [hit.memory.source or "" for hit in recall.hits]

@@ -32,12 +32,10 @@ class HeadMatchArm:
     """Head match of the shortlist."""
 
     name = "heads"
+    weight = 0.6
 
-    def __init__(
-        self, store: KeyStore, *, heads: HeadSet | None, refusal: str = "", weight: float = 0.6
-    ) -> None:
+    def __init__(self, store: KeyStore, *, heads: HeadSet | None, refusal: str = "") -> None:
         """`heads` None: the model's heads are not used, for the reason `refusal`."""
-        self.weight = weight
         self._store = store
         self._heads = heads
         self._refusal = refusal

@@ -23,6 +23,7 @@ docs/benchmarks/recall.md.
 """
 
 
+_RARITY = 0.3  # what a named subject gains by being rare; measured in docs/benchmarks/recall.md
 _TRAILING_NOTE = re.compile(r"\s*\[[^\[\]]*\]\s*$")  # as of a picture that was shared
 
 
@@ -49,18 +50,14 @@ class SubjectPrior:
 
     name = "subject"
 
-    def __init__(self, *, weight: float = 1.0, rarity: float = 0.3) -> None:
-        """A memory whose subject is named gets `weight x (1 + rarity x ln(candidates / memories about it))`."""
-        self._weight, self._rarity = weight, rarity
-
     def lift(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
-        """See `__init__`; 0 for all others."""
+        """`1 + _RARITY x ln(candidates / memories about it)` where the subject is named, 0 for all others."""
         codes = {candidates.subject_codes.get(name, 0) for name in named_in(query.text)} - {0}
         named = np.isin(candidates.subjects, list(codes))
         if not named.any():
             return Unavailable("the prompt names nobody and nothing that a memory is about")
         about = np.bincount(candidates.subjects)[candidates.subjects]
-        lift = self._weight * (1 + self._rarity * np.log(len(about) / about))
+        lift = 1 + _RARITY * np.log(len(about) / about)
         return np.where(named, lift, 0).astype(np.float32)
 
 

@@ -161,7 +161,7 @@ class ResonanceSearch:
         if self._index is not None:
             activation = ActivationArm(self._index)
         else:
-            obstacle = self._obstacle() or ModelError("The store was re-keyed just now.", hint="Ask again.")
+            obstacle = self._no_index()
             if names and {ActivationArm.name, HeadMatchArm.name} & set(names):
                 raise obstacle
             activation = Unavailable(str(obstacle))
@@ -182,7 +182,7 @@ class ResonanceSearch:
         started = time.perf_counter()
         outcome: FloatArray | Unavailable
         if self._keys is None or self._index is None:
-            outcome = Unavailable(str(self._obstacle()))
+            outcome = Unavailable(str(self._no_index()))
         else:
             calibration = self._keys.calibration
             arm = HeadMatchArm(self._repository, heads=calibration.heads, refusal=calibration.no_heads)
@@ -192,6 +192,10 @@ class ResonanceSearch:
             if not isinstance(outcome, Unavailable):
                 scores[arm.name] = arm.weight * zscore(outcome)
         return [_report(HeadMatchArm.name, outcome, started=started)]
+
+    def _no_index(self) -> AspenError:
+        """Why there is no index of the store's keys."""
+        return self._obstacle() or ModelError("The store was re-keyed just now.", hint="Ask again.")
 
     def _obstacle(self) -> AspenError | None:
         """Why the store's keys cannot be searched; None where they can."""

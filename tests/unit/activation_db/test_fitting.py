@@ -3,7 +3,7 @@ import pytest
 from safetensors.numpy import load, save
 from tests.builders import drawn
 
-from aspen.activation_db import Calibration, KeyRecipe, StoreFit, fitting
+from aspen.activation_db import Calibration, KeyRecipe, KeySpace, StoreFit, fitting
 from aspen.activation_db.fitting import PRIOR_COUNT, moments_of
 from aspen.activation_db.keys import encode_key
 from aspen.activation_db.moments import Moments
@@ -11,11 +11,14 @@ from aspen.activation_db.trait_probe import TraitProbe
 from aspen.types import FloatArray
 
 RECIPE = KeyRecipe(layers=(0,), dims=(4,), width=4)
+SPACE = KeySpace.fit(
+    Moments.of(drawn(500, 1, 4)), prompt_offset=np.zeros((1, 4), dtype=np.float32), recipe=RECIPE
+)
 PRIOR = Calibration(
     turns=Moments.of(drawn(500, 1, 4)),
     prompt_offset=np.full((1, 4), 2, dtype=np.float32),
     token_weights=np.ones(3, dtype=np.float32),
-    probe=TraitProbe.blank(width=4),
+    probe=TraitProbe.fit(drawn(9, 1, 4), ["other"] * 9, space=SPACE),
 )
 
 

@@ -110,11 +110,16 @@ def check_traits(traits: Mapping[str, float]) -> None:
             raise InvalidInput(f"The strength of a trait must lie in (0, 1], got {value!r}.", trait=name)
 
 
-def checked_traits(traits: Mapping[int, Mapping[str, float]] | None) -> dict[int, Mapping[str, float]]:
-    """Traits by seq, with Python's integers."""
-    for own in (traits or {}).values():
+def checked_traits(
+    traits: Mapping[int, Mapping[str, float]] | None, keys: Mapping[int, bytes]
+) -> dict[int, Mapping[str, float]]:
+    """Traits by seq, with Python's integers; InvalidInput for those that come without a key."""
+    checked = {operator.index(seq): own for seq, own in (traits or {}).items()}
+    for seq, own in checked.items():
         check_traits(own)
-    return {operator.index(seq): own for seq, own in (traits or {}).items()}
+        if seq not in keys:
+            raise InvalidInput(f"The traits of memory {seq} come without its key.", seq=seq)
+    return checked
 
 
 def check_body(body: object, *, what: str) -> None:

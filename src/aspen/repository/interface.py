@@ -81,8 +81,8 @@ class MemoryStore(Protocol):
         These are the traces that they refer to, or that mention them; other memories stay, without their trace.
         NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
         deleted is overwritten, so that it cannot be read out of the store's files either. All statistics go too:
-        they are sums, and what is left of the store would tell what is missing in them. The NEXT edges around a
-        gap are not joined.
+        they are sums, and what is left of the store would tell what is missing in them. The memories of a conversation
+        that a gap parts are joined by a NEXT edge of weight 1.
         """
 
 
@@ -168,15 +168,15 @@ class KeyStore(Protocol):
         """Store keys of a stamp, current or coming, by seq; those of forgotten memories are dropped.
 
         A key that is stored already is replaced. All keys of one stamp have one length; head keys have any. Head
-        keys come with the key of their memory (InvalidInput otherwise); those stored already stay where none come.
-        `traits`, by seq, replace all those of a memory at once: they say the same, as another model sees it.
+        keys and traits belong to the stamp as keys do, and come with the key of their memory (InvalidInput otherwise);
+        where none come, those of this stamp stay. The traits of a memory are replaced all at once.
         """
 
     def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
         """Head keys of the current stamp by seq, in the order asked, of those memories that have them."""
 
     def activate(self, stamp: KeyStamp) -> bool:
-        """Make `stamp` the current one and delete all other keys and head keys.
+        """Make `stamp` the current one, and delete all keys, head keys and traits of others.
 
         False, and no change, while keys are missing. Statistics are deleted with the keys they were fitted on.
         Activating the current stamp only drops the keys of others.

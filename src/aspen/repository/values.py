@@ -61,8 +61,8 @@ class NewMemory:
     beyond it all but control characters and surrogates, at most MAX_TERM_LENGTH characters each. `key` is the
     encoded pooled activations. `subject` is whom or what the memory is about, `mentions` are the names in it: one
     line of at most MAX_NAME_LENGTH characters each, compared character by character; of two mentions with the same
-    name and start the first counts. `traits` are strengths in (0, 1] by name, kept to the precision of float32.
-    `head_keys` are encoded keys of its tokens, of any length, under the same stamp as `key`.
+    name and start the first counts. Under the same stamp as `key` go `traits`, strengths in (0, 1] by name, kept to the
+    precision of float32, and `head_keys`, encoded keys of its tokens, of any length.
     """
 
     id: str

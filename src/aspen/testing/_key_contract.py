@@ -1,134 +1,28 @@
-"""The contract of stores: keywords, edges, keys and statistics."""
+"""The contract of stores: keys, what belongs to them, and statistics."""
 
 # the name of a test says what must hold
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 
 import pytest
 
-from aspen.errors import InvalidInput, ModelMismatch, NotFound, StoreError
-from aspen.repository import MAX_TERM_LENGTH, Repository
-from aspen.testing.repository_builders import NEXT_STAMP, STAMP, OpenStore, edges_of, new_key, new_memory
+from aspen.errors import InvalidInput, ModelMismatch, StoreError
+from aspen.repository import Repository
+from aspen.testing.repository_builders import (
+    NEXT_STAMP,
+    STAMP,
+    OpenStore,
+    new_key,
+    new_memory,
+    traits_of,
+)
 from aspen.types import Edge
-
-_TERMS = [
-    "near", "and", "the", "_", "under_score", "5g", "x00", "ⅷ", "ﬁ", "naïve", "na\u0131\u0308ve", "e\u0301", "\u0301",
-    "strasse", "straße", "ς", "Σ", "北京", "ไทย", "🌱", "\u200d", "\u00a0", "\u3000", "\ufeff", "\U0010ffff",
-    "o" * MAX_TERM_LENGTH, "北" * MAX_TERM_LENGTH,
-]  # fmt: skip
-"""Terms that a tokenizer or a query language could split, fold, drop or take for an operator."""
-_NO_TERMS = [
-    "NEAR", "a:b", 'quo"te', "it's", "-x", "*", "a%", "{}", "a b", " a", "", "\x00", "a\x00", "\n", "a\x85", "\ud800",
-    "o" * (MAX_TERM_LENGTH + 1), 1, None,
-]  # fmt: skip
 
 
 class KeyContract:
-    """Tests of `KeywordStore`, `EdgeStore`, `KeyStore` and `StatisticsStore`."""
-
-    def test_postings_tell_every_place_of_a_term(self, store: Repository) -> None:
-        a, b = store.add(
-            [new_memory("a", terms=("to", "be", "or", "not", "to", "be")), new_memory("b", terms=("be",))]
-        )
-        to, nothing, be, again = store.postings(["to", "nothing", "be", "to"])
-        assert (to.seqs.tolist(), to.positions.tolist()) == ([a.seq, a.seq], [0, 4])
-        assert (be.seqs.tolist(), be.positions.tolist()) == ([a.seq, a.seq, b.seq], [1, 5, 0])
-        assert nothing.seqs.tolist() == nothing.positions.tolist() == []
-        assert again.seqs.tolist() == to.seqs.tolist()
-        for found in (be, nothing):
-            assert [str(found.seqs.dtype), str(found.positions.dtype)] == ["int64", "int32"]
-        assert store.changes(0).memories.term_counts.tolist() == [6, 1]
-        assert store.postings([]) == []
-
-    def test_postings_are_in_the_order_of_memories_and_places(self, store: Repository) -> None:
-        """However many calls wrote them, and whatever was forgotten between."""
-        kept = []
-        for number in range(120):
-            terms = ("x",) * (number % 4) + ("y",) * 40 + ("x",) * (number % 3)
-            (memory,) = store.add([new_memory(str(number), terms=terms)])
-            if number % 5:
-                kept.append((memory.seq, [place for place, term in enumerate(terms) if term == "x"]))
-            else:
-                store.forget([str(number)])
-        (found,) = store.postings(["x"])
-        expected = [(seq, place) for seq, places in kept for place in places]
-        assert list(zip(found.seqs.tolist(), found.positions.tolist(), strict=True)) == expected
-
-    @pytest.mark.parametrize("term", _TERMS)
-    def test_terms_are_kept_whole_and_apart(self, store: Repository, term: str) -> None:
-        (memory, _) = store.add([new_memory("a", terms=(term, "x", term)), new_memory("b", terms=("plain",))])
-        (found,) = store.postings([term])
-        assert (found.seqs.tolist(), found.positions.tolist()) == ([memory.seq, memory.seq], [0, 2])
-        forms = {unicodedata.normalize(form, term) for form in ("NFC", "NFD", "NFKC", "NFKD")}
-        others = sorted({term + "x", term[:-1], term.upper(), term.lower(), *forms} - {term, "x"})
-        assert all(len(other.seqs) == 0 for other in store.postings(others))
-        store.forget(["a"])
-        assert store.postings([term])[0].seqs.tolist() == []
-
-    @pytest.mark.parametrize("term", _NO_TERMS)
-    def test_what_is_no_term_is_refused_and_occurs_nowhere(self, store: Repository, term: str) -> None:
-        store.add([new_memory("a", terms=("x", "a", "near"))])
-        with pytest.raises(InvalidInput):
-            store.add([new_memory("b", terms=("x", term))])
-        assert store.stats().memories == 1
-        if isinstance(term, str):
-            assert [len(found.seqs) for found in store.postings([term, "x"])] == [0, 1]
-
-    # Edges
-
-    def test_relate_sets_the_weight(self, store: Repository) -> None:
-        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
-        store.relate([Edge(a, b, "causes", 0.25), Edge(a, b, "supports", 1.0), Edge(b, a, "causes", 0.0)])
-        store.relate([Edge(a, b, "causes", 0.5), Edge(a, b, "causes", 0.75)])
-        assert edges_of(store.out_edges([b, a], fan=5)) == [
-            Edge(b, a, "causes", 0.0),
-            Edge(a, b, "supports", 1.0),
-            Edge(a, b, "causes", 0.75),
-        ]
-        before = store.revision()
-        store.relate([])
-        assert store.revision() == before
-        store.relate([Edge(a, b, "causes", 0.125)])
-        assert edges_of(store.changes(before).edges) == [Edge(a, b, "causes", 0.125)]
-
-    @pytest.mark.parametrize("weight", [float("nan"), -0.1, 1.1, float("inf"), None, "0.5", True, -1e-300])
-    def test_weights_outside_the_unit_interval_are_refused(self, store: Repository, weight: float) -> None:
-        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
-        before = store.revision()
-        with pytest.raises(InvalidInput):
-            store.relate([Edge(a, b, "causes", 0.5), Edge(b, a, "causes", weight)])
-        assert store.revision() == before
-        assert store.out_edges([a, b], fan=5).sources.tolist() == []
-
-    def test_edges_need_two_different_memories_and_a_type(self, store: Repository) -> None:
-        (a,) = (memory.seq for memory in store.add([new_memory("a")]))
-        with pytest.raises(InvalidInput):
-            store.relate([Edge(a, a, "causes", 0.5)])
-        for end in (a + 1, 0, -1, 2**70):
-            with pytest.raises(NotFound):
-                store.relate([Edge(a, end, "causes", 0.5)])
-        for kind in ("", "a\x00b", "\udc00", None):
-            with pytest.raises(InvalidInput):
-                store.relate([Edge(a, a + 1, kind, 0.5)])  # type: ignore[arg-type]
-
-    def test_out_edges_are_the_heaviest(self, store: Repository) -> None:
-        a, b, c, d, e = (memory.seq for memory in store.add([new_memory(id_) for id_ in "abcde"]))
-        store.relate([Edge(a, d, "x", 0.5), Edge(a, b, "x", 0.1), Edge(a, c, "y", 0.5), Edge(a, c, "x", 0.5)])
-        store.relate([Edge(a, e, "x", 0.9), Edge(b, a, "x", 0.2)])
-        found = edges_of(store.out_edges([b, c, a, b, 2**70, e + 7], fan=4))
-        assert [(edge.source, edge.target, edge.type) for edge in found] == [
-            (b, a, "x"),
-            (a, e, "x"),
-            (a, c, "x"),
-            (a, c, "y"),
-            (a, d, "x"),
-        ]
-        assert edges_of(store.out_edges([], fan=1)) == []
-
-    # Keys and statistics
+    """Tests of `KeyStore` and `StatisticsStore`."""
 
     def test_a_new_store_has_no_stamp_and_takes_no_memories(self, open_store: OpenStore) -> None:
         with open_store() as store:
@@ -312,22 +206,56 @@ class KeyContract:
         assert store.activate(NEXT_STAMP) is True
         assert store.stamp() == NEXT_STAMP
 
-    def test_traits_come_anew_with_keys(self, store: Repository) -> None:
-        (memory,) = store.add([new_memory("a", traits={"calm": 0.5, "old": 1.0})])
-        store.add_keys(
-            NEXT_STAMP, {memory.seq: new_key("2")}, traits={memory.seq: {"calm": 0.25}, 99: {"x": 1.0}}
-        )
+    # Traits
+
+    def test_traits_of_a_coming_stamp_do_not_show_before_it_is_activated(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory(id_, traits={"old": 0.5}) for id_ in "ab"]))
+        seen = store.revision()
+        keys, traits = dict.fromkeys((a, b, 99), b"coming"), {a: {"new": 0.25, "x": 1.0}, 99: {"x": 1.0}}
+        store.add_keys(NEXT_STAMP, keys, traits=traits)
+        assert traits_of(store.changes(0).traits) == [(a, "old", 0.5), (b, "old", 0.5)]
+        assert traits_of(store.changes(seen).traits) == []
+        (c,) = (memory.seq for memory in store.add([new_memory("c", traits={"old": 1.0})]))
+        assert traits_of(store.changes(seen).traits) == [(c, "old", 1.0)]
+        store.add_keys(NEXT_STAMP, {c: b"coming"}, traits={c: {"new": 1.0}})
         store.activate(NEXT_STAMP)
-        traits = store.changes(0).traits
-        assert (traits.seqs.tolist(), traits.names, traits.values.tolist()) == (
-            [memory.seq],
-            ["calm"],
-            [0.25],
-        )
-        store.add_keys(NEXT_STAMP, {memory.seq: new_key("3")})
-        assert store.changes(0).traits.names == ["calm"]
-        with pytest.raises(InvalidInput):
-            store.add_keys(NEXT_STAMP, {memory.seq: new_key("2")}, traits={memory.seq: {"calm": 2.0}})
+        # The second memory came without: what the former model saw in it is gone with its key.
+        expected = [(a, "new", 0.25), (a, "x", 1.0), (c, "new", 1.0)]
+        for since in (0, seen):
+            assert traits_of(store.changes(since).traits) == expected
+        assert store.check() == []
+
+    def test_traits_of_a_stamp_that_was_given_up_are_dropped(self, store: Repository) -> None:
+        (a,) = (memory.seq for memory in store.add([new_memory("a", traits={"old": 0.5})]))
+        store.add_keys(NEXT_STAMP, {a: b"coming"}, traits={a: {"given up": 1.0}})
+        assert store.activate(STAMP) is True
+        assert traits_of(store.changes(0).traits) == [(a, "old", 0.5)]
+        store.add_keys(NEXT_STAMP, {a: b"coming"})
+        store.activate(NEXT_STAMP)
+        assert traits_of(store.changes(0).traits) == []
+
+    def test_new_traits_replace_all_of_a_memory(self, store: Repository) -> None:
+        (a,) = (memory.seq for memory in store.add([new_memory("a", traits={"calm": 0.5, "old": 1.0})]))
+        for traits, expected in (
+            ({a: {"calm": 0.25}}, [(a, "calm", 0.25)]),
+            (None, [(a, "calm", 0.25)]),  # where none come, those that are there stay
+            ({a: {}}, []),
+        ):
+            before = store.revision()
+            store.add_keys(STAMP, {a: b"NEW KEY!"}, traits=traits)
+            assert traits_of(store.changes(before).traits) == expected
+            assert store.revision() == before + 1
+
+    def test_traits_that_cannot_be_or_come_without_a_key_are_refused(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory(id_, traits={"x": 0.5}) for id_ in "ab"]))
+        before = store.revision()
+        for traits in ({a: {"calm": 2.0}}, {a: {"": 1.0}}, {b: {"calm": 1.0}}):
+            with pytest.raises(InvalidInput):
+                store.add_keys(STAMP, {a: new_key("2")}, traits=traits)
+        assert store.revision() == before
+        assert traits_of(store.changes(0).traits) == [(a, "x", 0.5), (b, "x", 0.5)]
+
+    # Statistics
 
     def test_statistics_go_when_a_memory_goes(self, store: Repository) -> None:
         memory = store.add([new_memory("a")])[0]

@@ -100,6 +100,25 @@ class MemoryContract:
         (third,) = store.add([new_memory("c", conversation="c")])
         assert edges_of(store.changes(0).edges) == [Edge(first.seq, third.seq, NEXT, 1.0)]
 
+    def test_forgetting_within_a_conversation_leaves_one_chain(self, store: Repository) -> None:
+        added = store.add([new_memory(id_, conversation="d" if id_ in "bg" else "c") for id_ in "abcdefgh"])
+        seq = {memory.id: memory.seq for memory in added}
+        for gone, chains in (
+            (["c"], ["ad", "de", "ef", "fh", "bg"]),
+            (["e", "d"], ["af", "fh", "bg"]),
+            (["a", "h"], ["bg"]),
+            (["f", "b"], []),
+        ):
+            before = store.revision()
+            store.forget(gone)
+            assert store.revision() == before + 1
+            edges = edges_of(store.changes(0).edges)
+            assert {(edge.source, edge.target) for edge in edges} == {
+                (seq[pair[0]], seq[pair[1]]) for pair in chains
+            }
+            assert {(edge.type, edge.weight) for edge in edges} <= {(NEXT, 1.0)}
+        assert store.check() == []
+
     def test_adding_nothing_changes_nothing(self, store: Repository) -> None:
         store.add([new_memory("a", conversation="c")])
         before = store.revision()
@@ -204,7 +223,10 @@ class MemoryContract:
         word, gone = store.postings(["word", "b"])
         assert word.seqs.tolist() == [a.seq, c.seq]
         assert gone.seqs.tolist() == []
-        assert edges_of(store.changes(0).edges) == [Edge(a.seq, c.seq, "causes", 0.5)]
+        assert edges_of(store.changes(0).edges) == [
+            Edge(a.seq, c.seq, "causes", 0.5),
+            Edge(a.seq, c.seq, NEXT, 1.0),
+        ]
         assert store.changes(0).memories.seqs.tolist() == [a.seq, c.seq]
         assert store.check() == []
 

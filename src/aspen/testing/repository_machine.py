@@ -33,12 +33,13 @@ _seqs = st.integers(0, 40)
 _types = st.sampled_from(["a", "next"])
 _weights = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
 _ranges = st.tuples(st.integers(0, _MOST_TERMS), st.integers(0, _MOST_TERMS))  # cut to the terms of a memory
+_traits = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([0.1, 1.0]))
 _parts = st.fixed_dictionaries(
     {
         "terms": st.lists(st.sampled_from(_TERMS), max_size=_MOST_TERMS).map(tuple),
         "subject": st.none() | st.sampled_from(_NAMES),
         "mentions": st.lists(st.tuples(st.sampled_from(_NAMES), _ranges), max_size=4),
-        "traits": st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([0.1, 1.0])),
+        "traits": _traits,
         "head_keys": st.none() | st.binary(min_size=1, max_size=3),
     }
 )
@@ -154,15 +155,24 @@ class _RepositoryMachine(RuleBasedStateMachine):
         seqs=st.lists(_seqs, max_size=5),
         everything=st.booleans(),
         heads=st.none() | st.binary(min_size=1, max_size=3),
+        traits=st.none() | _traits,
         every=st.integers(1, 3),
     )
     def add_keys(
-        self, version: str, seqs: list[int], heads: bytes | None, every: int, *, everything: bool
+        self,
+        version: str,
+        seqs: list[int],
+        heads: bytes | None,
+        traits: dict[str, float] | None,
+        every: int,
+        *,
+        everything: bool,
     ) -> None:
         wanted = [memory.seq for memory in self.oracle.list()] if everything else seqs
         head_keys = None if heads is None else {seq: heads + b"%d" % seq for seq in wanted[::every]}
         keys = {seq: self.key(str(seq), version) for seq in wanted}
-        self.both("add_keys", _STAMPS[version], keys, head_keys=head_keys)
+        new_traits = None if traits is None else dict.fromkeys(wanted[::every], traits)
+        self.both("add_keys", _STAMPS[version], keys, head_keys=head_keys, traits=new_traits)
 
     @rule(version=st.sampled_from(sorted(_STAMPS)))
     def activate(self, version: str) -> None:

@@ -19,7 +19,9 @@ import pytest
 
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import NEXT, NO_TIME, Mention, Repository
+from aspen.testing._edge_contract import EdgeContract
 from aspen.testing._key_contract import KeyContract
+from aspen.testing._keyword_contract import KeywordContract
 from aspen.testing._memory_contract import MemoryContract
 from aspen.testing._name_contract import NameContract
 from aspen.testing.repository_builders import (
@@ -35,7 +37,7 @@ from aspen.testing.repository_builders import (
 from aspen.types import Edge
 
 
-class RepositoryContract(MemoryContract, KeyContract, NameContract):
+class RepositoryContract(MemoryContract, KeywordContract, NameContract, EdgeContract, KeyContract):
     """Subclass it in a test module as `TestMyStore` and override `open_store`."""
 
     durable = True

@@ -146,6 +146,19 @@ def test_old_keys_are_in_no_file_after_re_keying(tmp_path: Path) -> None:
         assert b"newhead" in content
 
 
+def test_no_connection_goes_on_with_pages_that_it_read_before(tmp_path: Path) -> None:
+    with SQLiteRepository(tmp_path / "store.db") as store:
+        store.set_stamp(STAMP)
+        store.add([new_memory("a"), new_memory("b")])
+        with store._pool.borrow() as busy:
+            with store._pool.borrow() as idle:
+                before = {busy.connection, idle.connection}
+            store.forget(["a"])
+        with store._pool.borrow() as one, store._pool.borrow() as other:
+            assert not before & {one.connection, other.connection}
+            assert one.connection is not other.connection
+
+
 def test_a_reader_of_an_older_moment_delays_the_end_of_the_log_only(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with SQLiteRepository(path) as store:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from aspen.repository._in_memory._columns import mention_rows, trait_rows
-from aspen.repository.values import Mention, MentionRows, NewMemory, TraitRows
+from aspen.repository._in_memory._columns import mention_rows
+from aspen.repository.values import Mention, MentionRows, NewMemory
 
 _ROW = 16
-"""Bytes that count for a name or a trait beside its text."""
+"""Bytes that count for a name beside its text."""
 
 
 class Names:
-    """Subjects, mentions and traits by seq. Every look-up reads all memories: this is the plain way."""
+    """Subjects and mentions by seq. Every look-up reads all memories: this is the plain way."""
 
     def __init__(self) -> None:
         self._subjects: dict[int, str | None] = {}
         self._mentions: dict[int, list[Mention]] = {}  # ascending by (start, name), each pair once
-        self._traits: dict[int, dict[str, float]] = {}
 
     def add(self, seq: int, new: NewMemory) -> None:
-        """Keep the names and traits of a memory."""
+        """Keep the names of a memory."""
         own: dict[tuple[int, str], Mention] = {}
         for mention in new.mentions:
             own.setdefault((mention.start, mention.name), mention)
         self._subjects[seq] = new.subject
         self._mentions[seq] = [mention for _, mention in sorted(own.items())]
-        self._traits[seq] = dict(new.traits)
-
-    def set_traits(self, traits: Mapping[int, Mapping[str, float]]) -> None:
-        """Replace all traits of these memories."""
-        self._traits |= {seq: dict(own) for seq, own in traits.items()}
 
     def forget(self, seq: int) -> None:
         """Drop those of a memory."""
-        del self._subjects[seq], self._mentions[seq], self._traits[seq]
+        del self._subjects[seq], self._mentions[seq]
 
     def subjects(self, seqs: Iterable[int]) -> list[str | None]:
         """The subject of each memory."""
         return [self._subjects[seq] for seq in seqs]
-
-    def traits(self, seqs: Iterable[int]) -> TraitRows:
-        """All traits of these memories."""
-        return trait_rows((seq, self._traits[seq]) for seq in seqs)
 
     def mentions(self, seqs: Iterable[int]) -> MentionRows:
         """All mentions of those that are there."""
@@ -64,7 +54,5 @@ class Names:
         )
 
     def size(self) -> int:
-        """Bytes of names and traits."""
-        mentioned = [mention.name for own in self._mentions.values() for mention in own]
-        traits = [name for own in self._traits.values() for name in own]
-        return sum(len(name.encode()) + _ROW for name in (*mentioned, *traits))
+        """Bytes of the names mentioned."""
+        return sum(len(mention.name.encode()) + _ROW for own in self._mentions.values() for mention in own)

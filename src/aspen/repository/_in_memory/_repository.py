@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from bisect import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from threading import RLock
 from types import TracebackType
 from typing import Self
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import _incoming as incoming
-from aspen.repository._in_memory._columns import edge_rows
+from aspen.repository._in_memory._columns import edge_rows, trait_rows
 from aspen.repository._in_memory._edges import Edges
 from aspen.repository._in_memory._keys import Keys
+from aspen.repository._in_memory._memories import Memories
 from aspen.repository._in_memory._names import Names
 from aspen.repository._in_memory._terms import Terms
+from aspen.repository._in_memory._traces import Traces
 from aspen.repository.values import (
     NEXT,
     NO_TIME,
@@ -47,13 +49,11 @@ class InMemoryRepository:
         self._guard = RLock()
         self._closed = False
         self._revision = 0
-        self._last_seq = 0
-        self._memories: dict[int, Memory] = {}  # in ascending order of seq
-        self._by_id: dict[str, int] = {}
+        self._memories = Memories()
         self._terms = Terms()
         self._names = Names()
         self._edges = Edges()
-        self._traces: dict[str, NewTrace] = {}
+        self._traces = Traces()
         self._stamp: KeyStamp | None = None
         self._activated = 0  # the revision at which it became the current one
         self._keys = Keys()
@@ -79,51 +79,44 @@ class InMemoryRepository:
                 return []
             current = incoming.current_stamp(self._stamp, stamp, location=self.location)
             incoming.check_keys([new.key for new in memories], self._keys.length(self._stamp))
-            traces = {**self._traces, trace.info.id: trace} if trace else self._traces
+            coming = trace.info.id if trace else None
             for new in memories:
-                if new.trace_id is not None and new.trace_id not in traces:
+                if new.trace_id not in (None, coming) and new.trace_id not in self._traces:
                     raise incoming.unknown("trace", new.trace_id)
             for mention in trace.mentions if trace else ():
-                if mention not in self._by_id and mention not in {memory.id for memory in checked}:
+                if not self._memories.knows(mention) and mention not in {memory.id for memory in checked}:
                     raise incoming.unknown("memory", mention)
-            if any(new.id not in self._by_id for new in memories):
+            if not all(self._memories.knows(new.id) for new in memories):
                 self._revision += 1
             for new, memory in zip(memories, checked, strict=True):
-                if memory.id not in self._by_id:
+                if not self._memories.knows(memory.id):
                     self._add_one(current, new, memory)
-                    if trace and memory.trace_id == trace.info.id:
-                        self._traces.setdefault(trace.info.id, trace)
+                    if trace and memory.trace_id == coming:
+                        self._traces.add(trace)
             return self.get([new.id for new in memories])
 
     def _add_one(self, stamp: KeyStamp, new: NewMemory, memory: Memory) -> None:
-        self._last_seq += 1
-        seq = self._last_seq
-        if memory.conversation is not None:
-            newest_first = reversed(self._memories.values())
-            before = next((m.seq for m in newest_first if m.conversation == memory.conversation), None)
-            if before is not None:
-                self._edges.put(Edge(before, seq, NEXT, 1.0), self._revision)
-        self._memories[seq] = replace(memory, seq=seq)
-        self._by_id[memory.id] = seq
+        before = self._memories.last_of(memory.conversation) if memory.conversation is not None else None
+        seq = self._memories.add(memory)
+        if before is not None:
+            self._edges.put(Edge(before, seq, NEXT, 1.0), self._revision)
         self._terms.add(seq, new.terms)
         self._names.add(seq, new)
-        self._keys.put(stamp, {seq: new.key}, {} if new.head_keys is None else {seq: new.head_keys})
+        head_keys = {} if new.head_keys is None else {seq: new.head_keys}
+        self._keys.put(stamp, {seq: new.key}, head_keys=head_keys, traits={seq: new.traits})
         self._row_revisions[seq] = self._revision
 
     def known(self, ids: Sequence[str]) -> set[str]:
         with self._lock:
-            return {memory_id for memory_id in ids if memory_id in self._by_id}
+            return {memory_id for memory_id in ids if self._memories.knows(memory_id)}
 
     def get(self, ids: Sequence[str]) -> list[Memory]:
         with self._lock:
-            for memory_id in ids:
-                if memory_id not in self._by_id:
-                    raise incoming.unknown("memory", memory_id)
-            return [self._memories[self._by_id[memory_id]] for memory_id in ids]
+            return self._memories.get(ids)
 
     def get_by_seq(self, seqs: Sequence[int]) -> list[Memory]:
         with self._lock:
-            return [self._memories[int(seq)] for seq in seqs if int(seq) in self._memories]
+            return self._memories.by_seq(seqs)
 
     def list(
         self,
@@ -136,23 +129,12 @@ class InMemoryRepository:
         incoming.checked_limit(limit)
         incoming.check_filters(conversation=conversation, speaker=speaker)
         with self._lock:
-            found = [
-                memory
-                for seq, memory in sorted(self._memories.items(), reverse=True)
-                if (conversation is None or memory.conversation == conversation)
-                and (speaker is None or memory.speaker == speaker)
-                and (before is None or seq < before)
-            ]
+            found = self._memories.newest_first(conversation=conversation, speaker=speaker, before=before)
             return found[:limit]
 
     def conversations(self) -> builtins.list[Conversation]:
         with self._lock:
-            seqs: dict[str, list[int]] = {}
-            for seq, memory in self._memories.items():
-                if memory.conversation is not None:
-                    seqs.setdefault(memory.conversation, []).append(seq)
-            found = [Conversation(name, len(own), min(own), max(own)) for name, own in seqs.items()]
-            return sorted(found, key=lambda conversation: -conversation.last_seq)
+            return self._memories.conversations()
 
     def forget(self, ids: Sequence[str]) -> int:
         with self._lock:
@@ -161,21 +143,26 @@ class InMemoryRepository:
                 return 0
             self._revision += 1
             for seq, memory in gone.items():
-                del self._by_id[memory.id], self._memories[seq], self._row_revisions[seq]
+                self._memories.forget(memory)
                 for part in (self._terms, self._names, self._keys):
                     part.forget(seq)
+                del self._row_revisions[seq]
                 self._forgotten[seq] = self._revision
             self._edges.forget(gone)
-            ids_gone = {memory.id for memory in gone.values()}
-            lost = {memory.trace_id for memory in gone.values()} - {None}
-            lost |= {name for name, trace in self._traces.items() if ids_gone & set(trace.mentions)}
-            for seq, memory in self._memories.items():
-                if memory.trace_id in lost:
-                    self._memories[seq] = replace(memory, trace_id=None)
-            for trace_id in lost:
-                del self._traces[str(trace_id)]
+            self._close_gaps(gone.values())
+            referred = {memory.trace_id for memory in gone.values() if memory.trace_id is not None}
+            lost = self._traces.forget(referred, mentioning={memory.id for memory in gone.values()})
+            self._memories.drop_traces(lost)
             self._statistics.clear()
             return len(lost)
+
+    def _close_gaps(self, gone: Iterable[Memory]) -> None:
+        """Join the memories around those that are gone from a conversation."""
+        for memory in gone:
+            left = self._memories.of(memory.conversation) if memory.conversation is not None else []
+            place = bisect(left, memory.seq)
+            if 0 < place < len(left):
+                self._edges.put(Edge(left[place - 1], left[place], NEXT, 1.0), self._revision)
 
     # Keywords, names and edges
 
@@ -191,19 +178,12 @@ class InMemoryRepository:
     def mentioning(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
         incoming.check_names_sought(names, conversation=conversation, limit=limit)
         with self._lock:
-            return self._names.mentioning(names, among=self._seqs_of(conversation), limit=limit)
+            return self._names.mentioning(names, among=self._memories.of(conversation), limit=limit)
 
     def about(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
         incoming.check_names_sought(names, conversation=conversation, limit=limit)
         with self._lock:
-            return self._names.about(names, among=self._seqs_of(conversation), limit=limit)
-
-    def _seqs_of(self, conversation: str | None) -> builtins.list[int]:
-        return [
-            seq
-            for seq, memory in sorted(self._memories.items())
-            if conversation in (None, memory.conversation)
-        ]
+            return self._names.about(names, among=self._memories.of(conversation), limit=limit)
 
     def relate(self, edges: Sequence[Edge]) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
@@ -227,16 +207,16 @@ class InMemoryRepository:
     def trace(self, trace_id: str) -> bytes:
         incoming.check_sought(trace_id, what="trace_id")
         with self._lock:
-            if trace_id not in self._traces:
+            body = self._traces.body(trace_id)
+            if body is None:
                 raise incoming.unknown("trace", trace_id)
-            return self._traces[trace_id].body
+            return body
 
     def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
         incoming.checked_limit(limit)
         incoming.check_filters(conversation=conversation)
         with self._lock:
-            infos = [trace.info for trace in reversed(self._traces.values())]
-            return [info for info in infos if conversation in (None, info.conversation)][:limit]
+            return self._traces.newest_first(conversation)[:limit]
 
     # Keys and statistics
 
@@ -255,7 +235,7 @@ class InMemoryRepository:
 
     def _without_key(self, stamp: KeyStamp) -> builtins.list[Memory]:
         keys = self._keys.of(stamp)
-        return [memory for seq, memory in sorted(self._memories.items()) if seq not in keys]
+        return [memory for memory in self._memories if memory.seq not in keys]
 
     def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
         incoming.check_stamp(stamp)
@@ -281,15 +261,19 @@ class InMemoryRepository:
     ) -> None:
         incoming.check_stamp(stamp)
         heads = incoming.checked_head_keys(head_keys, keys)
-        new_traits = incoming.checked_traits(traits)
+        new_traits = incoming.checked_traits(traits, keys)
         with self._lock:
             checked = incoming.checked_key_mapping(keys, self._keys.length(stamp))
             kept = {seq: body for seq, body in checked.items() if seq in self._memories}
             if not kept:
                 return
             self._revision += 1
-            self._keys.put(stamp, kept, {seq: body for seq, body in heads.items() if seq in kept})
-            self._names.set_traits({seq: own for seq, own in new_traits.items() if seq in kept})
+            self._keys.put(
+                stamp,
+                kept,
+                head_keys={seq: body for seq, body in heads.items() if seq in kept},
+                traits={seq: own for seq, own in new_traits.items() if seq in kept},
+            )
             if self._stamp is not None and self._stamp.identity == stamp.identity:
                 self._row_revisions.update(dict.fromkeys(kept, self._revision))
 
@@ -310,7 +294,7 @@ class InMemoryRepository:
             if changed:
                 self._stamp, self._activated = stamp, self._revision
                 self._statistics.clear()
-                self._row_revisions = dict.fromkeys(self._memories, self._revision)
+                self._row_revisions = dict.fromkeys(self._memories.of(None), self._revision)
             return True
 
     def statistics(self, name: str) -> bytes | None:
@@ -342,13 +326,13 @@ class InMemoryRepository:
             return Changes(
                 revision=self._revision,
                 memories=self._rows(seqs),
-                traits=self._names.traits(seqs),
+                traits=trait_rows((seq, self._keys.traits_of(self._stamp).get(seq, {})) for seq in seqs),
                 edges=edge_rows(self._edges.since(since)),
                 forgotten=np.array(forgotten, dtype=np.int64),
             )
 
     def _rows(self, seqs: builtins.list[int]) -> MemoryRows:
-        memories = [self._memories[seq] for seq in seqs]
+        memories = self._memories.by_seq(seqs)
         keys = self._keys.of(self._stamp)
         times = [m.said_at and incoming.to_microseconds(m.said_at) for m in memories]
         body = b"".join(keys[seq] for seq in seqs)
@@ -371,12 +355,12 @@ class InMemoryRepository:
                 edges=len(self._edges),
                 conversations=len(self.conversations()),
                 bytes={
-                    "text": sum(len(memory.text.encode()) for memory in self._memories.values()),
+                    "text": self._memories.size(),
                     "keys": self._keys.size(),
-                    "traces": sum(trace.info.size for trace in self._traces.values()),
+                    "traces": self._traces.size(),
                     "edges": self._edges.size(),
                     "keywords": self._terms.size(),
-                    "names": self._names.size(),
+                    "names": self._names.size() + self._keys.traits_size(),
                     "file": 0,
                 },
             )

@@ -1,4 +1,4 @@
-"""Stamps, keys and head keys: steps inside one transaction."""
+"""Stamps, keys, head keys and traits: steps inside one transaction."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def put_keys(
     *,
     keys: Mapping[int, bytes],
     head_keys: Mapping[int, bytes],
+    traits: Mapping[int, Mapping[str, float]],
     revision: int,
 ) -> None:
-    """Add or replace keys and head keys of a stamp, by seq."""
+    """Add or replace keys, head keys and traits of a stamp, by seq."""
     session.run_many(
         "put_key",
         [{"seq": seq, "stamp": stamp, "revision": revision, "body": body} for seq, body in keys.items()],
@@ -56,6 +57,10 @@ def put_keys(
     session.run_many(
         "put_head_key",
         [{"seq": seq, "stamp": stamp, "body": body} for seq, body in head_keys.items()],
+    )
+    session.run_many("delete_traits", [{"seq": seq, "stamp": stamp} for seq in traits])
+    session.run_many(
+        "add_trait", [values for seq, own in traits.items() for values in rows.trait_values(seq, stamp, own)]
     )
 
 
@@ -69,8 +74,6 @@ def activate(session: Session, stamp: KeyStamp) -> bool:
     if changed or session.rows("other_keys", stamp=number):
         revision = session.value("next_revision")
         session.deleted = True
-        session.run("delete_other_keys", stamp=number)
-        session.run("delete_other_head_keys", stamp=number)
         if changed:
             session.run("retire_stamp")
             session.run("make_stamp_current", stamp=number, revision=revision)
@@ -87,7 +90,7 @@ def changed_rows(session: Session, since: int) -> tuple[MemoryRows, TraitRows]:
     if since < activated:
         count = session.value("count_all_rows", stamp=number)
         memories = rows.memory_rows_of(session.iterate("all_rows", stamp=number), count=count, key_size=size)
-        traits = session.rows("all_traits")
+        traits = session.rows("all_traits", stamp=number)
     else:
         count = session.value("count_new_rows", stamp=number, since=since)
         found = session.iterate("new_rows", stamp=number, since=since)

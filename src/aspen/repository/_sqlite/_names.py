@@ -1,4 +1,4 @@
-"""Subjects, mentions and traits: steps inside one transaction."""
+"""Subjects and mentions: steps inside one transaction."""
 
 from __future__ import annotations
 
@@ -15,25 +15,13 @@ def storable(name: str) -> bool:
 
 
 def add_names(session: Session, new_by_seq: Mapping[int, NewMemory]) -> None:
-    """Store the mentions and traits of memories; a subject lies in the memory's own row."""
+    """Store the mentions of memories; a subject lies in the memory's own row."""
     mentions = [
         values for seq, new in new_by_seq.items() for values in rows.mention_values(seq, new.mentions)
     ]
     # In the order of the table: a page that is changed twice is then still at hand. Equal ones stay as they came,
     # and the first is kept.
     session.run_many("add_mention", sorted(mentions, key=lambda values: (values["name"], values["seq"])))
-    session.run_many(
-        "add_trait",
-        [values for seq, new in new_by_seq.items() for values in rows.trait_values(seq, new.traits)],
-    )
-
-
-def set_traits(session: Session, traits: Mapping[int, Mapping[str, float]]) -> None:
-    """Replace all traits of these memories."""
-    session.run_many("delete_traits", [{"seq": seq} for seq in traits])
-    session.run_many(
-        "add_trait", [values for seq, own in traits.items() for values in rows.trait_values(seq, own)]
-    )
 
 
 def mentioning(

@@ -93,6 +93,7 @@ class Pool:
         self._connect = connect
         self._reuse = reuse
         self._idle: list[apsw.Connection] = []
+        self._generation = 0  # of the connections that may be borrowed again
         self._borrowed = 0
         self._closed = False
         self._forking = False
@@ -108,6 +109,7 @@ class Pool:
                 raise StoreError(f"The store {self._path} is closed.", hint="Open it again.")
             connection = self._idle.pop() if self._idle else None
             self._borrowed += 1
+            generation = self._generation
         try:
             with translated(self._path):
                 connection = connection or self._connect()
@@ -116,11 +118,18 @@ class Pool:
             with self._changed:
                 self._borrowed -= 1
                 if connection is not None:
-                    self._give_back(connection)
+                    self._give_back(connection, generation)
                 self._changed.notify_all()
 
-    def _give_back(self, connection: apsw.Connection) -> None:
-        if self._reuse and not connection.in_transaction:
+    def renew(self) -> None:
+        """Borrow no connection again that was opened before, so that the pages it keeps in memory are let go."""
+        with self._changed:
+            self._generation += 1
+            while self._idle:
+                self._idle.pop().close()
+
+    def _give_back(self, connection: apsw.Connection, generation: int) -> None:
+        if self._reuse and generation == self._generation and not connection.in_transaction:
             self._idle.append(connection)
         else:
             connection.close()

@@ -87,12 +87,14 @@ class SQLiteRepository:
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        """One transaction; where it deleted something, that is gone from the files too when it ends."""
+        """One transaction; where it deleted something, that is gone when it ends, from files and cached pages too."""
         if not self.writable:
             raise not_writable(self._path)
         with self._pool.borrow() as session:
             with session.writing():
                 yield session
+            if session.deleted:
+                self._pool.renew()
             if session.deleted or self._wipe_due or self._log_pages >= _LOG_LIMIT:
                 self._checkpoint(wipe=session.deleted or self._wipe_due, patience=_READER_PATIENCE)
 
@@ -296,7 +298,7 @@ class SQLiteRepository:
     ) -> None:
         incoming.check_stamp(stamp)
         heads = incoming.checked_head_keys(head_keys, keys)
-        new_traits = incoming.checked_traits(traits)
+        new_traits = incoming.checked_traits(traits, keys)
         with self._writing() as session:
             size = session.value("key_size", stamp=keying.find_stamp(session, stamp))
             checked = incoming.checked_key_mapping(keys, size)
@@ -308,9 +310,9 @@ class SQLiteRepository:
                     keying.stamp_number(session, stamp),
                     keys=kept,
                     head_keys={seq: body for seq, body in heads.items() if seq in kept},
+                    traits={seq: own for seq, own in new_traits.items() if seq in kept},
                     revision=session.value("next_revision"),
                 )
-                naming.set_traits(session, {seq: own for seq, own in new_traits.items() if seq in kept})
 
     def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
         wanted = incoming.storable_seqs(seqs)
@@ -353,11 +355,12 @@ class SQLiteRepository:
             incoming.check_since(since, revision)
             forgotten = session.rows("new_forgotten", since=since) if since else []
             memories, traits = keying.changed_rows(session, since)
+            edges = session.rows("new_edges", since=since) if since else session.rows("all_edges")
             return Changes(
                 revision=revision,
                 memories=memories,
                 traits=traits,
-                edges=rows.edge_rows_of(session.rows("new_edges", since=since)),
+                edges=rows.edge_rows_of(edges),
                 forgotten=np.array([seq for (seq,) in forgotten], dtype=np.int64),
             )
 

@@ -60,9 +60,11 @@ def mention_values(seq: int, mentions: Sequence[Mention]) -> list[dict[str, Any]
     ]
 
 
-def trait_values(seq: int, traits: Mapping[str, float]) -> list[dict[str, Any]]:
+def trait_values(seq: int, stamp: int, traits: Mapping[str, float]) -> list[dict[str, Any]]:
     """The parameters of `add_trait`."""
-    return [{"seq": seq, "name": name, "value": float(value)} for name, value in traits.items()]
+    return [
+        {"seq": seq, "stamp": stamp, "name": name, "value": float(value)} for name, value in traits.items()
+    ]
 
 
 def memory_of(row: Row) -> Memory:

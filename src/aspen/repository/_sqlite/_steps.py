@@ -91,6 +91,7 @@ def add_memories(session: Session, fresh: Sequence[tuple[NewMemory, Memory]], st
         stamp,
         keys={seq: new.key for seq, new in new_by_seq.items()},
         head_keys={seq: new.head_keys for seq, new in new_by_seq.items() if new.head_keys is not None},
+        traits={seq: new.traits for seq, new in new_by_seq.items()},
         revision=revision,
     )
     put_edges(session, edges, revision)
@@ -127,9 +128,13 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
     """Delete memories and all that hangs on them; returns how many traces that were."""
     revision: int = session.value("next_revision")
     traces = len(session.rows("forget_traces", seqs=json.dumps(seqs)))
-    values = [{"seq": seq} for seq in seqs]
     _forget_words(session, seqs)
-    session.run_many("forget_memory", values)
+    gone = session.rows("places_of", seqs=json.dumps(seqs))
+    session.run_many("forget_memory", [{"seq": seq} for seq in seqs])
+    session.run_many(
+        "close_gap",
+        [{"conversation": name, "seq": seq, "type": NEXT, "revision": revision} for seq, name in gone],
+    )
     session.run("delete_statistics")
     session.run_many("add_forgotten", [{"seq": seq, "revision": revision} for seq in seqs])
     return traces

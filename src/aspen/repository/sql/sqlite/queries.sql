@@ -44,10 +44,10 @@ INSERT INTO mention (name, seq, start, stop) VALUES (:name, :seq, :start, :stop)
 ON CONFLICT (name, seq, start) DO NOTHING
 
 -- name: add_trait
-INSERT INTO trait (seq, name, value) VALUES (:seq, :name, :value)
+INSERT INTO trait (seq, stamp, name, value) VALUES (:seq, :stamp, :name, :value)
 
 -- name: delete_traits
-DELETE FROM trait WHERE seq = :seq
+DELETE FROM trait WHERE seq = :seq AND stamp = :stamp
 
 -- name: memories_by_id
 SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
@@ -120,8 +120,25 @@ SELECT EXISTS (
 -- name: rebuild_keywords
 INSERT INTO keyword (keyword) VALUES ('rebuild')
 
+-- name: places_of
+SELECT seq, conversation
+FROM memory
+WHERE seq IN (SELECT value FROM json_each(:seqs)) AND conversation IS NOT NULL
+
 -- name: forget_memory
 DELETE FROM memory WHERE seq = :seq
+
+-- Joins the memories around a forgotten one, so that its conversation stays one chain.
+-- name: close_gap
+INSERT INTO edge (source, target, type, weight, revision)
+SELECT before, after, :type, 1.0, :revision
+FROM (
+    SELECT
+        (SELECT max(seq) FROM memory WHERE conversation = :conversation AND seq < :seq) AS before,
+        (SELECT min(seq) FROM memory WHERE conversation = :conversation AND seq > :seq) AS after
+)
+WHERE before IS NOT NULL AND after IS NOT NULL
+ON CONFLICT (source, target, type) DO UPDATE SET weight = excluded.weight, revision = excluded.revision
 
 -- name: add_forgotten
 INSERT INTO forgotten (seq, revision) VALUES (:seq, :revision)
@@ -239,11 +256,9 @@ UPDATE key_stamp SET current = 1, activated = :revision WHERE number = :stamp
 -- name: other_keys
 SELECT 1 FROM memory_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp) LIMIT 1
 
+-- Keys, head keys and traits go with their stamp by ON DELETE CASCADE.
 -- name: delete_other_stamps
 DELETE FROM key_stamp WHERE number <> :stamp
-
--- name: delete_other_keys
-DELETE FROM memory_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp)
 
 -- name: key_size
 SELECT length(body) FROM memory_key WHERE stamp = :stamp LIMIT 1
@@ -263,11 +278,9 @@ SELECT seq, body
 FROM memory_head_key
 WHERE stamp = :stamp AND seq IN (SELECT value FROM json_each(:seqs))
 
--- name: delete_other_head_keys
-DELETE FROM memory_head_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp)
-
+-- The plus keeps SQLite from the index by stamp and revision, whose rows it would have to sort, keys and all.
 -- name: keys_after
-SELECT seq, body FROM memory_key WHERE stamp = :stamp AND seq > :after ORDER BY seq
+SELECT seq, body FROM memory_key WHERE +stamp = :stamp AND seq > :after ORDER BY seq
 
 -- name: missing_keys
 SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
@@ -314,16 +327,20 @@ WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
 ORDER BY memory.seq
 
 -- name: all_traits
-SELECT seq, name, value FROM trait ORDER BY seq, name
+SELECT seq, name, value FROM trait WHERE stamp = :stamp ORDER BY seq, name
 
 -- name: traits_of_new_rows
 SELECT trait.seq, name, value
-FROM memory_key CROSS JOIN trait ON trait.seq = memory_key.seq
+FROM memory_key CROSS JOIN trait ON trait.seq = memory_key.seq AND trait.stamp = memory_key.stamp
 WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
 ORDER BY trait.seq, name
 
+-- name: all_edges
+SELECT source, target, type, weight FROM edge ORDER BY source, target, type
+
+-- The plus keeps SQLite from reading all edges in the order of the table, to be spared the sorting of a few.
 -- name: new_edges
-SELECT source, target, type, weight FROM edge WHERE revision > :since ORDER BY source, target, type
+SELECT source, target, type, weight FROM edge WHERE revision > :since ORDER BY +source, target, type
 
 -- name: new_forgotten
 SELECT seq FROM forgotten WHERE revision > :since ORDER BY seq

@@ -95,11 +95,13 @@ CREATE TABLE mention (
 
 CREATE INDEX mention_by_memory ON mention (seq, start, name);
 
+-- What a memory is, as the model of the stamp sees it.
 CREATE TABLE trait (
     seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL REFERENCES key_stamp (number) ON DELETE CASCADE,
     name TEXT NOT NULL,
     value REAL NOT NULL CHECK (value > 0 AND value <= 1),
-    PRIMARY KEY (seq, name)
+    PRIMARY KEY (seq, stamp, name)
 ) STRICT, WITHOUT ROWID;
 
 -- The terms of each memory, in order and joined by blanks; rowid is memory.seq. A virtual table can have no foreign

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from aspen.activation_db import HeadSet
 from aspen.engine import Engine
 from aspen.items import check_item, memory_id
+from aspen.models import HeadRef
 from aspen.repository import NewMemory, Repository
 from aspen.resonance_search import Query, SearchResult
 from aspen.testing.fake_model import FakeModel
@@ -71,6 +73,15 @@ def remember(engine: Engine, items: Sequence[MemoryItem | str]) -> list[Memory]:
 def query(engine: Engine, text: str) -> Query:
     encoded, _ = engine.encoder.encode_query(text)
     return Query(text, encoded.pooled, encoded.heads)
+
+
+def head_set(model: FakeModel, refs: Sequence[HeadRef]) -> HeadSet:
+    """These heads of the model, their keys coded as those of FACTS are."""
+    ids = [model.tokenize(text) for text in FACTS]
+    captured = model.capture_with_heads(ids, layers=[0], heads=refs)
+    return HeadSet.of(
+        model, refs, memories=[one.keys for one in captured], prompts=[one.queries for one in captured]
+    )
 
 
 def found(engine: Engine, result: SearchResult) -> list[str]:

@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 
 from aspen.activation_db import StoreFit, decode_trace
+from aspen.activation_db.calibration import known_calibration
+from aspen.activation_db.keys import MAX_KEY_TOKENS
 from aspen.aspen import Aspen
 from aspen.config import Config
 from aspen.errors import AspenError, NotFound
@@ -30,6 +32,7 @@ _LOW_DISK = 1_000 * _MEGABYTE  # bytes; unpacking the bundled model needs 1.2 GB
 _FULL_DISK = 50 * _MEGABYTE
 _LARGE_LOG = 64 * _MEGABYTE
 _NEWEST_TRACES = 20
+_RECALL_COST = "0.6 points of recall@10 on LoCoMo (docs/benchmarks/compression.md)"
 
 
 class Status(StrEnum):
@@ -85,7 +88,7 @@ def examine(
             except AspenError as error:
                 findings.append(_broken("store", error))
         if repository is not None:
-            findings += _store(repository, deep=deep)
+            findings += _store(repository, deep=deep, cache_dir=config.cache_dir)
             findings += _files(Path(repository.location))
         findings += _disk(config.cache_dir, "disk of the cache")
         if deep:
@@ -188,7 +191,7 @@ def _loaded(aspen: Aspen) -> Iterator[Finding]:
 # -- the store ---------------------------------------------------------------------------------------------
 
 
-def _store(repository: Repository, *, deep: bool) -> Iterator[Finding]:
+def _store(repository: Repository, *, deep: bool, cache_dir: Path) -> Iterator[Finding]:
     where = repository.location
     if repository.writable:
         yield Finding("store", Status.OK, f"{where} opens, and is of this version")
@@ -201,6 +204,7 @@ def _store(repository: Repository, *, deep: bool) -> Iterator[Finding]:
         yield from _soundness(damage, where)
         yield _sizes(stats)
         yield from _keys(repository, stats)
+        yield from _compression(repository, cache_dir=cache_dir)
         yield from _traces(repository, limit=MAX_LIMIT if deep else _NEWEST_TRACES)
     except AspenError as error:
         yield _broken("store contents", error)
@@ -245,6 +249,44 @@ def _keys(repository: Repository, stats: StoreStats) -> Iterator[Finding]:
         return
     due = "; the next recall fits it anew" if fit.is_due(stats.memories) else ""
     yield Finding("key space", Status.OK, f"fitted on {fit.memories:,} of {stats.memories:,} memories{due}")
+
+
+def _compression(repository: Repository, *, cache_dir: Path) -> Iterator[Finding]:
+    """How much smaller keys and head keys are than as float32, by the bytes of the newest memories."""
+    stamp, memories = repository.stamp(), repository.list(limit=MAX_LIMIT)
+    if stamp is None or not memories:
+        return
+    calibration = known_calibration(stamp.model_id, key_version=stamp.key_version, cache_dir=cache_dir)
+    if calibration is None:
+        yield Finding(
+            "compression",
+            Status.WARNING,
+            f"the calibration that decodes the keys is not in {cache_dir}; the next recall makes one",
+            "aspen doctor --deep",
+        )
+        return
+    if calibration.key_version(stamp.key_version.split("/", maxsplit=1)[0]) != stamp.key_version:
+        yield Finding(
+            "compression",
+            Status.PROBLEM,
+            "the keys were coded by another calibration of this model than there is now",
+            f"aspen rekey --store {_quoted(repository.location)}",
+        )
+        return
+    bodies = repository.head_keys([memory.seq for memory in memories])
+    tokens = sum(min(memory.token_count, MAX_KEY_TOKENS) for memory in memories if memory.seq in bodies)
+    values = len(memories) * calibration.turns.mean.size
+    if calibration.heads is not None:
+        values += tokens * calibration.heads.n_key_heads * calibration.heads.head_dim
+    key, of_heads = calibration.key_code.size, sum(map(len, bodies.values()))
+    stored = len(memories) * key + of_heads
+    each_token = f", {of_heads / tokens:.0f} a token" if tokens else ""
+    yield Finding(
+        "compression",
+        Status.OK,
+        f"keys are {4 * values / stored:.0f}x smaller than float32 ({key} bytes a memory{each_token}), "
+        f"for {_RECALL_COST}",
+    )
 
 
 def _traces(repository: Repository, *, limit: int) -> Iterator[Finding]:

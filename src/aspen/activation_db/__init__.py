@@ -1,13 +1,16 @@
 """Activations at rest: keys to search by, the whitening that makes them comparable, and traces."""
 
-from aspen.activation_db.calibration import Calibration, load_calibration
+from aspen.activation_db.calibration import Calibration, calibration_text, load_calibration
+from aspen.activation_db.capture import captures
 from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.encoder import EncodedPrompt, EncodedText, KeyEncoder
 from aspen.activation_db.fitting import StoreFit
 from aspen.activation_db.head_keys import head_match
 from aspen.activation_db.head_set import HeadSet, PromptHeads
 from aspen.activation_db.index import KeyIndex
-from aspen.activation_db.keys import KeyRecipe, decode_keys, encode_key, recipe_for
+from aspen.activation_db.key_code import KeyCode
+from aspen.activation_db.keys import KeyRecipe, recipe_for
+from aspen.activation_db.vectors import decode_vectors, encode_vector
 from aspen.activation_db.whitening import KeySpace
 
 __all__ = [
@@ -15,16 +18,19 @@ __all__ = [
     "EncodedPrompt",
     "EncodedText",
     "HeadSet",
+    "KeyCode",
     "KeyEncoder",
     "KeyIndex",
     "KeyRecipe",
     "KeySpace",
     "PromptHeads",
     "StoreFit",
-    "decode_keys",
+    "calibration_text",
+    "captures",
     "decode_trace",
-    "encode_key",
+    "decode_vectors",
     "encode_trace",
+    "encode_vector",
     "head_match",
     "load_calibration",
     "recipe_for",

@@ -2,8 +2,8 @@
 
 A new store has too few memories to fit a whitening on, and nobody has asked it anything yet. So each model is
 calibrated once, on some 500 turns of dialogue and 160 questions: mean and covariance of the turns, how far
-questions lie from turns, how rare each token is, and which attention heads look things up. For models in `data/`
-that has been done; for others it is done at first use and kept in the cache folder.
+questions lie from turns, how rare each token is, which attention heads look things up, and how keys are coded. For
+models in `data/` that has been done; for others it is done at first use and kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from safetensors.numpy import load, save
 from aspen.activation_db.capture import capture_pooled
 from aspen.activation_db.head_choice import HeadTrial, most_alike
 from aspen.activation_db.head_set import HeadSet
+from aspen.activation_db.key_code import KeyCode
 from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite
 from aspen.activation_db.moments import Moments
 from aspen.activation_db.trait_probe import TraitProbe, labelled_utterances
@@ -31,7 +32,7 @@ from aspen.files import write_atomically
 from aspen.models import LanguageModel
 from aspen.types import FloatArray, TokenIds
 
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,26 @@ class Calibration:
 
     turns: moments of the turns' pooled vectors; prompt_offset: float32 [K, D], mean of the questions minus mean
     of the turns; token_weights: float32 [V], inverse document frequency by token id; heads: those that match
-    memories to prompts, None where there are none, and then `no_heads` says why; probe: tells traits.
+    memories to prompts, None where there are none, and then `no_heads` says why; probe: tells traits; key_code: how
+    keys are stored.
     """
 
     turns: Moments
     prompt_offset: FloatArray
     token_weights: FloatArray
     probe: TraitProbe
+    key_code: KeyCode
     heads: HeadSet | None = None
     no_heads: str = ""
+
+    def key_version(self, recipe_version: str) -> str:
+        """What a store's stamp says: stored keys of equal version and model can be compared.
+
+        It names recipe, code and heads: a calibration made anew with other heads or another basis cannot read what
+        was stored with this one, and `aspen rekey` has to make it anew.
+        """
+        heads = self.heads.version if self.heads else "no heads"
+        return f"{recipe_version}/{self.key_code.version}/{heads}"
 
     def to_bytes(self) -> bytes:
         """As safetensors, to the precision of `Moments.to_tensors`."""
@@ -56,7 +68,7 @@ class Calibration:
         tensors["prompt_offset"] = self.prompt_offset
         tensors["token_weights"] = self.token_weights.astype(np.float16)
         tensors["no_heads"] = np.array(list(self.no_heads.encode()), dtype=np.uint8)
-        tensors |= self.probe.to_tensors()
+        tensors |= self.probe.to_tensors() | self.key_code.to_tensors()
         if self.heads is not None:
             tensors |= self.heads.to_tensors()
         return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
@@ -65,11 +77,13 @@ class Calibration:
     def from_bytes(cls, body: bytes) -> Calibration:
         """The inverse of `to_bytes`, to the precision kept."""
         tensors = load(body)
+        turns = Moments.from_tensors(tensors)
         return cls(
-            turns=Moments.from_tensors(tensors),
+            turns=turns,
             prompt_offset=tensors["prompt_offset"],
             token_weights=tensors["token_weights"].astype(np.float32),
             probe=TraitProbe.from_tensors(tensors),
+            key_code=KeyCode.from_tensors(tensors, n_layers=len(turns.mean)),
             heads=HeadSet.from_tensors(tensors),
             no_heads=tensors["no_heads"].tobytes().decode(),
         )
@@ -77,8 +91,25 @@ class Calibration:
 
 def file_name(model: LanguageModel, *, recipe: KeyRecipe) -> str:
     """The file of a calibration, in the package or in the cache: one for each model and recipe."""
-    version = recipe.version.replace(":", "-").replace(",", ".")
-    return f"{model.fingerprint.model_id}-{version}-v{_VERSION}.safetensors"
+    return _file_name(model.fingerprint.model_id, recipe.version)
+
+
+def _file_name(model_id: str, recipe_version: str) -> str:
+    version = recipe_version.replace(":", "-").replace(",", ".")
+    return f"{model_id}-{version}-v{_VERSION}.safetensors"
+
+
+def known_calibration(model_id: str, *, key_version: str, cache_dir: Path) -> Calibration | None:
+    """The calibration that reads keys of such a stamp, without the model; None where it is neither shipped nor cached.
+
+    It may be another one than the keys were made with; then its own `key_version` differs.
+    """
+    name = _file_name(model_id, key_version.split("/", maxsplit=1)[0])
+    shipped, cached = files("aspen.activation_db") / "data" / name, cache_dir / "calibration" / name
+    try:
+        return Calibration.from_bytes((shipped if shipped.is_file() else cached).read_bytes())
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
 
 
 def load_calibration(
@@ -138,7 +169,15 @@ def calibrate(model: LanguageModel, *, recipe: KeyRecipe) -> Calibration:
     space = KeySpace.fit(moments, prompt_offset=prompt_offset, recipe=recipe)
     heads = trial.best(turns, most_alike(pooled_questions, pooled_turns, space=space))
     probe = _trait_probe(model, recipe=recipe, token_weights=token_weights, space=space)
-    return Calibration(moments, prompt_offset, token_weights, probe, heads, trial.refusal)
+    return Calibration(
+        moments,
+        prompt_offset,
+        token_weights,
+        probe,
+        KeyCode.fit(moments, recipe=recipe),
+        heads,
+        trial.refusal,
+    )
 
 
 def _trait_probe(

@@ -10,7 +10,8 @@ from aspen.activation_db.calibration import Calibration
 from aspen.activation_db.capture import captures
 from aspen.activation_db.head_keys import encode_head_keys
 from aspen.activation_db.head_set import PromptHeads
-from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite, encode_key, pool
+from aspen.activation_db.key_code import KeyCode
+from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite, pool
 from aspen.activation_db.trait_probe import TRAITS
 from aspen.models import Captured, HeadRef, LanguageModel
 from aspen.types import FloatArray, PartialPass, TokenIds
@@ -54,6 +55,11 @@ class KeyEncoder:
         """The heads whose keys and queries are kept; empty where the model's heads are not used."""
         return self._calibration.heads.heads if self._calibration.heads else ()
 
+    @property
+    def key_code(self) -> KeyCode:
+        """How keys are stored."""
+        return self._calibration.key_code
+
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Keys of memories, in the order given; texts of like length share a forward pass."""
         token_ids = [self._model.tokenize(text) for text in texts]
@@ -63,7 +69,7 @@ class KeyEncoder:
         for i, captured in captures(self._model, begun, layers=self._recipe.layers, heads=self.heads):
             pooled = self._pooled(captured, begun[i])
             encoded[i] = EncodedText(
-                key=encode_key(pooled),
+                key=self.key_code.encode(pooled),
                 token_count=len(token_ids[i]),
                 head_keys=encode_head_keys(captured.keys, heads=heads) if heads else None,
                 traits=self._traits(pooled),

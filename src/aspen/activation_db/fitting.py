@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from aspen.activation_db.calibration import Calibration
-from aspen.activation_db.keys import KeyRecipe, decode_keys
+from aspen.activation_db.key_code import KeyCode
+from aspen.activation_db.keys import KeyRecipe
 from aspen.activation_db.moments import Moments
 from aspen.activation_db.whitening import KeySpace
 from aspen.types import Seqs
@@ -69,7 +70,7 @@ class StoreFit:
         if known != self.memories:
             known, own = 0, Moments.empty(n_layers=len(recipe.layers), width=recipe.width)
         if len(keys) > known:
-            new = moments_of(keys[known:], recipe=recipe)
+            new = moments_of(keys[known:], code=calibration.key_code)
             own = own.merge(new.weighted(float(len(keys) - known)))
         space = _whitening(own, calibration=calibration, recipe=recipe)
         return StoreFit(space, own, last_seq=int(seqs[-1]) if len(seqs) else 0)
@@ -82,8 +83,8 @@ class StoreFit:
         return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
 
     @classmethod
-    def from_bytes(cls, body: bytes) -> StoreFit | None:
-        """The inverse of `to_bytes`; None where it is damaged or of another version.
+    def from_bytes(cls, body: bytes, *, recipe: KeyRecipe | None = None) -> StoreFit | None:
+        """The inverse of `to_bytes`; None where it is damaged, of another version, or does not fit `recipe`.
 
         Nothing is lost with it: it is derived from the keys.
         """
@@ -93,21 +94,33 @@ class StoreFit:
                 KeySpace.from_tensors(tensors), Moments.from_tensors(tensors), int(tensors["last_seq"][0])
             )
             version = int(tensors["version"][0])
-        except (SafetensorError, KeyError, ValueError):
+        except (SafetensorError, LookupError, ValueError):
             return None
-        return fit if version == _VERSION else None
+        return fit if version == _VERSION and fit._is_sound(recipe) else None
+
+    def _is_sound(self, recipe: KeyRecipe | None) -> bool:
+        """Whether all parts are of one shape, that of `recipe` where there is one."""
+        shape = self.own.mean.shape
+        n_layers, width = shape if recipe is None else (len(recipe.layers), recipe.width)
+        most = self.space.dims if recipe is None else recipe.dims
+        return (
+            shape == self.space.memory_mean.shape == self.space.prompt_mean.shape == (n_layers, width)
+            and len(self.space.projections) == len(most) == n_layers
+            and all(projection.shape[0] == width for projection in self.space.projections)
+            and all(dim <= limit for dim, limit in zip(self.space.dims, most, strict=True))
+        )
 
 
-def moments_of(keys: NDArray[np.uint8], *, recipe: KeyRecipe) -> Moments:
-    """Moments of encoded keys, from at most 10,000 rows spread evenly over them.
+def moments_of(keys: NDArray[np.uint8], *, code: KeyCode) -> Moments:
+    """Moments of encoded keys, one or more, from at most 10,000 rows spread evenly over them.
 
     Ten thousand rows settle a covariance of some 600 dimensions; more cost time and move nothing.
     """
     if len(keys) > _MOST_ROWS:
         keys = keys[np.linspace(0, len(keys) - 1, _MOST_ROWS).astype(np.int64)]
-    moments = Moments.empty(n_layers=len(recipe.layers), width=recipe.width)
-    for start in range(0, len(keys), _BLOCK):
-        moments = moments.merge(Moments.of(decode_keys(keys[start : start + _BLOCK], recipe=recipe)))
+    moments = code.moments(keys[:_BLOCK])
+    for start in range(_BLOCK, len(keys), _BLOCK):
+        moments = moments.merge(code.moments(keys[start : start + _BLOCK]))
     return moments
 
 

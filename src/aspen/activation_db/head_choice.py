@@ -107,7 +107,15 @@ class HeadTrial:
         if not heads:
             self.refusal = f"None of the heads of {self._model.info.name} was found to look things up."
             return None
-        return HeadSet.of(self._model, heads)
+        info = self._model.info
+        key_rows = [info.key_heads(self.refs).index(key_head) for key_head in info.key_heads(heads)]
+        rows = [self.refs.index(ref) for ref in heads]
+        return HeadSet.of(
+            self._model,
+            heads,
+            memories=[keys[key_rows].astype(np.float32) for keys in self._turns.values()],
+            prompts=[queries[rows].astype(np.float32) for queries, _ in self._questions.values()],
+        )
 
     def _asking(self, turns: Sequence[str]) -> list[Pair]:
         asking = asking_turns(turns)

@@ -6,8 +6,9 @@ share of attention that the prompt's tokens put on the memory's tokens, on avera
 without content puts there.
 
 The first token of every text is an attention sink, whatever it says: a memory's sink, and the prompt's own tokens,
-take their share and count for nothing. Keys are kept before rotary embedding: a memory stands at positions -n..-1,
-wherever it was said.
+take their share and count for nothing. All sinks have nearly the same key, so that of the null prompt stands for
+them, and none is kept. (Exact sinks find a point less: what is left of the token in them is noise.) Keys are kept
+before rotary embedding: a memory stands at positions -n..-1, wherever it was said.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _GAP = 3
 """Position of a prompt's first token, where a memory's last one stands at -1. Measured: 1 finds a point less."""
 _AT_ONCE = 64
 """Memories in one step: their keys stay inside the processor's cache."""
+_MASS = np.dtype("<f2")
 _HIGHEST = np.float32(60)
 """Where the largest logit is moved: e^60 times any number of tokens fits float32, and so does what is 150 lower."""
 
@@ -47,37 +49,52 @@ class TokenKeys:
 
 
 def encode_head_keys(keys: FloatArray, *, heads: HeadSet) -> bytes:
-    """Bytes of a memory's keys [n_key_heads, T, head_dim]: the tag of `heads`, then T x n_key_heads records.
+    """Bytes of a memory's keys [n_key_heads, T, head_dim]: `heads.tag`, attention of the null prompt, then tokens.
 
-    A record is a float16 scale and int8 values; value = scale x int8. InvalidInput where a value is not finite.
+    The null prompt's attention is a float16 for each head; each token but the first has its codes of all key heads.
+    InvalidInput where a value is not finite.
     """
     if not np.isfinite(keys).all():
         raise InvalidInput(
             "The attention keys of this text are not finite numbers.",
             hint="The model overflows in this dtype: open it with dtype='float32'.",
         )
-    by_token = keys.transpose(1, 0, 2)
-    scales = np.minimum(np.abs(by_token).max(axis=2) / 127, np.finfo(np.float16).max).astype("<f2")
-    steps = np.where(scales == 0, 1, scales.astype(np.float32))[..., None]
-    records = np.empty(scales.shape, dtype=_record(heads))
-    records["scale"] = scales
-    records["values"] = np.clip(np.rint(by_token / steps), -127, 127)
-    return heads.tag + records.tobytes()
+    codes = np.concatenate([code.encode(keys[row, 1:]) for row, code in enumerate(heads.codes)], axis=1)
+    kept = TokenKeys(_decoded(codes, np.zeros(1, dtype=np.int64), heads=heads), np.zeros(1, dtype=np.int64))
+    nothing = _masses(heads.null, kept, heads=heads)[0]
+    return b"".join([heads.tag, nothing.astype(_MASS).tobytes(), codes.tobytes()])
 
 
-def decode_head_keys(bodies: Sequence[bytes], *, heads: HeadSet) -> TokenKeys:
-    """What `encode_head_keys` wrote, of many memories at once; InvalidInput where one does not fit `heads`."""
+def decode_head_keys(bodies: Sequence[bytes], *, heads: HeadSet) -> tuple[TokenKeys, FloatArray]:
+    """What `encode_head_keys` wrote, of many memories at once, and the null prompt's attention, float32 [n, n_heads].
+
+    InvalidInput where one does not fit `heads`.
+    """
     if not all(map(heads.fits, bodies)):
         raise InvalidInput(
             "Head keys of a memory are of other heads.", hint="Run `aspen doctor` on the store."
         )
-    tag = len(heads.tag)
-    tokens = np.array([len(body) - tag for body in bodies], dtype=np.int64) // heads.token_size
-    joined = b"".join([body[tag:] for body in bodies])
-    records = np.frombuffer(joined, dtype=_record(heads)).reshape(-1, heads.n_key_heads).T
-    keys = records["values"].astype(np.float32)
-    keys *= records["scale"].astype(np.float32)[..., None]
-    return TokenKeys(keys, np.cumsum(tokens) - tokens)
+    tag, start = len(heads.tag), heads.head_size
+    nothing = np.frombuffer(b"".join([body[tag:start] for body in bodies]), dtype=_MASS)
+    tokens = np.array([len(body) - start for body in bodies], dtype=np.int64) // heads.token_size + 1
+    starts = np.cumsum(tokens) - tokens
+    codes = np.frombuffer(b"".join([body[start:] for body in bodies]), dtype=np.uint8)
+    keys = _decoded(codes.reshape(-1, heads.token_size), starts, heads=heads)
+    return TokenKeys(keys, starts), nothing.astype(np.float32).reshape(len(bodies), len(heads.heads))
+
+
+def _decoded(codes: NDArray[np.uint8], starts: NDArray[np.int64], *, heads: HeadSet) -> FloatArray:
+    """Keys [n_key_heads, N, head_dim] of the tokens with these codes [N - n, bytes], and n sinks at `starts`."""
+    n_tokens = len(codes) + len(starts)
+    keys = np.empty((heads.n_key_heads, n_tokens, heads.head_dim), dtype=np.float32)
+    rest = np.ones(n_tokens, dtype=bool)
+    rest[starts] = False
+    column = 0
+    for row, code in enumerate(heads.codes):
+        keys[row, starts] = heads.null.keys[row, 0]
+        keys[row, rest] = code.decode(codes[:, column : column + code.size])
+        column += code.size
+    return keys
 
 
 def head_match(prompt: PromptHeads, bodies: Sequence[bytes], *, heads: HeadSet) -> FloatArray:
@@ -93,18 +110,21 @@ def head_match(prompt: PromptHeads, bodies: Sequence[bytes], *, heads: HeadSet) 
 
 
 def _match(prompt: PromptHeads, bodies: Sequence[bytes], *, heads: HeadSet) -> FloatArray:
-    memories = decode_head_keys(bodies, heads=heads)
-    match = np.empty((len(bodies), len(heads.heads)), dtype=np.float32)
+    memories, nothing = decode_head_keys(bodies, heads=heads)
+    return np.asarray(_masses(prompt, memories, heads=heads) - nothing, dtype=np.float32)
+
+
+def _masses(prompt: PromptHeads, memories: TokenKeys, *, heads: HeadSet) -> FloatArray:
+    """`attention_mass` of a prompt on each memory, by head: float32 [n, n_heads]."""
+    masses = np.empty((len(memories.starts), len(heads.heads)), dtype=np.float32)
     for row in range(heads.n_key_heads):
         at = [i for i, key_row in enumerate(heads.key_rows) if key_row == row]
         attention = heads.attention[at[0]]
         keys = rotated(memories.keys[row], memories.positions, attention=attention)
-        asked, nothing = (
-            attention_mass(one.queries[at], one.keys[row], keys, starts=memories.starts, attention=attention)
-            for one in (prompt, heads.null)
-        )
-        match[:, at] = (asked - nothing).T
-    return match
+        masses[:, at] = attention_mass(
+            prompt.queries[at], prompt.keys[row], keys, starts=memories.starts, attention=attention
+        ).T
+    return masses
 
 
 def rotated(vectors: FloatArray, positions: NDArray[np.int64], *, attention: HeadAttention) -> FloatArray:
@@ -151,7 +171,3 @@ def _capped(logits: FloatArray, attention: HeadAttention) -> FloatArray:
         return logits
     cap = np.float32(attention.softcap)
     return np.asarray(cap * np.tanh(logits / cap), dtype=np.float32)
-
-
-def _record(heads: HeadSet) -> np.dtype[np.void]:
-    return np.dtype([("scale", "<f2"), ("values", "i1", (heads.head_dim,))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.activation_db.keys import KeyRecipe, decode_keys
+from aspen.activation_db.key_code import KeyCode
 from aspen.activation_db.whitening import KeySpace
 from aspen.types import FloatArray
 
@@ -16,14 +16,20 @@ _BLOCK = 4096
 class KeyIndex:
     """The whitened keys of a store's memories, one row per memory, in the order they were appended.
 
-    Keys are derived data: the store holds the pooled vectors, and a new `KeySpace` makes a new index from them.
+    Whitened keys are derived data: the store holds the pooled vectors, and a new `KeySpace` makes a new index from
+    them.
     """
 
-    def __init__(self, *, recipe: KeyRecipe, space: KeySpace) -> None:
-        self._recipe = recipe
+    def __init__(self, *, code: KeyCode, space: KeySpace) -> None:
+        self._code = code
         self._space = space
         self._values = np.zeros((0, sum(space.dims)), dtype=np.int8)
         self._scales = np.zeros((0, len(space.dims)), dtype=np.float32)
+        # From coefficients straight to whitened keys: half the work of going over the pooled vectors.
+        self._maps = [
+            (layer.synthesis @ projection, (layer.centre - mean) @ projection)
+            for layer, projection, mean in zip(code.layers, space.projections, space.memory_mean, strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self._values)
@@ -32,8 +38,7 @@ class KeyIndex:
         """Whiten encoded keys, uint8 [n, bytes], and add them as the last n rows."""
         values, scales = [self._values], [self._scales]
         for start in range(0, len(keys), _BLOCK):
-            pooled = decode_keys(keys[start : start + _BLOCK], recipe=self._recipe)
-            layers = self._space.memory_keys(pooled)
+            layers = self._whitened(keys[start : start + _BLOCK])
             scale = np.stack([np.abs(layer).max(axis=1) for layer in layers], axis=1) / 127 + 1e-12
             values.append(
                 np.concatenate(
@@ -43,6 +48,14 @@ class KeyIndex:
             scales.append(scale.astype(np.float32))
         self._values = np.concatenate(values)
         self._scales = np.concatenate(scales)
+
+    def _whitened(self, keys: NDArray[np.uint8]) -> list[FloatArray]:
+        """What `KeySpace.memory_keys` makes of the pooled vectors of encoded keys."""
+        whitened = []
+        for coefficients, (matrix, offset) in zip(self._code.coefficients(keys), self._maps, strict=True):
+            key = coefficients @ matrix + offset
+            whitened.append(key / (np.linalg.norm(key, axis=1, keepdims=True) + 1e-9))
+        return whitened
 
     def cosines(self, prompt: FloatArray, *, rows: NDArray[np.int64] | None = None) -> FloatArray:
         """Cosine of a prompt's pooled vectors [K, D] with every row (or those named), per layer: float32 [n, K]."""

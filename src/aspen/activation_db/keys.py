@@ -1,10 +1,11 @@
-"""The activation key of a text: from captured layers to pooled vectors to bytes.
+"""The activation key of a text: from captured layers to pooled vectors.
 
 A key is what one partial forward pass leaves of a text: for each key layer, the mean of the residual stream over
 the tokens, each token weighted by its inverse document frequency, the first token left out. The first token is
 the attention sink of every model we know: its activations are huge and say nothing of the text.
 
-Keys are stored before whitening, so that every later fit can be applied to them without running the model.
+Keys are stored before whitening, so that every later fit can be applied to them without running the model;
+`key_code` says in which form.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput
 from aspen.models import ModelInfo
@@ -39,13 +39,8 @@ class KeyRecipe:
 
     @property
     def version(self) -> str:
-        """Keys of equal version and model can be compared."""
+        """Which layers, pooled in which way. What makes stored keys comparable besides: `Calibration.key_version`."""
         return f"{_VERSION}:{','.join(map(str, self.layers))}"
-
-    @property
-    def key_size(self) -> int:
-        """Bytes of an encoded key."""
-        return len(self.layers) * (4 + self.width)
 
 
 def recipe_for(info: ModelInfo) -> KeyRecipe:
@@ -76,27 +71,3 @@ def check_finite(pooled: FloatArray) -> FloatArray:
             hint="The model overflows in this dtype: open it with dtype='float32'.",
         )
     return pooled
-
-
-def encode_key(pooled: FloatArray) -> bytes:
-    """Bytes of a key: K float32 scales, then int8 [K, D]; value = scale x int8. Little-endian.
-
-    InvalidInput where a value is not finite.
-    """
-    check_finite(pooled)
-    scales: FloatArray = np.abs(pooled).max(axis=1) / np.float32(127)
-    steps = np.where(scales == 0, 1, scales)[:, None]
-    return scales.astype("<f4").tobytes() + np.rint(pooled / steps).astype(np.int8).tobytes()
-
-
-def decode_keys(keys: NDArray[np.uint8], *, recipe: KeyRecipe) -> FloatArray:
-    """Encoded keys, uint8 [n, bytes], as pooled vectors, float32 [n, K, D]."""
-    n, n_layers = len(keys), len(recipe.layers)
-    if keys.shape[1] != recipe.key_size:
-        raise InvalidInput(
-            f"A key of this recipe has {recipe.key_size} bytes, got {keys.shape[1]}.",
-            hint="Run `aspen doctor` on the store.",
-        )
-    scales = np.ascontiguousarray(keys[:, : 4 * n_layers]).view("<f4")
-    values = np.ascontiguousarray(keys[:, 4 * n_layers :]).view(np.int8).reshape(n, n_layers, recipe.width)
-    return np.asarray(values * scales[:, :, None], dtype=np.float32)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.activation_db.keys import KeyRecipe
 from aspen.activation_db.moments import Moments
@@ -19,6 +20,12 @@ from aspen.types import FloatArray
 
 SHRINKAGE = 0.1
 """Share of a sphere in the covariance that keys are whitened by."""
+
+
+def shrunk(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A covariance [D, D], shrunk towards a sphere (Ledoit and Wolf 2004): few texts say little of rare directions."""
+    sphere = np.eye(len(covariance)) * (np.trace(covariance) / len(covariance))
+    return np.asarray((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +49,7 @@ class KeySpace:
         projections = []
         for layer, dim in enumerate(recipe.dims):
             covariance = moments.scatter[layer] / max(moments.count - 1, 1)
-            # Shrinkage towards a sphere (Ledoit and Wolf 2004): few memories say little of rare directions.
-            sphere = np.eye(len(covariance)) * (np.trace(covariance) / len(covariance))
-            values, vectors = np.linalg.eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere)
+            values, vectors = np.linalg.eigh(shrunk(covariance))
             values, vectors = values[::-1], vectors[:, ::-1]
             kept = min(dim, max(1, int((values > values[0] * 1e-9).sum())))
             # The floor keeps directions without any spread from being blown up to noise.

@@ -113,8 +113,11 @@ def test_the_bundled_model_comes_calibrated(tmp_path: Path) -> None:
     assert np.isfinite(calibration.turns.scatter).all()
     assert calibration.token_weights.min() > 0
     assert calibration.heads is not None
-    assert calibration.heads.version == "1:9.2,15.6,15.7"
-    assert calibration.heads.token_size == 2 * (2 + 64)
+    assert calibration.heads.version.startswith("2:9.2,15.6,15.7:")
+    # Twenty times less than as float32, memories of two score tokens.
+    key, tokens = calibration.key_code.size, 40
+    stored = key + calibration.heads.head_size + calibration.heads.token_size * (tokens - 1)
+    assert 20 * stored <= 4 * (3 * 576 + tokens * 2 * 64)
 
 
 def test_the_calibration_text_is_dialogue_without_anything_odd() -> None:

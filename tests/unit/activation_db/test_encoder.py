@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.builders import FACTS
+from tests.builders import FACTS, head_set
 
-from aspen.activation_db import Calibration, HeadSet, KeyEncoder, head_match, recipe_for
+from aspen.activation_db import Calibration, KeyEncoder, head_match, recipe_for
 from aspen.activation_db.capture import capture_pooled
 from aspen.activation_db.keys import MAX_KEY_TOKENS, pool
 from aspen.errors import InvalidInput
@@ -29,7 +29,7 @@ def encoder(
 ) -> KeyEncoder:
     model = model or FakeModel()
     if heads:
-        calibration = replace(calibration, heads=HeadSet.of(model, heads))
+        calibration = replace(calibration, heads=head_set(model, heads))
     return KeyEncoder(model, recipe=recipe_for(model.info), calibration=calibration)
 
 
@@ -89,10 +89,10 @@ def test_head_keys_are_of_the_tokens_that_the_key_is_made_of(calibration: Calibr
     model = FakeModel()
     short, long, other = encoder(calibration, model, heads=HEADS).encode([start, f"{start} and more", "Mara"])
     assert short.head_keys == long.head_keys
-    heads = HeadSet.of(model, HEADS)
+    heads = head_set(model, HEADS)
     assert [len(text.head_keys or b"") for text in (short, other)] == [
-        len(heads.tag) + heads.token_size * MAX_KEY_TOKENS,
-        len(heads.tag) + heads.token_size * 4,
+        heads.head_size + heads.token_size * (MAX_KEY_TOKENS - 1),
+        heads.head_size + heads.token_size * 3,
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_prompt_and_memories_match(calibration: Calibration) -> None:
     asked, partial_pass = keys.encode_query("Where does Mara live?")
     assert asked.heads is not None
     bodies = [text.head_keys or b"" for text in keys.encode(FACTS)]
-    match = head_match(asked.heads, bodies, heads=HeadSet.of(model, HEADS))
+    match = head_match(asked.heads, bodies, heads=head_set(model, HEADS))
     assert match.shape == (len(FACTS), 2)
     assert np.abs(match).max() > 0.001
     assert partial_pass.depth == 2

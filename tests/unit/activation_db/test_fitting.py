@@ -3,9 +3,8 @@ import pytest
 from safetensors.numpy import load, save
 from tests.builders import drawn
 
-from aspen.activation_db import Calibration, KeyRecipe, KeySpace, StoreFit, fitting
+from aspen.activation_db import Calibration, KeyCode, KeyRecipe, KeySpace, StoreFit, fitting
 from aspen.activation_db.fitting import PRIOR_COUNT, moments_of
-from aspen.activation_db.keys import encode_key
 from aspen.activation_db.moments import Moments
 from aspen.activation_db.trait_probe import TraitProbe
 from aspen.types import FloatArray
@@ -14,17 +13,19 @@ RECIPE = KeyRecipe(layers=(0,), dims=(4,), width=4)
 SPACE = KeySpace.fit(
     Moments.of(drawn(500, 1, 4)), prompt_offset=np.zeros((1, 4), dtype=np.float32), recipe=RECIPE
 )
+CODE = KeyCode.fit(Moments.of(drawn(500, 1, 4)), recipe=RECIPE)
 PRIOR = Calibration(
     turns=Moments.of(drawn(500, 1, 4)),
     prompt_offset=np.full((1, 4), 2, dtype=np.float32),
     token_weights=np.ones(3, dtype=np.float32),
     probe=TraitProbe.fit(drawn(9, 1, 4), ["other"] * 9, space=SPACE),
+    key_code=CODE,
 )
 
 
 def keys(pooled: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    bodies = [np.frombuffer(encode_key(vectors), dtype=np.uint8) for vectors in pooled]
-    return np.array(bodies, dtype=np.uint8).reshape(len(pooled), RECIPE.key_size)
+    bodies = [np.frombuffer(CODE.encode(vectors), dtype=np.uint8) for vectors in pooled]
+    return np.array(bodies, dtype=np.uint8).reshape(len(pooled), CODE.size)
 
 
 START = StoreFit.start(calibration=PRIOR, recipe=RECIPE)
@@ -40,9 +41,9 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many keys each fit from now on reads."""
     counts: list[int] = []
 
-    def counting(body: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], *, recipe: KeyRecipe) -> Moments:
+    def counting(body: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], *, code: KeyCode) -> Moments:
         counts.append(len(body))
-        return moments_of(body, recipe=recipe)
+        return moments_of(body, code=code)
 
     monkeypatch.setattr(fitting, "moments_of", counting)
     return counts
@@ -79,13 +80,14 @@ def test_without_memories_the_calibration_alone_decides() -> None:
 
 
 def test_the_calibration_fades_as_the_store_grows() -> None:
-    pooled = drawn(900, 1, 4, seed=1) + 10
+    pooled = drawn(900, 1, 4, seed=1) + 2
     for n in (1, 100, 900):
         fit = updated(START, pooled[:n])
         share = n / (n + PRIOR_COUNT)
-        expected = share * pooled[:n].mean(axis=0) + (1 - share) * PRIOR.turns.mean
+        kept = CODE.decode(keys(pooled[:n]))
+        expected = share * kept.mean(axis=0) + (1 - share) * PRIOR.turns.mean
         assert fit.memories == n
-        np.testing.assert_allclose(fit.space.memory_mean, expected, atol=0.05)
+        np.testing.assert_allclose(fit.space.memory_mean, expected, atol=1e-3)
         offset = fit.space.prompt_mean - fit.space.memory_mean
         np.testing.assert_allclose(offset, PRIOR.prompt_offset, rtol=1e-4)
 
@@ -145,10 +147,30 @@ def test_what_cannot_be_read_is_no_fit() -> None:
     assert StoreFit.from_bytes(save(tensors | {"version": tensors["version"] + 1})) is None
 
 
+def test_a_fit_of_another_recipe_is_no_fit() -> None:
+    body = updated(START, drawn(30, 1, 4)).to_bytes()
+    assert StoreFit.from_bytes(body, recipe=RECIPE) is not None
+    for other in (
+        KeyRecipe(layers=(0, 1), dims=(4, 4), width=4),
+        KeyRecipe(layers=(0,), dims=(3,), width=4),
+        KeyRecipe(layers=(0,), dims=(4,), width=5),
+    ):
+        assert StoreFit.from_bytes(body, recipe=other) is None
+    parts = load(body)
+    for name, part in {
+        "prompt_mean": parts["prompt_mean"][:, :3],
+        "projection.0": parts["projection.0"][:3],
+        "memory_mean": np.zeros((0, 4), dtype=np.float32),
+        "last_seq": np.zeros(0, dtype=np.int64),
+    }.items():
+        damaged = save(parts | {name: np.ascontiguousarray(part)})
+        assert StoreFit.from_bytes(damaged, recipe=RECIPE) is StoreFit.from_bytes(damaged) is None
+
+
 def test_a_large_store_is_sampled_evenly_and_a_small_one_read_whole() -> None:
     body = keys(drawn(3, 1, 4))
-    assert moments_of(np.repeat(body, 1000, axis=0), recipe=RECIPE).count == 3000
+    assert moments_of(np.repeat(body, 1000, axis=0), code=CODE).count == 3000
     # A third of the rows each, in order: a sample of the beginning alone would see only the first.
-    large = moments_of(np.repeat(body, 7000, axis=0), recipe=RECIPE)
+    large = moments_of(np.repeat(body, 7000, axis=0), code=CODE)
     assert large.count == 10_000
-    np.testing.assert_allclose(large.mean, moments_of(body, recipe=RECIPE).mean, atol=1e-3)
+    np.testing.assert_allclose(large.mean, moments_of(body, code=CODE).mean, atol=1e-3)

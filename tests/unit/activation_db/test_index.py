@@ -2,31 +2,31 @@ import numpy as np
 import pytest
 from tests.builders import drawn
 
-from aspen.activation_db import KeyIndex, KeyRecipe, KeySpace
-from aspen.activation_db.keys import decode_keys, encode_key
+from aspen.activation_db import KeyCode, KeyIndex, KeyRecipe, KeySpace
 from aspen.activation_db.moments import Moments
 from aspen.types import FloatArray
 
 RECIPE = KeyRecipe(layers=(0, 2), dims=(12, 5), width=12)
 POOLED = drawn(60, 2, 12) * np.geomspace(30, 0.3, 12).astype(np.float32) + 3
 SPACE = KeySpace.fit(Moments.of(POOLED), prompt_offset=drawn(2, 12, seed=9), recipe=RECIPE)
+CODE = KeyCode.fit(Moments.of(POOLED), recipe=RECIPE)
 PROMPT = drawn(2, 12, seed=5) * 4
 
 
 def encoded(pooled: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    bodies = [np.frombuffer(encode_key(vectors), dtype=np.uint8) for vectors in pooled]
-    return np.array(bodies, dtype=np.uint8).reshape(len(pooled), RECIPE.key_size)
+    bodies = [np.frombuffer(CODE.encode(vectors), dtype=np.uint8) for vectors in pooled]
+    return np.array(bodies, dtype=np.uint8).reshape(len(pooled), CODE.size)
 
 
 def index_of(pooled: FloatArray) -> KeyIndex:
-    index = KeyIndex(recipe=RECIPE, space=SPACE)
+    index = KeyIndex(code=CODE, space=SPACE)
     index.append(encoded(pooled))
     return index
 
 
 def exact_cosines(pooled: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """In float64, from the vectors as the store keeps them."""
-    pooled = decode_keys(encoded(pooled), recipe=RECIPE)
+    pooled = CODE.decode(encoded(pooled))
     columns = []
     for layer, projection in enumerate(SPACE.projections):
         matrix = projection.astype(np.float64)

@@ -11,7 +11,9 @@ import pytest
 from tests.cli_run import Cli
 
 from aspen import Aspen, Config, MemoryItem
+from aspen.activation_db import Calibration, KeyCode
 from aspen.doctor import Finding, Status, examine
+from aspen.errors import ModelMismatch
 from aspen.testing.fake_model import FakeModel
 
 
@@ -51,7 +53,49 @@ def test_a_sound_store(config: Config, fill: Callable[[int], None]) -> None:
     assert "made by fake-0" in found["keys"].what
     assert found["model loads"].what.startswith("fake-0: 3 layers, width 32, float32 on cpu")
     assert found["model and store"].status is Status.OK
+    assert "smaller than float32" in found["compression"].what
     assert found["write-ahead log"].status is Status.OK
+
+
+def test_the_ratio_of_the_keys_is_that_of_their_bytes(config: Config, fill: Callable[[int], None]) -> None:
+    fill(3)
+    with Aspen.open(config.store, model=FakeModel(), config=config) as aspen:
+        _, keys = aspen.repository.keys(aspen.engine.stamp)
+        heads = aspen.repository.head_keys([1, 2, 3])
+        info, key_heads = aspen.model.info, aspen.model.info.key_heads(aspen.engine.encoder.heads)
+        layers = aspen.engine.encoder.key_code.layers
+    tokens = 3 * len("note 1") if heads else 0
+    exact = 4 * (3 * len(layers) * info.width + tokens * len(key_heads) * info.width // info.n_heads)
+    ratio = exact / (keys.nbytes + sum(map(len, heads.values())))
+    (what,) = [
+        finding.what for finding in examine(config.store, config=config) if finding.name == "compression"
+    ]
+    assert what.startswith(f"keys are {ratio:.0f}x smaller than float32 ({keys.shape[1]} bytes a memory")
+    assert "docs/benchmarks/compression.md" in what
+
+
+def test_keys_of_another_calibration_are_found_without_the_model(
+    config: Config, fill: Callable[[int], None], tmp_path: Path
+) -> None:
+    fill(3)
+    elsewhere = replace(config, cache_dir=tmp_path / "empty")
+    found = by_name(examine(config.store, config=elsewhere))["compression"]
+    assert found.status is Status.WARNING
+    assert found.fix == "aspen doctor --deep"
+
+    (made,) = (config.cache_dir / "calibration").glob(f"{FakeModel().fingerprint.model_id}-*.safetensors")
+    other = Calibration.from_bytes(made.read_bytes())
+    code = KeyCode(tuple(replace(layer, spread=2 * layer.spread) for layer in other.key_code.layers))
+    (elsewhere.cache_dir / "calibration").mkdir(parents=True)
+    (elsewhere.cache_dir / "calibration" / made.name).write_bytes(replace(other, key_code=code).to_bytes())
+    found = by_name(examine(config.store, config=elsewhere))["compression"]
+    assert found.status is Status.PROBLEM
+    assert found.fix == f"aspen rekey --store {config.store}"
+    with Aspen.open(config.store, model=FakeModel(), config=elsewhere) as aspen:
+        with pytest.raises(ModelMismatch):
+            aspen.remember("another")
+        assert aspen.rekey() == 3
+        assert by_name(examine(aspen.repository, config=elsewhere))["compression"].status is Status.OK
 
 
 def test_nothing_is_made_where_there_is_no_store(config: Config) -> None:

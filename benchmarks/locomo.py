@@ -22,7 +22,7 @@ from aspen.benchmarks import catalogue, output
 from aspen.benchmarks.circumstances import circumstances
 from aspen.benchmarks.datasets.locomo import KINDS, read_locomo_set
 from aspen.benchmarks.interface import Dataset
-from aspen.benchmarks.plotting import check_plotting, plot
+from aspen.benchmarks.plotting import check_plotting, plot_recall
 from aspen.benchmarks.report import Report, show, summarised
 from aspen.benchmarks.running import Outcome, run
 from aspen.benchmarks.systems import VARIANTS
@@ -78,7 +78,7 @@ def measure(arguments: argparse.Namespace) -> None:
     head = circumstances(title="locomo", command=["python", *sys.argv])
     output.write_json(arguments.json, {**head, **facts, **_as_documented(report, dataset)})
     if arguments.plot is not None:
-        plot(arguments.plot, report, dataset)
+        plot_recall(arguments.plot, report, dataset)
     show(report, dataset)
 
 

@@ -1,7 +1,7 @@
-"""What is found must not become less: recall@10 of the default, against the recorded figure.
+"""What is found must not become less: the default against the recorded figure, and spreading on against off.
 
-`tests/recorded_recall.json` names the commands that give the figures. Where a change is meant to move them, run these
-and write `systems -> aspen -> recall@10` there, in the same commit.
+`tests/recorded_recall.json` has the figures, and the commands that give them. Where a change is meant to move them, run
+these and write `systems -> aspen -> recall@10` there, in the same commit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,42 +22,46 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 RECORDED = json.loads((ROOT / "tests" / "recorded_recall.json").read_text())
-LOCOMO = Path(os.environ.get("ASPEN_LOCOMO", ROOT.parent / "shared" / "data" / "locomo5.json"))
-LOSS = 3.0
-"""Points below the recorded figure that fail: machines differ in the last bits, and so do some ranks."""
+SETS: dict[str, tuple[str | None, str | None, tuple[str, ...]]] = {
+    "shipped": (None, None, ()),
+    "locomo conv-26": ("ASPEN_LOCOMO", "locomo5.json", ("--limit-conversations", "1")),
+    "hotpotqa": ("ASPEN_HOTPOTQA", "hotpot_train100", ("--dataset", "beir")),
+    "beam": ("ASPEN_BEAM", None, ("--dataset", "beam")),
+}
+"""The variable that names the path, where the data lies otherwise, and what to measure of it. BEAM takes a quarter of
+an hour, and is measured only where it is asked for; a few of its chats would say nothing, they differ too much."""
 
 
-@pytest.fixture(scope="module", params=list(RECORDED))
-def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[float, Any]:
-    """The recorded figure, and what the same command gives now."""
+def test_a_figure_is_recorded_for_every_set() -> None:
+    assert list(RECORDED) == list(SETS)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_default_finds_as_much_as_was_recorded_and_spreading_does_no_harm(
+    name: str, tmp_path: Path
+) -> None:
     try:
         bundled.find_source()
     except MissingDependency as error:
         pytest.skip(str(error))
-    data = () if request.param == "shipped" else ("--data", LOCOMO, "--limit-conversations", 1)
-    if data and not LOCOMO.exists():
-        pytest.skip(f"{LOCOMO} is not there; ASPEN_LOCOMO names another path")
-    out = tmp_path_factory.mktemp("recall") / "recall.json"
-    command = (sys.executable, "-m", "aspen.cli", "bench", "recall", "-s", "hybrid", "-s", "aspen")
-    subprocess.run(
-        [*command, *map(str, data), "--json", str(out)],
+    variable, file, arguments = SETS[name]
+    if variable is not None:
+        given = os.environ.get(variable)
+        path = Path(given) if given else file and ROOT.parent / "shared" / "data" / file
+        if not path or not path.exists():
+            pytest.skip(f"the data is not there: {variable} names its path")
+        arguments = (*arguments, "--data", str(path))
+    recorded = tmp_path / "recorded.json"
+    recorded.write_text(json.dumps(RECORDED[name]))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "aspen.cli", "bench", "recall", "-s", "hybrid", "-s", "aspen"),
+            *("--gate", "--recorded", str(recorded), *arguments),
+        ],
         env={**os.environ, "ASPEN_CACHE": str(Config.from_environment().cache_dir), "ASPEN_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        timeout=900,
-        check=True,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
     )
-    return RECORDED[request.param]["recall@10"], json.loads(out.read_text())
-
-
-def test_the_default_finds_as_much_as_was_recorded(measured: tuple[float, Any]) -> None:
-    recorded, report = measured
-    assert report["systems"]["aspen"]["recall@10"] >= recorded - LOSS
-
-
-def test_spreading_does_no_harm(measured: tuple[float, Any]) -> None:
-    difference = measured[1]["differences"]["aspen - hybrid"]
-    interval = difference["ci95"]["recall@10"]
-    if interval is None:  # one conversation has no interval
-        assert difference["recall@10"] >= -LOSS
-    else:
-        assert interval[1] >= 0
+    assert done.returncode == 0, done.stderr + done.stdout

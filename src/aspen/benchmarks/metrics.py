@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,26 +68,31 @@ def means(measures: Measures, *, cutoffs: Sequence[int]) -> Figures:
 
 
 def intervals(measures: Measures, groups: Sequence[str], *, cutoffs: Sequence[int]) -> Intervals:
-    """95 % interval of each mean, or of a mean difference: percentile bootstrap over whole groups.
-
-    Questions of one conversation are not independent, conversations are. A question without a group ("") stands for
-    itself. None with fewer than two groups.
-    """
-    units = [group or position for position, group in enumerate(groups)]
-    order = {unit: row for row, unit in enumerate(dict.fromkeys(units))}
-    if len(order) < 2:
+    """95 % interval of each mean, or of a mean difference: percentile bootstrap; None with fewer than two groups."""
+    drawn = [weights @ measures / weights.sum() for weights in resamples(groups)]
+    if not drawn:
         return dict.fromkeys(names(cutoffs))
-    rows = [order[unit] for unit in units]
-    sums = np.zeros((len(order), measures.shape[1]))
-    np.add.at(sums, rows, measures)
-    counts = np.bincount(rows)
-    random = np.random.default_rng(0)
-    drawn = np.empty((_DRAWS, measures.shape[1]))
-    for draw in range(_DRAWS):
-        times = np.bincount(random.integers(len(order), size=len(order)), minlength=len(order))
-        drawn[draw] = times @ sums / (times @ counts)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0).tolist()
     return {name: [_percent(low[i]), _percent(high[i])] for i, name in enumerate(names(cutoffs))}
+
+
+def units(groups: Sequence[str]) -> list[str | int]:
+    """Of each question [n], what is drawn with it: its conversation, or itself where its group is "".
+
+    Questions of one conversation are not independent, conversations are.
+    """
+    return [group or position for position, group in enumerate(groups)]
+
+
+def resamples(groups: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+    """Bootstrap: how often each question counts, [n], in each draw of whole units; no draws from a single unit."""
+    drawn_from = units(groups)
+    order = {unit: row for row, unit in enumerate(dict.fromkeys(drawn_from))}
+    rows = np.array([order[unit] for unit in drawn_from], dtype=np.int64)
+    random = np.random.default_rng(0)  # the same draws each time, so that figures can be made again
+    for _ in range(_DRAWS if len(order) > 1 else 0):
+        times = np.bincount(random.integers(len(order), size=len(order)), minlength=len(order))
+        yield times.astype(np.float64)[rows]
 
 
 def _percent(value: float) -> float:

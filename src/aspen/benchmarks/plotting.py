@@ -1,8 +1,9 @@
-"""Recall of the systems as a picture."""
+"""Pictures of what was found."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +29,9 @@ def check_plotting(path: Path) -> None:
     mpl.use("Agg")
 
 
-def plot(path: Path, report: Report, dataset: Dataset) -> None:
+def plot_recall(path: Path, report: Report, dataset: Dataset) -> None:
     """recall@k of every system as a bar chart, with intervals; the format is that of the path's ending."""
-    check_plotting(path)
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    pyplot = _pyplot(path)
     systems: dict[str, Report] = report["systems"]
     count = len(dataset.cutoffs)
     width = 0.81 / count
@@ -53,7 +52,61 @@ def plot(path: Path, report: Report, dataset: Dataset) -> None:
     labels = [name.replace("bm25", "BM25").replace("minilm", "MiniLM") for name in systems]
     axes.set_xticks(range(len(systems)), [label.replace("_", "\n+ ") for label in labels])
     axes.set(ylim=(0, 100), ylabel="evidence found, %", title=f"{dataset.name}: recall@k")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", ncols=count, frameon=False)
+    _finish(pyplot, figure, axes, path)
+
+
+def plot_cold_start(path: Path, report: Report, dataset: Dataset) -> None:
+    """recall@5 of every system by the number of memories, with intervals."""
+    pyplot = _pyplot(path)
+    sizes: dict[str, Report] = report["memories"]
+    places = np.arange(len(sizes))
+    figure, axes = pyplot.subplots(figsize=(5.0, 3.8), layout="constrained")
+    names = list(next(iter(sizes.values()))["systems"])
+    for i, name in enumerate(names):
+        found = [part["systems"][name] for part in sizes.values()]
+        values = np.array([figures["recall@5"] for figures in found])
+        ends = [
+            figures["ci95"]["recall@5"] or (value, value)
+            for figures, value in zip(found, values, strict=True)
+        ]
+        low, high = np.array(ends).T
+        bounds = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
+        aside = 0.04 * (i - (len(names) - 1) / 2)  # intervals at one place would hide each other
+        axes.errorbar(places + aside, values, bounds, marker="o", capsize=2, label=name)
+    axes.set_xticks(places, [f"{size}\n({part['questions']} questions)" for size, part in sizes.items()])
+    axes.set(xlabel="memories in the store", ylabel="recall@5, %", title=f"{dataset.name}: cold start")
+    axes.legend(frameon=False)
+    _finish(pyplot, figure, axes, path)
+
+
+def plot_reliability(path: Path, report: Report, dataset: Dataset) -> None:
+    """Reliability diagram of familiarity: what was observed by what was predicted."""
+    pyplot = _pyplot(path)
+    bins = [bin_ for bin_ in report["familiarity"]["reliability"] if bin_["count"]]
+    figure, axes = pyplot.subplots(figsize=(4.2, 4.2), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="#999", lw=1, ls="--", label="perfect calibration")
+    predicted, observed = zip(*((bin_["mean_predicted"], bin_["observed"]) for bin_ in bins), strict=True)
+    axes.plot(predicted, observed, color=_SHADES[-1], marker="o", label="familiarity")
+    for bin_ in bins:
+        place = (bin_["mean_predicted"], bin_["observed"])
+        axes.annotate(f"{bin_['count']}", place, (6, -10), textcoords="offset points", fontsize=8)
+    axes.set(
+        xlim=(0, 1.02), ylim=(0, 1.02), xlabel="familiarity", ylabel="share of questions that are answerable"
+    )
+    axes.set(title=f"{dataset.name}: AUROC {report['familiarity']['auroc']:.3f}", aspect="equal")
+    axes.legend(loc="upper left", frameon=False)
+    _finish(pyplot, figure, axes, path)
+
+
+def _pyplot(path: Path) -> Any:
+    check_plotting(path)
+    from matplotlib import pyplot  # noqa: PLC0415 - an extra, and slow to import
+
+    return pyplot
+
+
+def _finish(pyplot: Any, figure: Any, axes: Any, path: Path) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

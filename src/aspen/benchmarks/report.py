@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aspen.benchmarks import metrics, output
+from aspen.benchmarks.gate import verdict
 from aspen.benchmarks.interface import Dataset
 from aspen.benchmarks.running import Outcome
 from aspen.benchmarks.systems import DEFAULT
@@ -38,18 +39,33 @@ def summarised(
     pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Report:
     """Figures of all systems, and paired differences of `pairs`: the default minus each other where None."""
-    if pairs is None:
-        pairs = [(DEFAULT, other) for other in outcomes if other != DEFAULT]
     main = _main(dataset)
-    differences = {
-        f"{more} - {less}": outcomes[more].measures[main] - outcomes[less].measures[main]
-        for more, less in pairs
-        if more in outcomes and less in outcomes
-    }
+    measures = {name: outcome.measures[main] for name, outcome in outcomes.items()}
     return {
         "unit": "percent",
         "systems": {name: _figures(dataset, outcome) for name, outcome in outcomes.items()},
-        "differences": {name: _with_intervals(dataset, paired) for name, paired in differences.items()},
+        "differences": differences(dataset, measures, pairs=pairs),
+    }
+
+
+def differences(
+    dataset: Dataset,
+    measures: Mapping[str, metrics.Measures],
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> Report:
+    """Paired differences of systems by `measures` of the questions that count; `pairs` as in `summarised`."""
+    if pairs is None:
+        pairs = [(DEFAULT, other) for other in measures if other != DEFAULT]
+    paired = {
+        f"{more} - {less}": with_intervals(dataset, measures[more] - measures[less])
+        for more, less in pairs
+        if more in measures and less in measures
+    }
+    units = len(set(metrics.units(_groups(dataset))))
+    return {
+        name: {**figures, "units": units, "verdict": verdict({**figures, "units": units})}
+        for name, figures in paired.items()
     }
 
 
@@ -62,7 +78,7 @@ def _figures(dataset: Dataset, outcome: Outcome) -> Report:
         return metrics.means(outcome.measures[chosen], cutoffs=dataset.cutoffs)
 
     return {
-        **_with_intervals(dataset, outcome.measures[main]),
+        **with_intervals(dataset, outcome.measures[main]),
         "write_ms": _milliseconds(outcome.write_seconds / max(len(dataset.items), 1)),
         "query_ms": {
             "p50": _milliseconds(float(np.percentile(outcome.seconds, 50))),
@@ -75,12 +91,16 @@ def _figures(dataset: Dataset, outcome: Outcome) -> Report:
     }
 
 
-def _with_intervals(dataset: Dataset, measures: metrics.Measures) -> Report:
-    groups = [question.group for question in dataset.questions if question.kind not in dataset.apart]
+def with_intervals(dataset: Dataset, measures: metrics.Measures) -> Report:
+    """Means of the questions that count, and their 95 % intervals."""
     return {
         **metrics.means(measures, cutoffs=dataset.cutoffs),
-        "ci95": metrics.intervals(measures, groups, cutoffs=dataset.cutoffs),
+        "ci95": metrics.intervals(measures, _groups(dataset), cutoffs=dataset.cutoffs),
     }
+
+
+def _groups(dataset: Dataset) -> list[str]:
+    return [question.group for question in dataset.questions if question.kind not in dataset.apart]
 
 
 def _main(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -110,12 +130,12 @@ def show(report: Report, dataset: Dataset) -> None:
     apart = f" Not in these figures: {', '.join(sorted(dataset.apart))}." if dataset.apart else ""
     output.table(
         f"{dataset.name}: evidence found, percent; {asked} questions, {len(dataset.items):,} memories",
-        ["", *map(_short, measures), "95 % of R@10", "write ms", "query ms"],
+        ["", *map(short, measures), "95 % of R@10", "write ms", "query ms"],
         [
             [
                 name,
-                *(_figure(figures[measure]) for measure in measures),
-                _interval(figures["ci95"]["recall@10"]),
+                *(figure(figures[measure]) for measure in measures),
+                interval(figures["ci95"]["recall@10"]),
                 f"{figures['write_ms']:.1f}",
                 f"{figures['query_ms']['p50']:.1f}",
             ]
@@ -128,9 +148,14 @@ def show(report: Report, dataset: Dataset) -> None:
     if report["differences"]:
         output.table(
             "Paired differences of recall@10, in points",
-            ["", "recall@10", "95 %"],
+            ["", "recall@10", "95 %", "verdict"],
             [
-                [name, _figure(figures["recall@10"]), _interval(figures["ci95"]["recall@10"])]
+                [
+                    name,
+                    figure(figures["recall@10"]),
+                    interval(figures["ci95"]["recall@10"]),
+                    figures["verdict"],
+                ]
                 for name, figures in report["differences"].items()
             ],
         )
@@ -146,7 +171,7 @@ def _show_parts(report: Report, part: str, title: str) -> None:
     if not 1 < len(across) <= _MANY:
         return
     rows = [
-        [name, *(_figure(figures[part][key]["recall@10"]) for key in across)]
+        [name, *(figure(figures[part][key]["recall@10"]) for key in across)]
         for name, figures in systems.items()
     ]
     if _width(list(systems), across) > _width(across, list(systems)):
@@ -170,7 +195,8 @@ def _counts(dataset: Dataset) -> str:
     return ", ".join(f"{_count(dataset, kind)} {kind}" for kind in _kinds(dataset))
 
 
-def _short(measure: str) -> str:
+def short(measure: str) -> str:
+    """A measure as the head of a column."""
     return (
         measure.replace("all_recall", "all")
         .replace("recall", "R")
@@ -179,9 +205,11 @@ def _short(measure: str) -> str:
     )
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """With one decimal."""
     return "-" if value is None else f"{value:.1f}"
 
 
-def _interval(value: list[float] | None) -> str:
+def interval(value: list[float] | None) -> str:
+    """Its two ends."""
     return "-" if value is None else f"{value[0]:.1f} to {value[1]:.1f}"

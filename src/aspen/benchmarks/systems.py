@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from aspen.aspen import Aspen
 from aspen.benchmarks.interface import Advance, Embedder, Question
 from aspen.config import Config
+from aspen.items import memory_id
 from aspen.models import LanguageModel
+from aspen.repository import NewMemory
+from aspen.resonance_search import RankingSettings
 from aspen.types import MemoryItem
 
 _AT_ONCE = 128
@@ -22,24 +26,36 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way of asking `Aspen.recall`. `minilm`: with MiniLM as its vector arm."""
+    """One way of asking `Aspen.recall`. `minilm`: with MiniLM as its vector arm; `ranking`: the default where None."""
 
     arms: tuple[str, ...] | None = None
     spread: bool = True
     minilm: bool = False
+    ranking: RankingSettings | None = None
+    rerank: bool = False
 
 
 DEFAULT = "aspen"
 """The product at its default settings."""
+RERANKED = f"{DEFAULT}_rerank"
+"""The same, with the first hits read again."""
+WITHOUT_EDGES: Mapping[str, Variant] = {
+    f"{DEFAULT}_without_neighbours": Variant(ranking=RankingSettings(hops=0)),
+    f"{DEFAULT}_without_session": Variant(ranking=RankingSettings(session_weight=0.0)),
+    f"{DEFAULT}_without_names": Variant(ranking=RankingSettings(names=False)),
+}
+"""The default without each kind of edge that activation spreads over; `hybrid` is without all of them."""
 VARIANTS: Mapping[str, Variant] = {
     "bm25": Variant(arms=("keyword",), spread=False),
     "bm25_spreading": Variant(arms=("keyword",)),
     "activation": Variant(arms=("activation",), spread=False),
     "hybrid": Variant(spread=False),
     DEFAULT: Variant(),
+    RERANKED: Variant(rerank=True),
     "bm25_minilm": Variant(arms=("keyword", "vector"), spread=False, minilm=True),
     "bm25_minilm_spreading": Variant(arms=("keyword", "vector"), minilm=True),
     "aspen_minilm": Variant(minilm=True),
+    **WITHOUT_EDGES,
 }
 """A system a line: to measure another way of asking, add one."""
 
@@ -54,7 +70,11 @@ def ablations(arms: Sequence[str]) -> dict[str, Variant]:
 
 
 class Stores:
-    """The stores that all variants search, written once: one for all conversations or, `apart`, one for each."""
+    """The stores that all variants search, written once: one for all conversations or, `apart`, one for each.
+
+    Writing other memories starts over with new stores. `encode_once`: what was encoded for stores before is not
+    encoded again, so that many small stores cost one pass of the model over each text.
+    """
 
     def __init__(
         self,
@@ -63,32 +83,67 @@ class Stores:
         model: str | LanguageModel | None,
         config: Config,
         apart: bool = False,
+        encode_once: bool = False,
         notify: Callable[[str], None] = lambda message: None,
     ) -> None:
         """Loads the model, so that loading it does not count as writing."""
-        self._folder, self._config, self._apart = folder, config, apart
+        self._parent, self._config, self._apart = folder, config, apart
+        self._encoded: dict[str, NewMemory] | None = {} if encode_once else None
         with Aspen.open(":memory:", model=model, config=config, notify=notify) as first:
             self.model = first.model
             self.arm_names = first.engine.search.arm_names
         self._open = ExitStack()
-        self._seconds: float | None = None
+        self._items: tuple[MemoryItem, ...] | None = None
+        self._seconds = 0.0
         self._stores: dict[str, Aspen] = {}
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a report says of the model and of the stores."""
+        info = self.model.info
+        return {
+            "model": info.name,
+            "architecture": info.architecture,
+            "layers": info.n_layers,
+            "width": info.width,
+            "threads": self.model.fingerprint.threads,
+            "stores": "one for each conversation" if self._apart else "one for all",
+        }
 
     def close(self) -> None:
         """Close every store."""
         self._open.close()
 
     def write(self, items: Sequence[MemoryItem], *, advance: Advance) -> float:
-        """Remember `items`, the first time; returns the seconds that took."""
-        if self._seconds is None:
+        """Remember `items`, unless they are what was written last; returns the seconds that took."""
+        if tuple(items) != self._items:
+            self._start_over()
             started = time.perf_counter()
             done = 0
             for batch in self._batches(items):
-                self.holding(batch[0].conversation or "").remember_many(batch)
+                self._remember(self.holding(batch[0].conversation or ""), batch)
                 done += len(batch)
                 advance(done)
-            self._seconds = time.perf_counter() - started
+            self._items, self._seconds = tuple(items), time.perf_counter() - started
         return self._seconds
+
+    def _start_over(self) -> None:
+        self._open.close()
+        self._stores = {}
+        self._folder = Path(self._open.enter_context(TemporaryDirectory(dir=self._parent)))
+
+    def _remember(self, aspen: Aspen, batch: Sequence[MemoryItem]) -> None:
+        if self._encoded is None:
+            aspen.remember_many(batch)
+            return
+        # What `remember_many` does, but for what is known.
+        items = {memory_id(item): item for item in batch}
+        known = aspen.repository.known(list(items))
+        aspen.engine.claim_store()
+        new = aspen.engine.encode([(id_, item) for id_, item in items.items() if id_ not in self._encoded])
+        self._encoded |= {memory.id: memory for memory in new}
+        memories = [self._encoded[id_] for id_ in items if id_ not in known]
+        aspen.repository.add(memories, stamp=aspen.engine.stamp)
 
     def _batches(self, items: Sequence[MemoryItem]) -> Iterator[Sequence[MemoryItem]]:
         parts: dict[str | None, list[MemoryItem]] = {}
@@ -121,7 +176,8 @@ class EmbeddedStores:
         self._stores, self._embedder, self._config = stores, embedder, config
         self._open = ExitStack()
         self._embedding: dict[str, Aspen] = {}
-        self._seconds: float | None = None
+        self._items: tuple[MemoryItem, ...] | None = None
+        self._seconds = 0.0
 
     def close(self) -> None:
         """Close them; the stores below stay open."""
@@ -130,10 +186,11 @@ class EmbeddedStores:
     def write(self, items: Sequence[MemoryItem], *, advance: Advance) -> float:
         """Remember `items`, and embed them; both once."""
         below = self._stores.write(items, advance=advance)
-        if self._seconds is None:
+        if tuple(items) != self._items:
+            self._open.close()
             started = time.perf_counter()
             self._embedding = {name: self._embedded(name) for name in self._stores.names}
-            self._seconds = time.perf_counter() - started
+            self._items, self._seconds = tuple(items), time.perf_counter() - started
         return below + self._seconds
 
     def _embedded(self, name: str) -> Aspen:
@@ -170,11 +227,14 @@ class AspenSystem:
 
     def search(self, question: Question, *, limit: int) -> list[str]:
         """The sources of what `Aspen.recall` returns."""
-        recall = self._stores.holding(question.group).recall(
+        aspen = self._stores.holding(question.group)
+        aspen.engine.search.settings = self._variant.ranking or RankingSettings()
+        recall = aspen.recall(
             question.text,
             conversation=question.group or None,
             limit=limit,
             arms=self._variant.arms,
             spread=self._variant.spread,
+            rerank=self._variant.rerank,
         )
         return [hit.memory.source or "" for hit in recall.hits]

@@ -26,7 +26,7 @@ _EPILOG = """
 \b
 Exit codes:
   0  done
-  1  an unexpected error, or `doctor` found a problem
+  1  an unexpected error, or `doctor` or a gate of `bench` found a problem
   2  wrong usage or input that is refused
   3  no memory, trace or conversation of that name
   4  the model, or a package it needs

@@ -95,6 +95,16 @@ def test_whole_groups_are_drawn_so_that_questions_of_a_conversation_do_not_count
     assert 35 < low < 50 < high < 65
 
 
+def test_resamples_draw_as_many_groups_as_there_are_and_all_of_each() -> None:
+    draws = list(metrics.resamples(["one", "one", "two", "", ""]))
+    assert all(weights[0] == weights[1] for weights in draws)
+    assert {int(weights[1:].sum()) for weights in draws} == {
+        4
+    }  # "one", "two", and two questions that stand alone
+    assert np.mean(draws, axis=0) == pytest.approx(np.ones(5), abs=0.1)
+    assert list(metrics.resamples(["one"] * 3)) == list(metrics.resamples([])) == []
+
+
 def test_one_conversation_has_no_interval() -> None:
     assert set(metrics.intervals(drawn(5), ["one"] * 5, cutoffs=(5,)).values()) == {None}
 

@@ -57,6 +57,16 @@ def test_differences_are_paired_and_of_the_default_unless_others_are_named() -> 
     assert summarised(DATASET, {"bm25": OUTCOMES["bm25"]})["differences"] == {}
 
 
+def test_a_difference_comes_with_a_verdict() -> None:
+    for default, other, said in (
+        (outcome(1, 0, 1), outcome(0, 1, 0.5), "higher"),
+        (outcome(0, 0, 0.5), outcome(1, 1, 1), "lower"),
+        (outcome(1, 0, 0), outcome(0, 0, 1), "within noise"),
+    ):
+        found = summarised(DATASET, {"aspen": default, "bm25": other})["differences"]["aspen - bm25"]
+        assert (found["verdict"], found["units"]) == (said, 2)
+
+
 def test_what_was_measured_on() -> None:
     assert described(DATASET)["questions"] == {"plain": 2, "trick": 1}
     assert described(DATASET)["conversations"] == {"one": 1, "two": 1}
@@ -78,7 +88,7 @@ def test_names_from_a_file_are_shown_as_they_are(capsys: pytest.CaptureFixture[s
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    plotting.plot(tmp_path / "recall.svg", summarised(DATASET, OUTCOMES), DATASET)
+    plotting.plot_recall(tmp_path / "recall.svg", summarised(DATASET, OUTCOMES), DATASET)
     assert "recall@k" in (tmp_path / "recall.svg").read_text()
 
 

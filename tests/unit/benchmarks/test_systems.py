@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ from aspen.benchmarks import catalogue
 from aspen.benchmarks.baselines import Groups, MiniLMSystem
 from aspen.benchmarks.catalogue import ABLATIONS, SETS, Setting, chosen, opened, usual_names
 from aspen.benchmarks.datasets import Layout, read_dataset
-from aspen.benchmarks.interface import Dataset, System
+from aspen.benchmarks.interface import Dataset, Question, System
 from aspen.benchmarks.pagerank import Graph, PageRankSystem, names_in
 from aspen.benchmarks.running import run
-from aspen.benchmarks.systems import Variant, ablations
+from aspen.benchmarks.systems import WITHOUT_EDGES, AspenSystem, Stores, Variant, ablations
 from aspen.config import Config
 from aspen.errors import InvalidInput
 from aspen.testing.fake_model import FakeModel
@@ -110,7 +111,8 @@ def test_ablations_leave_out_each_arm_of_the_engine(dialogue: Dataset, setting: 
         names = [system.name for system in made.systems]
         run(dialogue.part(questions=1), made.systems)
     assert names[0] == "aspen" and names.count("aspen") == 1
-    assert {"aspen_without_activation", "aspen_without_keyword"} <= set(names)
+    parts = ("activation", "keyword", "heads", "subject", "traits", "neighbours", "session", "names")
+    assert {f"aspen_without_{part}" for part in parts} <= set(names)
 
 
 def test_an_ablation_names_all_other_arms() -> None:
@@ -120,6 +122,58 @@ def test_an_ablation_names_all_other_arms() -> None:
         "aspen_without_head": Variant(arms=("keyword", "activation")),
     }
     assert ablations(["keyword"]) == {}
+
+
+def test_every_edge_can_be_left_out_and_is_there_for_the_next_system(config: Config, tmp_path: Path) -> None:
+    told = [
+        "Ada lives in Porto.",
+        "She rows.",
+        "Porto has six bridges.",
+        "Rain again.",
+        "Soup.",
+        "A long walk.",
+    ]
+    days = [datetime(2024, 5, 1 + i // 3, tzinfo=UTC) for i in range(6)]  # two sessions
+    items = [MemoryItem(text, None, day, "c", text) for text, day in zip(told, days, strict=True)]
+    question = Question("Where does Ada live?", frozenset(told[:1]), "", "c")
+    edges = {"neighbours", "session", "names"}
+    stores = Stores(tmp_path, model=FakeModel(), config=config)
+    stores.write(items, advance=lambda done: None)
+    for name, variant in (*WITHOUT_EDGES.items(), ("aspen", Variant())):
+        AspenSystem(name, variant, stores).search(question, limit=6)
+        hits = stores.holding("c").recall(question.text).hits  # ranked as the system asked for
+        brought = {edge for edge in edges if any(hit.arms.get(edge) for hit in hits)}
+        assert edges - brought == {name.removeprefix("aspen_without_")} - {"aspen"}
+    stores.close()
+
+
+def test_other_memories_go_into_new_stores(dialogue: Dataset, config: Config, tmp_path: Path) -> None:
+    first, others = dialogue.items[:2], dialogue.items[4:]
+    for encode_once in (False, True):
+        stores = Stores(tmp_path, model=FakeModel(), config=config, encode_once=encode_once)
+        for items in (first, first, others, first):
+            stores.write(items, advance=lambda done: None)
+            aspen = stores.holding("one")
+            assert {(memory.text, memory.said_at) for memory in aspen.repository.list(limit=100)} == {
+                (item.text, item.said_at) for item in items
+            }
+            assert aspen.recall("cat").candidates == len(items)
+        stores.close()
+    assert list(tmp_path.glob("**/*.db")) == []
+
+
+def test_what_is_encoded_once_is_stored_as_remember_many_stores_it(
+    dialogue: Dataset, config: Config, tmp_path: Path
+) -> None:
+    found = []
+    for encode_once in (False, True):
+        stores = Stores(tmp_path, model=FakeModel(), config=config, encode_once=encode_once)
+        for items in (dialogue.items[:3], dialogue.items):
+            stores.write(items, advance=lambda done: None)
+        recall = stores.holding("one").recall("Where does Mara live?", limit=12)
+        found.append([(hit.memory.id, round(hit.score, 3)) for hit in recall.hits])
+        stores.close()
+    assert found[0] == found[1]
 
 
 def test_sets_are_taken_apart_and_unknown_names_refused() -> None:

@@ -24,6 +24,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _INSTALL_GGUF = "pip install 'aspen-memory[transformers]' gguf accelerate"
 #: Checked in this order: transformers takes safetensors where a folder holds both.
 _WEIGHT_PATTERNS = ("model*.safetensors", "*.safetensors", "pytorch_model*.bin")
+#: Their configurations have `is_decoder`, off as for BERT, but they decode all the same.
+_ALWAYS_DECODE = frozenset({"gpt_neox", "gpt_neox_japanese"})
 
 
 def load(
@@ -181,7 +183,7 @@ def _check_decoder_only(config: Any, *, source: str) -> None:
         config.is_encoder_decoder
         or not known_type
         or (architectures and known.isdisjoint(architectures))
-        or getattr(config, "is_decoder", None) is False
+        or (getattr(config, "is_decoder", None) is False and config.model_type not in _ALWAYS_DECODE)
     ):
         what = ", ".join(architectures) or config.model_type
         raise ModelNotFound(

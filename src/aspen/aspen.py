@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,16 +16,17 @@ from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.config import Config
 from aspen.engine import Engine
+from aspen.hits import hits_of
 from aspen.items import check_item, memory_id
 from aspen.memory_injector import write_note
 from aspen.models import LanguageModel, load_model
 from aspen.repository import Repository, open_repository
-from aspen.resonance_search import Embedder, Query, ResonanceSearch, SearchResult
+from aspen.reranking import load_rereading, reread
+from aspen.resonance_search import Embedder, Query, ResonanceSearch
+from aspen.resonance_search.reranking import DEPTH, Rereading
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
 from aspen.types import (
-    Hit,
-    HitPath,
     Memory,
     MemoryItem,
     Provenance,
@@ -139,6 +141,11 @@ class Aspen:
                 )
             return self._engine
 
+    @cached_property
+    def rereading(self) -> Rereading:
+        """What re-ranks with the model, see `recall(rerank=True)`; loaded, or learned, at its first use."""
+        return load_rereading(self.engine, cache_dir=self.config.cache_dir, notify=self._notify)
+
     @property
     def model(self) -> LanguageModel:
         """The language model; loaded now if it was not yet."""
@@ -155,7 +162,10 @@ class Aspen:
         conversation: str | None = None,
         source: str | None = None,
     ) -> Memory:
-        """Remember one text. Remembering the same again changes nothing and returns what is there."""
+        """Remember one text. Remembering the same again changes nothing and returns what is there.
+
+        At most 100,000 characters, names at most 500; a `said_at` without a time zone is UTC. Errors: `remember_many`.
+        """
         return self.remember_many([MemoryItem(text, speaker, said_at, conversation, source)])[0]
 
     def remember_many(
@@ -167,7 +177,10 @@ class Aspen:
         """Remember many texts in one transaction; returns their memories in the order of `items`.
 
         Mappings have the fields of MemoryItem, `said_at` as a datetime or an ISO 8601 string. `progress` is called
-        with the number of new texts encoded so far. InvalidInput names the first bad item; nothing is stored then.
+        with the number of new texts encoded so far.
+
+        InvalidInput names the first bad item; nothing is stored then. ModelMismatch where the store's keys are another
+        model's (see `rekey`), StoreNotWritable where it can only be read.
         """
         check_kind(items, list | tuple, what="items")
         checked = [check_item(item, position=position) for position, item in enumerate(items)]
@@ -181,17 +194,32 @@ class Aspen:
         return self.repository.get(ids)
 
     def forget(self, *memory_ids: str) -> int:
-        """Delete memories: text, keys, words, names and edges, every trace in whose prompt one of them stood, and all
-        statistics fitted on them.
+        """Delete memories, for good. Returns how many traces went with them. When it returns,
 
-        Returns how many traces went with them. NotFound, and nothing is deleted, if one id is unknown.
+        - the store has no text, keys, words, names, traits or edges of them any more, no trace in whose prompt one of
+          them stood, and no statistics fitted on them; what was deleted is overwritten in its files (in the log
+          beside them as soon as no other process reads an older state). Only their numbers (`seq`) stay.
+        - this object holds nothing of them: columns, keys, vectors, stems of words and cached pages of the store are
+          let go. Memory that is freed is not overwritten: what stood in it is gone for certain when the process ends.
+
+        What was handed out (`Memory`, `Recall`, `Reply`) is the caller's. Other processes that have the store open let
+        go at their next recall. Copies made by `backup` or `export` stay as they are. NotFound, and nothing is
+        deleted, if one id is unknown.
         """
         for id_ in memory_ids:
             check_kind(id_, str, what="memory id")
-        return self.repository.forget(memory_ids)
+        traces = self.repository.forget(memory_ids)
+        self._by_words.forget()
+        if self._engine is not None:
+            self._engine.search.forget()
+        return traces
 
     def rekey(self, *, progress: Callable[[int], None] = lambda done: None) -> int:
-        """Make all keys anew with the model in use, and let the store belong to it; returns how many."""
+        """Make all keys anew with the model in use, and let the store belong to it; returns how many were made.
+
+        May be interrupted: until the last key is made the store goes on with the keys it has, and the next call begins
+        where this one ended. `progress` is called with the number of keys made so far.
+        """
         return self.engine.rekey(progress=progress)
 
     # -- recall --------------------------------------------------------------------------------------------
@@ -206,22 +234,34 @@ class Aspen:
         arms: Collection[str] | None = None,
         provenances: Collection[Provenance] | None = None,
         exclude: Collection[Memory] = (),
+        rerank: bool = False,
     ) -> Recall:
         """The memories that resonate with `prompt`, best first.
 
+        InvalidInput for an arm that there is not, NotFound for a conversation without memories. Where the store's keys
+        are another model's, recall goes by words alone and says so in `Recall.arms`; asked for "activation" or "heads"
+        by name, it raises ModelMismatch.
+
         Parameters
         ----------
+        limit:
+            Most hits, in [1, 10,000].
         conversation:
             Search this conversation only.
         spread:
-            Let activation spread to the turns around what was found.
+            Let activation spread to the turns around what was found, and over the names in it.
         arms:
-            Names of the arms ("activation", "keyword", "heads", "vector") and priors ("subject", "traits") to run;
-            all that can run, where None.
+            Names of the arms ("activation", "keyword", "heads", "vector") and priors ("subject", "dates", "traits")
+            to run; all that can run, where None.
         provenances:
             Return memories of these provenances only.
         exclude:
             Memories not to return, such as those that stand in the prompt already.
+        rerank:
+            Read the first hits again together with the prompt, unless the first is clear, and order them by what the
+            model then attends to: better hits for a second pass of some hundred milliseconds. For a model that Aspen
+            does not know, weights are learned at the first use, which takes minutes. ModelError where the model's
+            heads cannot be told apart.
         """
         check_text(prompt, what="prompt")
         check_count(limit, what="limit")
@@ -229,6 +269,7 @@ class Aspen:
         if arms is not None:
             check_kind(arms, list | tuple | set | frozenset, what="arms")
         search = self._search(arms)  # may load the model, which is no part of a recall's time
+        rereading = self.rereading if rerank else None
         started = time.perf_counter()
         query, partial_pass = Query(prompt, None), None
         if arms is None or {"activation", "heads"} & set(arms):
@@ -236,16 +277,18 @@ class Aspen:
             query = Query(prompt, encoded.pooled, encoded.heads)
         result = search.search(
             query,
-            limit=limit,
+            limit=max(limit, DEPTH) if rereading else limit,
             conversation=conversation,
             spread=spread,
             arms=arms,
             exclude=[memory.seq for memory in exclude],
             provenances=provenances,
         )
+        if rereading:
+            result = reread(rereading, prompt, result, repository=self.repository, limit=limit)
         return Recall(
             prompt=prompt,
-            hits=self._hits(result),
+            hits=hits_of(result, repository=self.repository),
             familiarity=result.overall_familiarity,
             candidates=len(result.seqs),
             arms=result.arms,
@@ -255,34 +298,13 @@ class Aspen:
 
     def _search(self, arms: Collection[str] | None) -> ResonanceSearch:
         """The search with the model's keys; one by words alone where that is all that is asked before it is loaded."""
-        if self._engine is None and arms is not None and set(arms) <= {"keyword", "subject", "traits"}:
+        if (
+            self._engine is None
+            and arms is not None
+            and set(arms) <= {"keyword", "subject", "dates", "traits"}
+        ):
             return self._by_words
         return self.engine.search
-
-    def _hits(self, result: SearchResult) -> tuple[Hit, ...]:
-        rows = {row for ranked in result.ranked for path in ranked.paths for row in path.nodes}
-        rows |= {ranked.row for ranked in result.ranked}
-        memories = {
-            memory.seq: memory
-            for memory in self.repository.get_by_seq([int(result.seqs[row]) for row in sorted(rows)])
-        }
-        # A memory that another process forgot while we searched is left out, and so are paths over it.
-        by_row = {row: memories[seq] for row in rows if (seq := int(result.seqs[row])) in memories}
-        return tuple(
-            Hit(
-                memory=by_row[ranked.row],
-                score=ranked.score,
-                arms=ranked.parts,
-                paths=tuple(
-                    HitPath(tuple(by_row[row].id for row in path.nodes), path.contribution, path.via)
-                    for path in ranked.paths
-                    if all(row in by_row for row in path.nodes)
-                ),
-                familiarity=result.familiarity.get(ranked.row, 0.0),
-            )
-            for ranked in result.ranked
-            if ranked.row in by_row
-        )
 
     # -- chat ----------------------------------------------------------------------------------------------
 
@@ -303,14 +325,23 @@ class Aspen:
     ) -> Reply:
         """Answer `message`, with a note of what resonates with it, and remember the turn with its activations.
 
+        PromptTooLong where the message leaves no room for a reply; if `remember`, also what `remember_many` raises.
+
         Parameters
         ----------
+        conversation:
+            Its last messages go before `message`, and the turn is stored in it.
         seed:
-            Of the sampler; drawn from the system's secure source where None. Either way it is in the reply.
+            Of the sampler, in [0, 2**53 - 1]; drawn from the system's secure source where None. Either way it is in
+            the reply.
         memory, remember:
             Whether to recall for this message, and whether to store the turn.
-        max_tokens, note_tokens:
-            Most tokens of the reply, and of the memory note; never more than half, and a quarter, of the context.
+        sampler:
+            How tokens are drawn; `SamplerSettings()` where None.
+        max_tokens:
+            Most tokens of the reply, >= 1. At most half of the context is kept free for it.
+        note_tokens:
+            Most tokens of the memory note, >= 0; never more than a quarter of the context.
         system:
             A system prompt of your own; the model's default where None.
         level:
@@ -366,5 +397,8 @@ class Aspen:
         return decode_trace(self.repository.trace(trace_id))
 
     def replay(self, trace_id: str) -> ReplayReport:
-        """Run a trace again, and say whether tokens and activations are the same bit for bit."""
+        """Run a trace again, and say whether tokens and activations are the same bit for bit. NotFound: see `trace`.
+
+        Where they cannot be the same, for the model or the machine is another, the report says so.
+        """
         return replay(self.model, self.trace(trace_id))

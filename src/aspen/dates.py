@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-_MONTHS = (
+MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -12,4 +12,4 @@ _MONTHS = (
 
 def written_date(time: datetime) -> str:
     """The day in words: "8 May 2023"."""
-    return f"{time.day} {_MONTHS[time.month - 1]} {time.year}"
+    return f"{time.day} {MONTHS[time.month - 1]} {time.year}"

@@ -53,7 +53,7 @@ class Engine:
         """Calibrate `model` if need be, and make ready to search `repository` with it."""
         recipe = recipe_for(model.info)
         calibration = load_calibration(model, recipe=recipe, cache_dir=cache_dir, notify=notify)
-        stamp = KeyStamp(model.fingerprint.model_id, model.info.name, recipe.version)
+        stamp = KeyStamp(model.fingerprint.model_id, model.info.name, calibration.key_version(recipe.version))
         arms = [VectorArm(embedder, repository=repository)] if embedder else []
         search = ResonanceSearch(repository, keys=ModelKeys(stamp, recipe, calibration), extra_arms=arms)
         encoder = KeyEncoder(model, recipe=recipe, calibration=calibration)

@@ -70,7 +70,11 @@ class MemoryItem:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory as it is stored. `seq` orders the memories of one store and is never used twice."""
+    """A memory as it is stored. `seq` orders the memories of one store and is never used twice.
+
+    `token_count` is that of the text with its speaker, by the model that was in use when it was stored. `trace_id`
+    names the inference that it comes from, if any.
+    """
 
     id: str
     seq: int
@@ -106,10 +110,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SamplerSettings:
-    """How the next token is drawn from the logits. `temperature` 0 takes the most likely token.
+    """How the next token is drawn from the logits.
 
-    `top_k` 0 keeps every token; `top_p` in (0, 1]; `repetition_penalty` >= 1 divides the positive logits of
-    tokens that occurred already (Keskar et al. 2019, CTRL).
+    `temperature` >= 0, where 0 takes the most likely token; `top_k` >= 0, where 0 keeps every token; `top_p` in
+    (0, 1]; `repetition_penalty` >= 1 divides the positive logits of tokens that occurred already, and multiplies the
+    negative ones (Keskar et al. 2019, CTRL).
     """
 
     temperature: float = 0.2
@@ -174,9 +179,9 @@ class Trace:
 
     `token_ids` holds the prompt, then every sampled token. The last sampled token was never fed back to the
     model, so activations cover the first T - 1 tokens. `hidden_states` is float32 [L + 1, T - 1, D], or None
-    where the level keeps only the pooled vectors. `digest` is the SHA-256 of the exact activations and
-    `state_digests`, uint32 [L + 1, T - 1], has a short digest per layer and token, so that a replay can name
-    where it parts (see `aspen.activation_logger.digest`). `segments` cover all T - 1 tokens.
+    where the level keeps only the pooled vectors. `finish_reason` is "stop" or "length". `digest` is the SHA-256 of
+    the exact activations and `state_digests`, uint32 [L + 1, T - 1], has a short digest per layer and token, so that a
+    replay can name where it parts (see `aspen.activation_logger.digest`). `segments` cover all T - 1 tokens.
     """
 
     id: str
@@ -241,7 +246,7 @@ class ArmReport:
 
 @dataclass(frozen=True, slots=True)
 class PartialPass:
-    """How deep the forward pass of a prompt went, and what it cost (seconds)."""
+    """How deep the forward pass of a prompt went: `depth` of `n_layers` blocks, and what it cost (seconds)."""
 
     depth: int
     n_layers: int
@@ -253,7 +258,9 @@ class PartialPass:
 class Recall:
     """The answer to a prompt: hits, best first, and how they were found.
 
-    `familiarity` in [0, 1] is how likely it is that the candidates can answer the prompt at all.
+    `familiarity` in [0, 1] is how likely it is that the candidates can answer the prompt at all; `candidates` is how
+    many memories were searched. `partial_pass` is None where no forward pass was made. `seconds` leaves out the loading
+    of the model.
     """
 
     prompt: str

@@ -137,3 +137,40 @@ def test_overhead_writes_all_its_figures(tmp_path: Path) -> None:
     assert report["write_p50_ms"] > 0
     assert report["machine"]["cpu"] and report["versions"]["aspen-memory"]
     assert "Partial forward pass" in done.stdout
+
+
+def test_compression_writes_all_its_curves(tmp_path: Path) -> None:
+    done = run("compression.py", "--quick", "--json", tmp_path / "out.json", "--plot", tmp_path / "out.png")
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out.json").read_text())
+    for part, sizes in (("keys", 6912), ("head_keys", 512), ("traces", 31 * 576 * 4)):
+        exact = report[part]["float32"]
+        assert (exact["bytes"], exact["cosine"]) == (sizes, 1)
+        assert report[part]["int8"]["cosine"] > 0.99
+        smaller = [figures["bytes"] for figures in report[part].values()]
+        assert min(smaller) * 20 <= sizes
+    chosen = report["keys"]["default: whitened, 6 levels"]
+    assert 20 * chosen["bytes"] <= 6912
+    assert 0.8 < chosen["cosine"] < 1
+    assert 0 <= chosen["whole"] <= 100
+    # One conversation: no interval.
+    assert chosen["whole_lost_ci95"] is None
+    both = report["together"]
+    assert both["float32"]["ratio"] == 1
+    assert both["default"]["ratio"] >= 20
+    assert both["default"]["recall_10"] + both["default"]["recall_10_lost"] == pytest.approx(
+        both["float32"]["recall_10"], abs=0.02
+    )
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert "Head keys" in done.stdout
+
+
+def test_compression_measures_the_parts_that_are_named(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    done = run("compression.py", "--data", data, "--parts", "together", "--json", out)
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert report.keys() & {"keys", "head_keys", "together", "traces"} == {"together"}
+    assert len(report["together"]["default"]["all_10_lost_ci95"]) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say
 from aspen.types import Hit, HitPath, Memory, Recall
 
-_PARTS = ("activation", "keyword", "heads", "vector", "neighbours", "names")
+_PARTS = ("activation", "keyword", "heads", "vector", "neighbours", "names", "rerank")
 _OTHER = "other"
 
 

@@ -104,6 +104,12 @@ def recall(
             "--arm", metavar="NAME", help="Run this arm only (activation, keyword, heads); may be repeated."
         ),
     ] = None,
+    rerank: Annotated[
+        bool,
+        typer.Option(
+            "--rerank", help="Read the first hits again together with the prompt, and order them by that."
+        ),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the ways activation took to each memory.")
     ] = False,
@@ -131,7 +137,12 @@ def recall(
     prompt = from_stdin(prompt)
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
         found = aspen.recall(
-            prompt, limit=limit, conversation=conversation, spread=not no_spread, arms=arms or None
+            prompt,
+            limit=limit,
+            conversation=conversation,
+            spread=not no_spread,
+            arms=arms or None,
+            rerank=rerank,
         )
         on_paths = sorted({id_ for hit in found.hits for path in hit.paths for id_ in path.memories})
         stored = aspen.repository.known(on_paths) if explain else set()

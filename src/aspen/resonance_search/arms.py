@@ -6,8 +6,9 @@ an `Unavailable` with the reason why it cannot tell: a recall reports it, never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,12 +23,14 @@ from aspen.types import FloatArray
 class Query:
     """A prompt, made ready. pooled: float32 [K, D] from the partial forward pass; None where there was none.
 
-    heads: what its attention heads ask, from the same pass; words: where its words occur, looked up by the search.
+    heads: what its attention heads ask, from the same pass; asked_at: when it is asked, for "yesterday" and the like;
+    words: where its words occur, looked up by the search.
     """
 
     text: str
     pooled: FloatArray | None
     heads: PromptHeads | None = None
+    asked_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     words: PromptWords | None = None
 
 
@@ -46,6 +49,14 @@ class Arm(Protocol):
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
         """One number per candidate, float32 [n], higher is closer."""
+
+
+@runtime_checkable
+class HoldsMemories(Protocol):
+    """An arm that holds something of the memories from one search to the next."""
+
+    def forget(self) -> None:
+        """Let go of it: a memory was forgotten."""
 
 
 class ActivationArm:

@@ -44,12 +44,17 @@ items conversation conversations across throughout
 QUESTION_WORDS = frozenset(_QUESTION_WORDS.split())
 
 _WORD = re.compile(r"\w+")
-_STEMMER = stemmer("english")
 
 
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
-    return str(_STEMMER.stemWord(word))
+    # A stemmer of its own, which costs nothing: it works on its attributes, and threads that share one get wrong stems.
+    return str(stemmer("english").stemWord(word))
+
+
+def forget_stems() -> None:
+    """Empty the cache of stems: it holds words of memories."""
+    _stem.cache_clear()
 
 
 def analyse(text: str) -> tuple[str, ...]:
@@ -95,22 +100,20 @@ class PromptWords:
         return cls(tuple(counts.values()), tuple(store.postings(list(counts))), seqs)
 
     @cached_property
+    def occurrences(self) -> list[tuple[NDArray[np.int64], NDArray[np.int32]]]:
+        """For each word, every occurrence in a candidate: its row, ascending, and the place among its terms."""
+        return [self._inside(posting) for posting in self.postings]
+
+    @cached_property
     def rows(self) -> list[NDArray[np.int64]]:
         """For each word, the rows of the candidates that have it."""
-        return [self._rows_with(posting) for posting in self.postings]
+        return [rows[np.diff(rows, prepend=-1) > 0] for rows, _ in self.occurrences]
 
     @cached_property
     def idf(self) -> NDArray[np.float64]:
         """How rare each word is among the candidates, Lucene's idf by memory: float64 [words]."""
         frequency = np.array([len(rows) for rows in self.rows], dtype=np.float64)
         return np.log1p((len(self.seqs) - frequency + 0.5) / (frequency + 0.5))
-
-    def coverage(self) -> FloatArray:
-        """Share in [0, 1] of the words, by their idf, that stand in each candidate: float32 [n]."""
-        shares = np.zeros(len(self.seqs))
-        for rows, weight in zip(self.rows, self.idf, strict=True):
-            shares[rows] += weight
-        return (shares / max(float(self.idf.sum()), 1e-9)).astype(np.float32)
 
     def places_in(self, seq: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Every occurrence in one memory: the number of the word, and its place among the memory's terms."""
@@ -120,12 +123,11 @@ class PromptWords:
         nothing = [np.zeros(0, dtype=np.int64)]
         return np.concatenate(nothing + words).astype(np.int64), np.concatenate([*nothing, *places])
 
-    def _rows_with(self, posting: Postings) -> NDArray[np.int64]:
-        if len(self.seqs) == 0:
-            return np.zeros(0, dtype=np.int64)
-        found = np.unique(posting.seqs)
-        rows = np.searchsorted(self.seqs, found).clip(max=len(self.seqs) - 1)
-        return np.asarray(rows[self.seqs[rows] == found], dtype=np.int64)
+    def _inside(self, posting: Postings) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        rows = np.searchsorted(self.seqs, posting.seqs)
+        inside = rows < len(self.seqs)
+        inside[inside] = self.seqs[rows[inside]] == posting.seqs[inside]
+        return rows[inside].astype(np.int64), posting.positions[inside]
 
 
 def bm25(words: PromptWords, *, lengths: NDArray[np.int32]) -> FloatArray:
@@ -138,21 +140,19 @@ def bm25(words: PromptWords, *, lengths: NDArray[np.int32]) -> FloatArray:
     seqs = words.seqs
     if len(seqs) == 0:
         return np.zeros(0, dtype=np.float32)
-    first_chunk, chunk_lengths = _chunks(lengths)
+    first_chunk, chunk_lengths = chunks_of(lengths)
     n_chunks = len(chunk_lengths)
     scores = np.zeros(n_chunks)
     norm = K1 * (1 - B + B * chunk_lengths / max(float(chunk_lengths.mean()), 1.0))
-    for posting, repeats in zip(words.postings, words.repeats, strict=True):
-        rows = np.searchsorted(seqs, posting.seqs).clip(max=len(seqs) - 1)
-        inside = seqs[rows] == posting.seqs
-        chunks = first_chunk[rows[inside]] + posting.positions[inside] // CHUNK
+    for (rows, positions), repeats in zip(words.occurrences, words.repeats, strict=True):
+        chunks = first_chunk[rows] + positions // CHUNK
         found, counts = np.unique(chunks, return_counts=True)
         idf = np.log1p((n_chunks - len(found) + 0.5) / (len(found) + 0.5))
         scores[found] += repeats * idf * counts / (counts + norm[found])
     return np.maximum.reduceat(scores, first_chunk).astype(np.float32)
 
 
-def _chunks(lengths: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def chunks_of(lengths: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each memory the number of its first chunk [n], and for each chunk its length in terms."""
     last = (np.maximum(lengths, 1) - 1) // CHUNK  # a memory without terms is one empty chunk
     first_chunk = np.concatenate([[0], np.cumsum(last + 1)])[:-1].astype(np.int64)

@@ -1,14 +1,18 @@
 """Names in a text, found by their capital letters: no model, no list of names.
 
 A name is a run of capitalised words ("Lake Tana", "University of Ghent"), and every part of it that begins and ends
-with a word of its own, so that "Mayor of London" is also about London. Of capital letters those of Latin-1 are known;
-in other scripts nothing is found, and recall goes without.
+with a word of its own, so that "Mayor of London" is also about London. Capital letters are those of all scripts that
+have small ones too; in others (Chinese, Arabic) nothing is found, and recall goes without. The small words that begin
+a sentence are known in English alone: in other languages they are taken for names, which joins nothing, for what many
+memories mention joins none.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 
 from aspen.repository import Mention
@@ -16,15 +20,10 @@ from aspen.resonance_search.keyword import analyse
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _INNER = "of|the|de|and|la|von|van|del|der|for|in"
-# Capitalised words or numbers, joined by at most two small words, up to a last capitalised word. Bounded, and begun
-# at the beginning of a word only: a file of numbers would otherwise be searched from each of its digits.
-_RUN = re.compile(
-    rf"(?<!\w)(?:[A-Z0-9À-ÖØ-Þ][\w'\u2019&.\-]*+\s+(?:(?:{_INNER})\s+){{0,2}}){{0,15}}"
-    rf"[A-ZÀ-ÖØ-Þ][\w'\u2019&.\-]*"
-)
 _POSSESSIVE = re.compile(r"['\u2019]s\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
-_TITLE = re.compile(r"([A-Z0-9À-ÖØ-Þ][^\n:]{0,79}): ")
+_MARK = re.compile("[\u0300-\u036f]")
+_TITLE = re.compile(r"([^\n:]{1,80}): ")
 _IN_BRACKETS = re.compile(r"\s*\([^()]*\)\s*$")
 
 # Words that begin a sentence or stand inside a name, and are no name by themselves.
@@ -40,6 +39,8 @@ monday tuesday wednesday thursday friday saturday sunday today tomorrow yesterda
 _NO_NAME = frozenset(_SMALL_WORDS.split())
 # Roles in a chat, not names of anybody.
 _ROLES = frozenset({"user", "assistant", "system", "human", "ai", "bot"})
+_ASCII = range(0x80)
+_LETTERS = range(0x20000)  # all scripts that have capitals lie below
 _LONGEST = 8  # words in a name
 _MOST = 200  # names of one memory
 _SHORTEST = 3  # characters
@@ -47,8 +48,8 @@ _MOST_CHARACTERS = 120
 
 
 def normalised(name: str) -> str:
-    """A name as it is compared: its words in lower case, without "'s", punctuation and a leading article."""
-    words = _WORD.findall(_POSSESSIVE.sub("", name).lower())
+    """A name as it is compared: its words in lower case, composed, without "'s", punctuation and a leading article."""
+    words = _words(name)
     while len(words) > 1 and words[0] in ("the", "a", "an"):
         words = words[1:]
     return " ".join(words)
@@ -68,7 +69,7 @@ def subject_of(text: str, *, speaker: str | None) -> str | None:
 def title_of(text: str) -> str:
     """The title at the beginning of a text, empty where there is none."""
     match = _TITLE.match(text)
-    return match[1] if match else ""
+    return match[1] if match and (match[1][0] in "0123456789" or _is_capital(match[1][0])) else ""
 
 
 def mentions_in(text: str, *, speaker: str | None, n_terms: int) -> tuple[Mention, ...]:
@@ -104,15 +105,33 @@ def names_in(sentence: str) -> Iterator[str]:
 
 def named_in(prompt: str) -> Iterator[str]:
     """Every run of words in a prompt, as a name would be written: prompts are often in small letters."""
-    words = _WORD.findall(_POSSESSIVE.sub("", prompt).lower())
+    words = _words(prompt)
     for start in range(len(words)):
         for stop in range(start + 1, min(start + _LONGEST, len(words)) + 1):
             yield " ".join(words[start:stop])
 
 
+@cache
+def _runs(characters: range) -> re.Pattern[str]:
+    """Finds capitalised words or numbers, joined by at most two small words, up to a last capitalised word.
+
+    Bounded, and begun at the beginning of a word only: a file of numbers would otherwise be searched from each of its
+    digits. The capitals are those among `characters`: all of them take a moment to gather, and longer to find.
+    """
+    capital = "".join(filter(_is_capital, map(chr, characters)))
+    return re.compile(
+        rf"(?<!\w)(?:[0-9{capital}][\w'\u2019&.\-]*+\s+(?:(?:{_INNER})\s+){{0,2}}){{0,15}}"
+        rf"[{capital}][\w'\u2019&.\-]*"
+    )
+
+
+def _is_capital(character: str) -> bool:
+    return character.lower() != character
+
+
 def _names_in(sentence: str) -> Iterator[str]:
-    for run in _RUN.finditer(sentence):
-        words = _WORD.findall(_POSSESSIVE.sub("", run[0]).lower())
+    for run in _runs(_ASCII if sentence.isascii() else _LETTERS).finditer(_composed(sentence)):
+        words = _words(run[0])
         for start in range(len(words)):
             if words[start] in _NO_NAME:
                 continue
@@ -120,6 +139,19 @@ def _names_in(sentence: str) -> Iterator[str]:
                 name = " ".join(words[start:stop])
                 if words[stop - 1] not in _NO_NAME and _is_name(name):
                     yield name
+
+
+def _words(text: str) -> list[str]:
+    # Composed after the change of case: an İ becomes an i and a dot, of which no letter is made.
+    return _WORD.findall(_composed(_POSSESSIVE.sub("", text).lower()))
+
+
+def _composed(text: str) -> str:
+    """`text` with marks and letters made one; marks that fit none, such as the stress in Russian, are left out.
+
+    `\\w` does not match a mark: a word would end before it.
+    """
+    return text if text.isascii() else _MARK.sub("", unicodedata.normalize("NFC", text))
 
 
 def _is_name(name: str) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aspen.repository import NO_TIME
 from aspen.resonance_search.arms import Query, Unavailable
+from aspen.resonance_search.dates import periods_in
 from aspen.resonance_search.names import named_in
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
@@ -24,6 +28,8 @@ docs/benchmarks/recall.md.
 
 
 _RARITY = 0.3  # what a named subject gains by being rare; measured in docs/benchmarks/recall.md
+_DATE_RARITY = 0.5  # the same of a time
+_MOST = 0.5  # a time in which more than this share of the candidates was said tells nothing
 _TRAILING_NOTE = re.compile(r"\s*\[[^\[\]]*\]\s*$")  # as of a picture that was shared
 
 
@@ -59,6 +65,38 @@ class SubjectPrior:
         about = np.bincount(candidates.subjects)[candidates.subjects]
         lift = 1 + _RARITY * np.log(len(about) / about)
         return np.where(named, lift, 0).astype(np.float32)
+
+
+class DatePrior:
+    """When the prompt names a time: memories said then are lifted, the more the fewer there are."""
+
+    name = "dates"
+
+    def lift(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
+        """`1 + _DATE_RARITY x ln(candidates / memories of that time)` where it was said then, 0 for all others."""
+        known = candidates.said_at != NO_TIME
+        if not known.any():
+            return Unavailable("no candidate has a time")
+        times = candidates.said_at.astype("datetime64[us]")
+        first, last = (int(year) + 1970 for year in _span(times[known]).astype("datetime64[Y]").astype(int))
+        periods = periods_in(query.text, now=query.asked_at, years=range(first, last + 1))
+        then = np.zeros(len(times), dtype=np.bool_)
+        for period in periods:
+            then |= known & (times >= _as_datetime64(period.start)) & (times < _as_datetime64(period.end))
+        if not then.any():
+            return Unavailable("the prompt names no time" if not periods else "nothing was said at that time")
+        share = float(then.mean())
+        if share > _MOST:
+            return Unavailable("most candidates are of the time that the prompt names")
+        return np.where(then, 1 - _DATE_RARITY * np.log(share), 0).astype(np.float32)
+
+
+def _span(times: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    return np.array([times.min(), times.max()])
+
+
+def _as_datetime64(time: datetime) -> np.datetime64:
+    return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 class TraitPrior:

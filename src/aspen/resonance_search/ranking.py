@@ -27,12 +27,14 @@ class RankingSettings:
     session_weight: weight of the best score in the session, z-scored over the candidates.
     receiver_tokens: a memory longer than this takes in proportionally less of what arrives, for long turns
     stand beside many relevant ones.
+    names: whether activation spreads over names that memories share.
     """
 
     hops: int = 3
     decay: float = 0.5
     session_weight: float = 0.5
     receiver_tokens: int = 120
+    names: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,20 @@ from numpy.typing import NDArray
 from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
 from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
-from aspen.resonance_search.arms import ActivationArm, Arm, KeywordArm, Query, Unavailable
+from aspen.resonance_search.arms import (
+    ActivationArm,
+    Arm,
+    HoldsMemories,
+    KeywordArm,
+    Query,
+    Unavailable,
+)
 from aspen.resonance_search.entities import NameActivation, spread_over_names
-from aspen.resonance_search.familiarity import familiarity
+from aspen.resonance_search.familiarity import LOOKED_AT, StoredKeys, familiarity, word_shares
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.heads import HeadMatchArm, shortlist_length
-from aspen.resonance_search.keyword import PromptWords
-from aspen.resonance_search.priors import TRAIT_WEIGHTS, Prior, SubjectPrior, TraitPrior
+from aspen.resonance_search.keyword import PromptWords, forget_stems
+from aspen.resonance_search.priors import TRAIT_WEIGHTS, DatePrior, Prior, SubjectPrior, TraitPrior
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, total
 from aspen.resonance_search.snapshot import Candidates, Snapshot
 from aspen.types import ArmReport, FloatArray, Seqs
@@ -69,9 +76,13 @@ class ResonanceSearch:
         """`keys` None searches without a model, by words; `extra_arms` run beside the built-in ones."""
         self._repository = repository
         self._keys = keys
-        self._settings = settings or RankingSettings()
+        self.settings = settings or RankingSettings()  # the next search ranks by them
         self._keyword = KeywordArm()
-        self._priors: tuple[Prior, ...] = (SubjectPrior(), TraitPrior(weights=TRAIT_WEIGHTS))
+        self._priors: tuple[Prior, ...] = (
+            SubjectPrior(),
+            DatePrior(),
+            TraitPrior(weights=TRAIT_WEIGHTS),
+        )
         self._extra = {arm.name: arm for arm in extra_arms}
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
@@ -79,6 +90,7 @@ class ResonanceSearch:
         self._unfitted: StoreFit | None = None
         self._fit: StoreFit | None = None
         self._index: KeyIndex | None = None
+        self._stored_keys: StoredKeys | None = None
 
     @property
     def arm_names(self) -> tuple[str, ...]:
@@ -117,17 +129,21 @@ class ResonanceSearch:
                 scores,
                 lifts,
                 over_names=(
-                    self._over_names(query, candidates, {**scores, **lifts}) if spread and scores else None
+                    self._over_names(query, candidates, {**scores, **lifts})
+                    if spread and self.settings.names and scores
+                    else None
                 ),
                 spread=spread,
-                settings=self._settings,
+                settings=self.settings,
             )
             allowed = ~np.isin(candidates.seqs, list(exclude))
             if provenances is not None:
                 allowed &= np.isin(candidates.provenances, list(provenances))
             # Where no arm ran, nothing was found: any order would be made up.
             ranked = ranking.top(limit, allowed=allowed) if scores else []
-            shares, cosines = _absolute(chosen, query, candidates)
+            shares, cosines = self._absolute(
+                chosen, query, candidates, allowed=allowed, hits=[hit.row for hit in ranked]
+            )
             known = familiarity(shares, cosines)
             best = familiarity(_greatest(shares, allowed), _greatest(cosines, allowed))
             return SearchResult(
@@ -137,6 +153,49 @@ class ResonanceSearch:
                 overall_familiarity=float(best[0]) if len(best) else 0.0,
                 arms=(*reports, *more),
             )
+
+    def forget(self) -> None:
+        """Let go of all that is held of the store, and of the words it was made of; the next search reads it anew.
+
+        To be called after a memory was forgotten: otherwise it stays in this process until the next search.
+        """
+        with self._lock:
+            self._snapshot, self._index, self._fit = Snapshot(), None, None
+            self._stored_keys = None
+            for arm in self._extra.values():
+                if isinstance(arm, HoldsMemories):
+                    arm.forget()
+        forget_stems()
+
+    def _absolute(
+        self,
+        chosen: Mapping[str, Arm | Unavailable],
+        query: Query,
+        candidates: Candidates,
+        *,
+        allowed: NDArray[np.bool_],
+        hits: Sequence[int],
+    ) -> tuple[FloatArray | None, FloatArray | None]:
+        """Of each candidate the share of the prompt's words and the cosine, [n] each, by the arms that run.
+
+        The cosine is that of the `hits` and of those nearest to the prompt where `allowed` [n]; -1 for the others.
+        """
+        shares, cosines = None, None
+        if len(candidates.seqs) == 0:
+            return None, None
+        if KeywordArm.name in chosen and query.words is not None and query.words.postings:
+            shares = word_shares(query.text, query.words, lengths=candidates.term_counts)
+        activation = chosen.get(ActivationArm.name)
+        near = activation.cosines(query, candidates) if isinstance(activation, ActivationArm) else None
+        if near is not None and query.pooled is not None and self._stored_keys is not None:
+            first = max(len(near) - LOOKED_AT, 0)
+            nearest = np.argpartition(np.where(allowed, near, -np.inf), first)[first:]
+            rows = np.union1d(nearest, np.array(hits, dtype=np.int64))
+            cosines = np.full(len(near), -1, dtype=np.float32)
+            cosines[rows] = self._stored_keys.cosines(
+                query.pooled, rows=rows if candidates.rows is None else candidates.rows[rows]
+            )
+        return shares, cosines
 
     def _over_names(
         self, query: Query, candidates: Candidates, parts: Mapping[str, FloatArray]
@@ -209,7 +268,7 @@ class ResonanceSearch:
     def _refresh(self) -> None:
         """Bring the snapshot and the index to the store's revision."""
         revision = self._repository.revision()
-        if revision == self._snapshot.revision and (self._index is not None or self._keys is None):
+        if revision == self._snapshot.revision and (self._index is not None or self._obstacle() is not None):
             return
         if revision < self._snapshot.revision:  # the store was put back from a backup
             self._snapshot, self._index = Snapshot(), None
@@ -217,10 +276,12 @@ class ResonanceSearch:
         self._snapshot.apply(changes)
         if self._keys is None or self._obstacle():
             return
-        if self._index is None or self._fit is None:
+        if self._index is None or self._fit is None or self._stored_keys is None:
             self._fit = self._stored_fit(self._keys)
-            self._index = KeyIndex(recipe=self._keys.recipe, space=self._fit.space)
+            self._index = KeyIndex(code=self._keys.calibration.key_code, space=self._fit.space)
+            self._stored_keys = _stored_keys(self._keys)
         self._index.append(changes.memories.keys)
+        self._stored_keys.append(changes.memories.keys)
         if self._fit.is_due(len(self._snapshot)):
             self._refit(self._keys)
 
@@ -242,7 +303,7 @@ class ResonanceSearch:
 
     def _stored_fit(self, keys: ModelKeys) -> StoreFit:
         body = self._repository.statistics(key_space_name(keys.stamp))
-        stored = StoreFit.from_bytes(body) if body is not None else None
+        stored = StoreFit.from_bytes(body, recipe=keys.recipe) if body is not None else None
         if stored is not None:
             return stored
         if self._unfitted is None:  # made once: it takes the eigenvectors of every layer
@@ -264,8 +325,10 @@ class ResonanceSearch:
                 )
         self._snapshot = Snapshot()
         self._snapshot.apply(changes)
-        self._fit, self._index = fit, KeyIndex(recipe=keys.recipe, space=fit.space)
+        self._fit, self._index = fit, KeyIndex(code=keys.calibration.key_code, space=fit.space)
         self._index.append(memories.keys)
+        self._stored_keys = _stored_keys(keys)
+        self._stored_keys.append(memories.keys)
 
 
 def _lift(
@@ -293,19 +356,8 @@ def key_space_name(stamp: KeyStamp) -> str:
     return f"key_space:{stamp.model_id}:{stamp.key_version}"
 
 
-def _absolute(
-    chosen: Mapping[str, Arm | Unavailable], query: Query, candidates: Candidates
-) -> tuple[FloatArray | None, FloatArray | None]:
-    """Of each candidate the share of the prompt's words and the mean cosine, [n] each, by the arms that run."""
-    shares, cosines = None, None
-    if len(candidates.seqs) == 0:
-        return None, None
-    if KeywordArm.name in chosen and query.words is not None and query.words.postings:
-        shares = query.words.coverage()
-    activation = chosen.get(ActivationArm.name)
-    if isinstance(activation, ActivationArm):
-        cosines = activation.cosines(query, candidates)
-    return shares, cosines
+def _stored_keys(keys: ModelKeys) -> StoredKeys:
+    return StoredKeys(keys.calibration.key_code, prompt_offset=keys.calibration.prompt_offset)
 
 
 def _greatest(column: FloatArray | None, allowed: NDArray[np.bool_]) -> FloatArray | None:

@@ -23,8 +23,8 @@ class Candidates:
 
     conversation: the only one they are of, or None; rows: where each stands in the snapshot, or None for all of
     it; subjects: a code for each subject, 0 for none, with `subject_names` by code and `subject_codes` by name;
-    traits: strengths in [0, 1] by name, [n] each; sessions: a number per session; time_graph: edges between
-    consecutive turns, both ways.
+    traits: strengths in [0, 1] by name, [n] each; said_at: microseconds since 1970 in UTC, NO_TIME where unknown;
+    sessions: a number per session; time_graph: edges between consecutive turns, both ways.
     """
 
     conversation: str | None
@@ -35,6 +35,7 @@ class Candidates:
     subject_names: Sequence[str | None]
     traits: Mapping[str, FloatArray]
     provenances: NDArray[np.str_]
+    said_at: NDArray[np.int64]
     token_counts: NDArray[np.int32]
     term_counts: NDArray[np.int32]
     sessions: NDArray[np.int64]
@@ -129,7 +130,7 @@ class Snapshot:
                 )
             columns = {name: column[rows] for name, column in columns.items()}
             traits = {name: column[rows] for name, column in traits.items()}
-        seqs = columns["seqs"].astype(np.int64)
+        seqs, said_at = columns["seqs"].astype(np.int64), columns["said_at"].astype(np.int64)
         return Candidates(
             conversation=conversation,
             rows=rows,
@@ -139,11 +140,10 @@ class Snapshot:
             subject_names=self._subject_names,
             traits=dict(traits),
             provenances=columns["provenances"].astype(np.str_),
+            said_at=said_at,
             token_counts=columns["token_counts"].astype(np.int32),
             term_counts=columns["term_counts"].astype(np.int32),
-            sessions=_sessions(
-                columns["conversations"].astype(np.int64), columns["said_at"].astype(np.int64)
-            ),
+            sessions=_sessions(columns["conversations"].astype(np.int64), said_at),
             time_graph=self._time_graph(seqs),
         )
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from aspen.activation_db import KeyRecipe, decode_keys, encode_key
+from aspen.activation_db import decode_vectors, encode_vector
 from aspen.errors import InvalidInput, StoreNotWritable
 from aspen.repository import KeyStamp, Repository
 from aspen.resonance_search.arms import Query, Unavailable
 from aspen.resonance_search.keyword import spoken_text
 from aspen.resonance_search.snapshot import Candidates
-from aspen.types import FloatArray
+from aspen.types import FloatArray, Seqs
 
 _AT_ONCE = 64
 
@@ -42,7 +42,11 @@ class VectorArm:
         self._embedder = embedder
         self._repository = repository
         self._stamp = KeyStamp(f"embedder:{embedder.name}", embedder.name, "1")
-        self._seqs = np.zeros(0, dtype=np.int64)
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of all vectors; the next search reads them anew."""
+        self._seqs: Seqs = np.zeros(0, dtype=np.int64)
         self._vectors: FloatArray = np.zeros((0, 0), dtype=np.float32)
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
@@ -67,13 +71,11 @@ class VectorArm:
             texts = [spoken_text(memory.text, speaker=memory.speaker) for memory in missing]
             vectors = self._embed(texts)
             keys = {
-                memory.seq: encode_key(vector[None]) for memory, vector in zip(missing, vectors, strict=True)
+                memory.seq: encode_vector(vector) for memory, vector in zip(missing, vectors, strict=True)
             }
             self._repository.add_keys(self._stamp, keys)
         self._seqs, keys_stored = self._repository.keys(self._stamp)
-        width = keys_stored.shape[1] - 4
-        recipe = KeyRecipe(layers=(0,), dims=(width,), width=width)
-        self._vectors = decode_keys(keys_stored, recipe=recipe)[:, 0]
+        self._vectors = decode_vectors(keys_stored)
 
     def _embed(self, texts: Sequence[str]) -> FloatArray:
         """Vectors of length 1; InvalidInput where the embedder gives something else than it promised."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.builders import NOON
+from tests.builders import NOON, head_set
 
 from aspen.activation_db import Calibration, HeadSet, KeyEncoder, head_match, recipe_for
 from aspen.models import HeadRef
@@ -21,7 +21,7 @@ EVERYTHING = np.arange(len(TEXTS))
 
 @pytest.fixture(scope="module")
 def heads() -> HeadSet:
-    return HeadSet.of(FakeModel(), [HeadRef(1, 0), HeadRef(2, 3)])
+    return head_set(FakeModel(), [HeadRef(1, 0), HeadRef(2, 3)])
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_it_says_why_it_does_not_run(encoder: KeyEncoder, heads: HeadSet) -> Non
         "of that kind": (HeadMatchArm(repository, heads=None, refusal="of that kind"), query),
         "no forward pass": (HeadMatchArm(repository, heads=heads), Query("x", None)),
         "no memory has": (
-            HeadMatchArm(repository, heads=HeadSet.of(FakeModel(), [HeadRef(0, 1)])),
+            HeadMatchArm(repository, heads=head_set(FakeModel(), [HeadRef(0, 1)])),
             query,  # the keys in the store are of other heads
         ),
     }

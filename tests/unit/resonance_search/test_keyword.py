@@ -1,5 +1,8 @@
 import math
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,6 +19,7 @@ from aspen.resonance_search.keyword import (
     analyse,
     bm25,
     dated_text,
+    forget_stems,
     query_terms,
     spoken_text,
 )
@@ -28,6 +32,23 @@ NOON = datetime(2023, 5, 8, 12, tzinfo=UTC)
 def test_words_are_lower_case_stems_in_order_without_stop_words() -> None:
     assert analyse("The cats were RUNNING to the running cat!") == ("cat", "were", "run", "run", "cat")
     assert analyse("Ärger in São Paulo, 8 May 2023") == ("ärger", "são", "paulo", "8", "may", "2023")
+
+
+@pytest.fixture
+def impatient_threads() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
+def test_threads_do_not_mix_up_their_stems() -> None:
+    text = " ".join(f"running{n} mornings{n} christening{n} wearing{n} relational{n}" for n in range(300))
+    expected = analyse(text)
+    forget_stems()
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(analyse, [text] * 4))
 
 
 def test_words_without_end_are_cut() -> None:

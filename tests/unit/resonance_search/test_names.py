@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,41 @@ from aspen.resonance_search.names import mentions_in, named_in, names_in, normal
 )
 def test_names_are_runs_of_capitalised_words_and_their_parts(sentence: str, names: list[str]) -> None:
     assert list(names_in(sentence)) == names
+
+
+@pytest.mark.parametrize(
+    ("sentence", "names"),
+    [
+        ("pojechał do Łodzi z Żanetą", ["łodzi", "żanetą"]),
+        ("bydlí v Českých Budějovicích", ["českých", "českých budějovicích", "budějovicích"]),
+        ("она живёт в Санкт-Петербурге", ["санкт", "санкт петербурге", "петербурге"]),
+        ("это Пу\u0301шкин", ["пушкин"]),
+        ("μένει στην Αθήνα με τον Γιώργο", ["αθήνα", "γιώργο"]),
+        ("kardeşim İstanbul'da oturuyor", ["istanbul", "istanbul da"]),
+        ("bor u ǅakovu", ["ǆakovu"]),  # one letter in title case
+        ("ապրում է Երևանում", ["երևանում"]),
+        ("𞤸𞤮𞤶 𞤂𞤢𞤤𞤮", ["𞤤𞤢𞤤𞤮"]),
+        ("we met E\u0301milie", ["émilie"]),
+        ("we met Émilie d\u2019Angoulême", ["émilie", "angoulême"]),
+        ("we met Jean-Luc D\u2019Angelo", ["jean", "jean luc", "jean luc d", "jean luc d angelo", "luc", "luc d",
+         "luc d angelo", "d angelo", "angelo"]),
+        ("彼は東京に住んでいる。", []),
+        ("ის თბილისში ცხოვრობს", []),
+    ],
+)  # fmt: skip
+def test_capital_letters_of_every_script_make_names(sentence: str, names: list[str]) -> None:
+    assert list(names_in(sentence)) == names
+
+
+@pytest.mark.parametrize("name", ["Émilie", "İstanbul", "Толстой", "Łódź", "Čapek"])
+def test_a_name_is_the_same_however_its_marks_are_written(name: str) -> None:
+    forms = {unicodedata.normalize(form, name) for form in ("NFC", "NFD")}
+    assert len({normalised(form) for form in forms}) == 1
+    for form in forms:
+        assert normalised(name) in names_in(f"we saw {form} there")
+        assert normalised(name) in named_in(f"who saw {form}?")
+        assert subject_of(f"{form}: of course", speaker=None) == normalised(name)
+        assert subject_of("Hello.", speaker=form) == normalised(name)
 
 
 def test_a_name_is_compared_without_case_article_possessive_and_punctuation() -> None:

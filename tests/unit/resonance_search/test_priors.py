@@ -1,12 +1,15 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from aspen.memory_graph import Graph
+from aspen.repository import NO_TIME
 from aspen.resonance_search.arms import Query, Unavailable
-from aspen.resonance_search.priors import QUESTION, SubjectPrior, TraitPrior, traits_of
+from aspen.resonance_search.priors import QUESTION, DatePrior, SubjectPrior, TraitPrior, traits_of
 from aspen.resonance_search.snapshot import Candidates
 
 
@@ -23,6 +26,7 @@ def candidates(subjects: Sequence[str | None], **traits: Sequence[float]) -> Can
         subject_names=list(codes),
         traits={name: np.array(values, dtype=np.float32) for name, values in traits.items()},
         provenances=np.array(["said"] * n),
+        said_at=np.full(n, NO_TIME),
         token_counts=np.full(n, 5, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
         sessions=np.zeros(n, dtype=np.int64),
@@ -67,3 +71,35 @@ def test_a_turn_that_asks_has_the_trait_of_a_question(text: str) -> None:
 @pytest.mark.parametrize("text", ["There.", "Where? I forgot.", "", "[?]"])
 def test_other_turns_do_not(text: str) -> None:
     assert traits_of(text) == {}
+
+
+def said(*times: datetime | None) -> Candidates:
+    stamps = [NO_TIME if time is None else int(time.timestamp() * 1e6) for time in times]
+    return replace(candidates([None] * len(times)), said_at=np.array(stamps))
+
+
+def test_memories_of_a_time_that_is_named_are_lifted() -> None:
+    may, june = datetime(2023, 5, 8, 23, 59, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC)
+    lift = DatePrior().lift(Query("What came in May 2023?", None), said(may, june, june, None))
+    assert not isinstance(lift, Unavailable)
+    assert lift.tolist() == pytest.approx([1 + 0.5 * math.log(4), 0, 0, 0])
+
+
+def test_yesterday_is_counted_from_when_it_is_asked() -> None:
+    now = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    query = Query("What did I say yesterday?", None, asked_at=now)
+    lift = DatePrior().lift(query, said(now - timedelta(days=1), now, now))
+    assert not isinstance(lift, Unavailable)
+    assert np.flatnonzero(lift).tolist() == [0]
+
+
+def test_a_time_that_tells_nothing_lifts_nothing() -> None:
+    may, june = datetime(2023, 5, 8, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC)
+    for text, among in (
+        ("What came in May 2023?", said(may, may, june)),  # most of them
+        ("What came in 2021?", said(may, june)),  # none
+        ("What came by post?", said(may, june)),  # no time is named
+        ("What came in May 2023?", said(None, None)),
+        ("What came in May 2023?", said()),
+    ):
+        assert isinstance(DatePrior().lift(Query(text, None), among), Unavailable), text

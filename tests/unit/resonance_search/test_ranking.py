@@ -5,6 +5,7 @@ import pytest
 from tests.builders import drawn
 
 from aspen.memory_graph import Graph
+from aspen.repository import NO_TIME
 from aspen.resonance_search.entities import NameActivation
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
 from aspen.resonance_search.snapshot import Candidates
@@ -24,6 +25,7 @@ def chain(n: int, *, tokens: Sequence[int] = (), sessions: Sequence[int] = ()) -
         subject_names=[None],
         traits={},
         provenances=np.array(["said"] * n),
+        said_at=np.full(n, NO_TIME),
         token_counts=np.array(tokens or [10] * n, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
         sessions=np.array(sessions or [0] * n, dtype=np.int64),

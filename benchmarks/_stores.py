@@ -13,9 +13,8 @@ from typing import Self
 
 import numpy as np
 
-from aspen.activation_db import EncodedText, recipe_for
+from aspen.activation_db import EncodedText, KeyCode
 from aspen.activation_db.calibration import calibration_text
-from aspen.activation_db.keys import decode_keys, encode_key
 from aspen.engine import Engine
 from aspen.items import memory_id
 from aspen.repository import NewMemory
@@ -35,6 +34,7 @@ class Seeds:
     turns: list[str]
     words: list[str]
     encoded: list[EncodedText]
+    code: KeyCode
     pooled: FloatArray
     spread: FloatArray
 
@@ -44,9 +44,10 @@ class Seeds:
         turns = calibration_text()[0][:count]
         encoded = engine.encoder.encode(turns)
         keys = np.stack([np.frombuffer(text.key, dtype=np.uint8) for text in encoded])
-        pooled = decode_keys(keys, recipe=recipe_for(engine.model.info))
+        code = engine.encoder.key_code
+        pooled = code.decode(keys)
         words = [word for turn in turns for word in turn.split()]
-        return cls(turns, words, encoded, pooled, pooled.std(axis=0))
+        return cls(turns, words, encoded, code, pooled, pooled.std(axis=0))
 
     def memory(self, number: int, random: np.random.Generator, *, source: str = "bench") -> NewMemory:
         """A synthetic memory, ready to be stored: the `number`-th of its store."""
@@ -73,7 +74,7 @@ class Seeds:
             datetime.now(UTC),
             encoded.token_count,
             terms,
-            encode_key(self.pooled[pick] + noise),
+            self.code.encode(self.pooled[pick] + noise),
             subject=subject_of(item.text, speaker=speaker),
             mentions=mentions_in(item.text, speaker=speaker, n_terms=len(terms)),
             traits=encoded.traits,

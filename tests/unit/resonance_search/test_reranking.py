@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load
 from tests.tiny_models import LAYERS, tiny_model
 
 from aspen.errors import InvalidInput
@@ -155,3 +157,13 @@ def test_the_labelled_sets_point_at_what_is_there() -> None:
             assert question.evidence
             assert set(question.evidence) <= set(sources), question
     assert len(bytes.fromhex(labelled_digest())) == 32
+
+
+def test_the_weights_that_ship_were_learned_from_the_texts_that_ship() -> None:
+    """`python tools/ship_reranker.py` makes them anew."""
+    folder = files("aspen.resonance_search.reranking") / "data"
+    (shipped,) = (one for one in folder.iterdir() if one.name.endswith(".safetensors"))
+    reranker = Reranker.from_tensors(load(shipped.read_bytes()))
+    assert reranker.texts == labelled_digest()
+    assert reranker.weights.shape == (2, len(reranker.heads))
+    assert np.isfinite(reranker.weights).all()

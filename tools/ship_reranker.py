@@ -14,7 +14,9 @@ from rich.progress import Progress
 import aspen.resonance_search.reranking
 from aspen.config import Config
 from aspen.models import load_model
-from aspen.reranking import file_name, learn, to_bytes
+from aspen.rerank import file_name
+from aspen.reranker_learning import learn_reranker
+from aspen.resonance_search.reranking import labelled_sets
 
 
 def main() -> None:
@@ -25,9 +27,13 @@ def main() -> None:
     folder = Path(aspen.resonance_search.reranking.__file__).parent / "data"
     with Progress() as bars:
         bar = bars.add_task("reading", total=None)
-        body = to_bytes(
-            learn(model, cache_dir=cache_dir, progress=lambda done: bars.update(bar, completed=done))
+        reranker = learn_reranker(
+            model,
+            cache_dir=cache_dir,
+            at_most=sum(len(labelled.questions) for labelled in labelled_sets()),
+            progress=lambda done: bars.update(bar, completed=done),
         )
+    body = reranker.to_bytes()
     for old in folder.glob("*.safetensors"):
         old.unlink()
     path = folder / file_name(model)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,20 +22,12 @@ from aspen.items import check_item, memory_id
 from aspen.memory_injector import write_note
 from aspen.models import LanguageModel, load_model
 from aspen.repository import Repository, open_repository
-from aspen.reranking import load_rereading, reread
-from aspen.resonance_search import Embedder, Query, ResonanceSearch
-from aspen.resonance_search.reranking import DEPTH, Rereading
+from aspen.rerank import load_reranker, rerank_hits
+from aspen.resonance_search import NEED_A_MODEL, NEED_A_PASS, Embedder, Query, ResonanceSearch
+from aspen.resonance_search.reranking import DEPTH, ContextReranker
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
-from aspen.types import (
-    Memory,
-    MemoryItem,
-    Provenance,
-    Recall,
-    SamplerSettings,
-    Trace,
-    TraceLevel,
-)
+from aspen.types import Memory, MemoryItem, Provenance, Recall, SamplerSettings, Trace, TraceLevel
 from aspen.validation import check_count, check_kind, check_name, check_text
 
 
@@ -142,9 +135,9 @@ class Aspen:
             return self._engine
 
     @cached_property
-    def rereading(self) -> Rereading:
+    def reranker(self) -> ContextReranker:
         """What re-ranks with the model, see `recall(rerank=True)`; loaded, or learned, at its first use."""
-        return load_rereading(self.engine, cache_dir=self.config.cache_dir, notify=self._notify)
+        return load_reranker(self.engine, cache_dir=self.config.cache_dir, notify=self._notify)
 
     @property
     def model(self) -> LanguageModel:
@@ -235,12 +228,13 @@ class Aspen:
         provenances: Collection[Provenance] | None = None,
         exclude: Collection[Memory] = (),
         rerank: bool = False,
+        asked_at: datetime | None = None,
     ) -> Recall:
         """The memories that resonate with `prompt`, best first.
 
-        InvalidInput for an arm that there is not, NotFound for a conversation without memories. Where the store's keys
-        are another model's, recall goes by words alone and says so in `Recall.arms`; asked for "activation" or "heads"
-        by name, it raises ModelMismatch.
+        InvalidInput for an arm that there is not, and for priors without an arm; NotFound for a conversation without
+        memories. Where the store's keys are another model's, recall goes by words alone and says so in `Recall.arms`;
+        asked for "activation" or "heads" by name, it raises ModelMismatch.
 
         Parameters
         ----------
@@ -262,30 +256,33 @@ class Aspen:
             model then attends to: better hits for a second pass of some hundred milliseconds. For a model that Aspen
             does not know, weights are learned at the first use, which takes minutes. ModelError where the model's
             heads cannot be told apart.
+        asked_at:
+            When the prompt was asked, which "last week" counts from, in its own time zone (UTC where it has none);
+            now, in the local one, where None.
         """
         check_text(prompt, what="prompt")
         check_count(limit, what="limit")
         check_name(conversation, what="conversation")
         if arms is not None:
             check_kind(arms, list | tuple | set | frozenset, what="arms")
+        query, partial_pass = Query.asked(prompt, at=asked_at), None
         search = self._search(arms)  # may load the model, which is no part of a recall's time
-        rereading = self.rereading if rerank else None
+        reranker = self.reranker if rerank else None
         started = time.perf_counter()
-        query, partial_pass = Query(prompt, None), None
-        if arms is None or {"activation", "heads"} & set(arms):
+        if arms is None or not NEED_A_PASS.isdisjoint(arms):
             encoded, partial_pass = self.engine.encoder.encode_query(prompt)
-            query = Query(prompt, encoded.pooled, encoded.heads)
+            query = replace(query, pooled=encoded.pooled, heads=encoded.heads)
         result = search.search(
             query,
-            limit=max(limit, DEPTH) if rereading else limit,
+            limit=max(limit, DEPTH) if reranker else limit,
             conversation=conversation,
             spread=spread,
             arms=arms,
             exclude=[memory.seq for memory in exclude],
             provenances=provenances,
         )
-        if rereading:
-            result = reread(rereading, prompt, result, repository=self.repository, limit=limit)
+        if reranker:
+            result = rerank_hits(reranker, prompt, result, repository=self.repository, limit=limit)
         return Recall(
             prompt=prompt,
             hits=hits_of(result, repository=self.repository),
@@ -297,12 +294,8 @@ class Aspen:
         )
 
     def _search(self, arms: Collection[str] | None) -> ResonanceSearch:
-        """The search with the model's keys; one by words alone where that is all that is asked before it is loaded."""
-        if (
-            self._engine is None
-            and arms is not None
-            and set(arms) <= {"keyword", "subject", "dates", "traits"}
-        ):
+        """The search with the model's keys; one by words alone where no more is asked and it is not loaded yet."""
+        if self._engine is None and arms is not None and NEED_A_MODEL.isdisjoint(arms):
             return self._by_words
         return self.engine.search
 
@@ -370,7 +363,7 @@ class Aspen:
                 recall.hits,
                 prompt=message,
                 budget=min(note_tokens, self.model.info.context_length // 4),
-                count_tokens=self._count_tokens,
+                count_tokens=lambda text: len(self.model.tokenize(text)),
             )
         return answer(
             self.engine,
@@ -381,9 +374,6 @@ class Aspen:
             remember=remember,
             on_text=on_text,
         )
-
-    def _count_tokens(self, text: str) -> int:
-        return len(self.model.tokenize(text))
 
     # -- traces --------------------------------------------------------------------------------------------
 

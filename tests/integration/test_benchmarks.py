@@ -150,7 +150,7 @@ def test_compression_writes_all_its_curves(tmp_path: Path) -> None:
         assert report[part]["int8"]["cosine"] > 0.99
         smaller = [figures["bytes"] for figures in report[part].values()]
         assert min(smaller) * 20 <= sizes
-    chosen = report["keys"]["default: whitened, 6 levels"]
+    chosen = report["keys"]["default: whitened, 6 and 16 levels"]
     assert 20 * chosen["bytes"] <= 6912
     assert 0.8 < chosen["cosine"] < 1
     assert 0 <= chosen["whole"] <= 100

@@ -132,6 +132,14 @@ def rotated(vectors: FloatArray, positions: NDArray[np.int64], *, attention: Hea
     return vectors if attention.rotary is None else attention.rotary.rotate(vectors, positions)
 
 
+def capped(logits: FloatArray, *, attention: HeadAttention) -> FloatArray:
+    """Logits of any shape as they enter the softmax; as they are where there is no softcap."""
+    if attention.softcap is None:
+        return logits
+    cap = np.float32(attention.softcap)
+    return np.asarray(cap * np.tanh(logits / cap), dtype=np.float32)
+
+
 def attention_mass(
     queries: FloatArray,
     own: FloatArray,
@@ -149,8 +157,8 @@ def attention_mass(
     positions = np.arange(n_tokens) + _GAP
     rows: FloatArray = rotated(queries, positions, attention=attention) * np.float32(attention.scale)
     rows = rows.reshape(n_heads * n_tokens, -1)
-    logits = _capped(rows @ memories.T, attention)
-    own_logits = _capped(rows @ rotated(own, positions, attention=attention).T, attention)
+    logits = capped(rows @ memories.T, attention=attention)
+    own_logits = capped(rows @ rotated(own, positions, attention=attention).T, attention=attention)
     seen = np.tril(np.ones((n_tokens, n_tokens), dtype=bool))
     seen[:, 0] = False
     own_logits = np.where(np.tile(seen, (n_heads, 1)), own_logits, -np.inf)
@@ -164,10 +172,3 @@ def attention_mass(
     others = sinks + np.exp(own_logits - shift).sum(axis=1, keepdims=True)
     share = on_memory / (on_memory + others + np.finfo(np.float32).tiny)
     return np.asarray(share.reshape(n_heads, n_tokens, -1).mean(axis=1), dtype=np.float32)
-
-
-def _capped(logits: FloatArray, attention: HeadAttention) -> FloatArray:
-    if attention.softcap is None:
-        return logits
-    cap = np.float32(attention.softcap)
-    return np.asarray(cap * np.tanh(logits / cap), dtype=np.float32)

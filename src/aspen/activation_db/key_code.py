@@ -29,8 +29,11 @@ from aspen.activation_db.whitening import shrunk
 from aspen.errors import InvalidInput
 from aspen.types import FloatArray
 
-_PER_BYTE = 3
-"""Coefficients in a byte, six levels each: the knee of the curve in docs/benchmarks/compression.md."""
+_PER_BYTE, _PER_BYTE_DEEPER = 3, 2
+"""Coefficients in a byte, of the first layer and of those after it: six levels each, and sixteen.
+
+The finest that makes keys 20 times smaller than float32 (docs/benchmarks/compression.md).
+"""
 _GAIN = np.dtype("<f2")
 _LARGEST, _SMALLEST = np.finfo(_GAIN).max, np.finfo(_GAIN).tiny
 
@@ -47,8 +50,9 @@ class KeyCode:
         codes = []
         for layer, dims in enumerate(recipe.dims):
             covariance = shrunk(moments.scatter[layer] / max(moments.count - 1, 1))
-            size = -(-dims // _PER_BYTE)
-            codes.append(TransformCode.fit(moments.mean[layer], covariance, size=size, per_byte=_PER_BYTE))
+            per_byte = _PER_BYTE if layer == 0 else _PER_BYTE_DEEPER
+            size = -(-dims // per_byte)
+            codes.append(TransformCode.fit(moments.mean[layer], covariance, size=size, per_byte=per_byte))
         return cls(tuple(codes))
 
     @property

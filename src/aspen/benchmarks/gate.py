@@ -45,9 +45,11 @@ def spreading_failures(report: Figures) -> list[str]:
 
 
 def recorded_failures(report: Figures, recorded: Figures) -> list[str]:
-    """Systems that now find less than an earlier report has, by more than TOLERANCE."""
+    """Systems that now find less than an earlier report has, by more than TOLERANCE; or that it has none of them."""
     now = {name: figures["recall@10"] for name, figures in report["systems"].items()}
     before = {name: figures["recall@10"] for name, figures in recorded["systems"].items() if name in now}
+    if not before:
+        return [f"The recorded report has other systems: {', '.join(recorded['systems']) or 'none'}."]
     return [
         f"{name} finds {now[name]} % at recall@10; recorded were {value} %."
         for name, value in before.items()

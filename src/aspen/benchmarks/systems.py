@@ -14,10 +14,11 @@ from typing import Self
 from aspen.aspen import Aspen
 from aspen.benchmarks.interface import Advance, Embedder, Question
 from aspen.config import Config
+from aspen.hits import hits_of
 from aspen.items import memory_id
 from aspen.models import LanguageModel
 from aspen.repository import NewMemory
-from aspen.resonance_search import RankingSettings
+from aspen.resonance_search import Query, RankingSettings
 from aspen.types import MemoryItem
 
 _AT_ONCE = 128
@@ -26,7 +27,10 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way of asking `Aspen.recall`. `minilm`: with MiniLM as its vector arm; `ranking`: the default where None."""
+    """One way of asking `Aspen.recall`. `minilm`: with MiniLM as its vector arm.
+
+    ranking: where given, the search is asked straight, and ranks by it; `rerank` does not count then.
+    """
 
     arms: tuple[str, ...] | None = None
     spread: bool = True
@@ -228,7 +232,8 @@ class AspenSystem:
     def search(self, question: Question, *, limit: int) -> list[str]:
         """The sources of what `Aspen.recall` returns."""
         aspen = self._stores.holding(question.group)
-        aspen.engine.search.settings = self._variant.ranking or RankingSettings()
+        if self._variant.ranking is not None:
+            return self._ranked_by(self._variant.ranking, question, aspen=aspen, limit=limit)
         recall = aspen.recall(
             question.text,
             conversation=question.group or None,
@@ -238,3 +243,18 @@ class AspenSystem:
             rerank=self._variant.rerank,
         )
         return [hit.memory.source or "" for hit in recall.hits]
+
+    def _ranked_by(
+        self, settings: RankingSettings, question: Question, *, aspen: Aspen, limit: int
+    ) -> list[str]:
+        """What `Aspen.recall` does but for how it ranks, which is none of its options."""
+        encoded, _ = aspen.engine.encoder.encode_query(question.text)
+        result = aspen.engine.search.search(
+            Query(question.text, encoded.pooled, encoded.heads),
+            limit=limit,
+            conversation=question.group or None,
+            arms=self._variant.arms,
+            spread=self._variant.spread,
+            settings=settings,
+        )
+        return [hit.memory.source or "" for hit in hits_of(result, repository=aspen.repository)]

@@ -1,14 +1,15 @@
 """The arms of recall: each scores every candidate in its own way; fusion makes them comparable.
 
 An arm is a small object behind one Protocol. `score` returns one raw number per candidate, higher is closer, or
-an `Unavailable` with the reason why it cannot tell: a recall reports it, never hides it.
+an `Unavailable` with the reason why it cannot tell: a recall reports it, never hides it. Of priors, which answer in the
+same way, it reports those that had nothing to say only where they were asked for by name: most prompts name nobody.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol, runtime_checkable
+from datetime import UTC, datetime
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.keyword import PromptWords, bm25
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
+from aspen.validation import check_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,17 @@ class Query:
     heads: PromptHeads | None = None
     asked_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     words: PromptWords | None = None
+
+    @classmethod
+    def asked(cls, text: str, *, at: datetime | None) -> Self:
+        """Without a forward pass, asked at a time that was handed in; now, where None. InvalidInput if it is no time.
+
+        The time keeps its zone, for "yesterday" is a day of whoever asks; one without a zone is UTC.
+        """
+        check_time(at, what="asked_at")
+        if at is None:
+            return cls(text, None)
+        return cls(text, None, asked_at=at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.activation_db import KeyCode, calibration_text
-from aspen.resonance_search.keyword import CHUNK, PromptWords, analyse, chunks_of, query_terms
+from aspen.resonance_search.keyword import CHUNK, PromptWords, analyse, chunks_of
 from aspen.types import FloatArray
 
 LOOKED_AT = 50
-"""Memories whose cosine is taken, the nearest by the activation arm: the greatest cosine of all is among them."""
+"""Memories whose cosine is taken, the nearest by the activation arm.
+
+The greatest cosine of all is nearly always among them; not always, for that arm goes by the whitening fitted on the
+store, the cosine by that of the calibration.
+"""
 
 # Weight of the share of words, of the cosine, and the constant.
 _BOTH = (11.5, 11.6, -9.1)
@@ -50,21 +54,19 @@ def familiarity(shares: FloatArray | None, cosines: FloatArray | None) -> NDArra
     return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float64)
 
 
-def word_shares(prompt: str, words: PromptWords, *, lengths: NDArray[np.int32]) -> FloatArray:
-    """Share in [0, 1] of the words of `prompt`, by rarity, in the best chunk of each candidate: float32 [n].
+def word_shares(words: PromptWords, *, lengths: NDArray[np.int32]) -> FloatArray:
+    """Share in [0, 1] of a prompt's words, by rarity, in the best chunk of each candidate: float32 [n].
 
-    `words` are those of `prompt`; `lengths` [n] in terms. By chunks, because the words of any question lie about in a
-    long text.
+    `lengths` [n] in terms. By chunks, because the words of any question lie about in a long text.
     """
     if len(words.seqs) == 0:
         return np.zeros(0, dtype=np.float32)
-    rarity = (words.idf + _shipped_idf(tuple(dict.fromkeys(query_terms(prompt))))) / 2
+    rarity = (words.idf + _shipped_idf(words.terms)) / 2
     first_chunk, chunk_lengths = chunks_of(lengths)
     shares = np.zeros(len(chunk_lengths))
     for (rows, positions), weight in zip(words.occurrences, rarity, strict=True):
-        here = np.zeros(len(chunk_lengths))
-        here[first_chunk[rows] + positions // CHUNK] = weight
-        shares += here
+        found = np.unique(first_chunk[rows] + positions // CHUNK)
+        shares[found] += weight
     best = np.maximum.reduceat(shares, first_chunk)
     return (best / max(float(rarity.sum()), 1e-9)).astype(np.float32)
 

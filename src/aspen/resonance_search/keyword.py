@@ -86,9 +86,10 @@ def dated_text(text: str, *, speaker: str | None, said_at: datetime | None) -> s
 
 @dataclass(frozen=True)
 class PromptWords:
-    """The words of a prompt that can tell memories apart, each once. Of the words, `repeats` is how often each occurs
-    in the prompt, and `postings` where it occurs in the store; `seqs` are the candidates, ascending."""
+    """The words of a prompt that can tell memories apart, each once, as `terms`. Of these, `repeats` is how often each
+    occurs in the prompt, and `postings` where it occurs in the store; `seqs` are the candidates, ascending."""
 
+    terms: tuple[str, ...]
     repeats: tuple[int, ...]
     postings: tuple[Postings, ...]
     seqs: Seqs
@@ -97,7 +98,7 @@ class PromptWords:
     def look_up(cls, prompt: str, *, store: KeywordStore, seqs: Seqs) -> PromptWords:
         """Those of `prompt`, among the candidates `seqs`."""
         counts = Counter(query_terms(prompt))
-        return cls(tuple(counts.values()), tuple(store.postings(list(counts))), seqs)
+        return cls(tuple(counts), tuple(counts.values()), tuple(store.postings(list(counts))), seqs)
 
     @cached_property
     def occurrences(self) -> list[tuple[NDArray[np.int64], NDArray[np.int32]]]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aspen.repository import NO_TIME
 from aspen.resonance_search.arms import Query, Unavailable
@@ -78,21 +77,23 @@ class DatePrior:
         if not known.any():
             return Unavailable("no candidate has a time")
         times = candidates.said_at.astype("datetime64[us]")
-        first, last = (int(year) + 1970 for year in _span(times[known]).astype("datetime64[Y]").astype(int))
-        periods = periods_in(query.text, now=query.asked_at, years=range(first, last + 1))
+        years = np.unique(times[known].astype("datetime64[Y]")).astype(int) + 1970
+        try:
+            periods = [
+                (_as_datetime64(period.start), _as_datetime64(period.end))
+                for period in periods_in(query.text, now=query.asked_at, years=years.tolist())
+            ]
+        except OverflowError:
+            return Unavailable("the prompt names a time outside the years 1 to 9999")
         then = np.zeros(len(times), dtype=np.bool_)
-        for period in periods:
-            then |= known & (times >= _as_datetime64(period.start)) & (times < _as_datetime64(period.end))
+        for start, end in periods:
+            then |= known & (times >= start) & (times < end)
         if not then.any():
             return Unavailable("the prompt names no time" if not periods else "nothing was said at that time")
         share = float(then.mean())
         if share > _MOST:
             return Unavailable("most candidates are of the time that the prompt names")
         return np.where(then, 1 - _DATE_RARITY * np.log(share), 0).astype(np.float32)
-
-
-def _span(times: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    return np.array([times.min(), times.max()])
 
 
 def _as_datetime64(time: datetime) -> np.datetime64:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, StoreFit
+from aspen.activation_db import StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
 from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
 from aspen.resonance_search.arms import (
@@ -23,15 +23,21 @@ from aspen.resonance_search.arms import (
     Unavailable,
 )
 from aspen.resonance_search.entities import NameActivation, spread_over_names
-from aspen.resonance_search.familiarity import LOOKED_AT, StoredKeys, familiarity, word_shares
+from aspen.resonance_search.familiarity import LOOKED_AT, familiarity, word_shares
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.heads import HeadMatchArm, shortlist_length
+from aspen.resonance_search.held import Held, HeldKeys, ModelKeys
 from aspen.resonance_search.keyword import PromptWords, forget_stems
 from aspen.resonance_search.priors import TRAIT_WEIGHTS, DatePrior, Prior, SubjectPrior, TraitPrior
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, total
 from aspen.resonance_search.snapshot import Candidates, Snapshot
+from aspen.resonance_search.vector import VectorArm
 from aspen.types import ArmReport, FloatArray, Seqs
 
+NEED_A_PASS = frozenset({ActivationArm.name, HeadMatchArm.name})
+"""Names of the arms that go by a forward pass of the prompt."""
+NEED_A_MODEL = NEED_A_PASS | {VectorArm.name}
+"""Names of the arms that only the search of a loaded model has."""
 _MOST_ALONE = 5000
 """Candidates that the heads arm looks at where it runs alone, the oldest first."""
 
@@ -50,15 +56,6 @@ class SearchResult:
     arms: tuple[ArmReport, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelKeys:
-    """Whose keys the prompts have, and what is known of that model."""
-
-    stamp: KeyStamp
-    recipe: KeyRecipe
-    calibration: Calibration
-
-
 class ResonanceSearch:
     """Searches one store. Holds its keys and edges in memory and follows its changes, also those of others.
 
@@ -70,13 +67,11 @@ class ResonanceSearch:
         repository: Repository,
         *,
         keys: ModelKeys | None,
-        settings: RankingSettings | None = None,
         extra_arms: Collection[Arm] = (),
     ) -> None:
         """`keys` None searches without a model, by words; `extra_arms` run beside the built-in ones."""
         self._repository = repository
-        self._keys = keys
-        self.settings = settings or RankingSettings()  # the next search ranks by them
+        self._model = keys
         self._keyword = KeywordArm()
         self._priors: tuple[Prior, ...] = (
             SubjectPrior(),
@@ -85,18 +80,17 @@ class ResonanceSearch:
         )
         self._extra = {arm.name: arm for arm in extra_arms}
         self._lock = threading.Lock()
-        self._snapshot = Snapshot()
-        self._stored_stamp: KeyStamp | None = None
         self._unfitted: StoreFit | None = None
-        self._fit: StoreFit | None = None
-        self._index: KeyIndex | None = None
-        self._stored_keys: StoredKeys | None = None
+        self._held: Held | None = None  # nothing was read yet
 
     @property
     def arm_names(self) -> tuple[str, ...]:
-        """Names that `search` takes in `arms`."""
-        priors = (prior.name for prior in self._priors)
-        return (ActivationArm.name, KeywordArm.name, HeadMatchArm.name, *self._extra, *priors)
+        """Names that `search` takes in `arms`: those of the arms, then those of the priors."""
+        return (ActivationArm.name, KeywordArm.name, HeadMatchArm.name, *self._extra, *self._prior_names)
+
+    @property
+    def _prior_names(self) -> tuple[str, ...]:
+        return tuple(prior.name for prior in self._priors)
 
     def search(
         self,
@@ -108,41 +102,45 @@ class ResonanceSearch:
         arms: Collection[str] | None = None,
         exclude: Collection[int] = (),
         provenances: Collection[str] | None = None,
+        settings: RankingSettings | None = None,
     ) -> SearchResult:
         """The `limit` best memories for `query`.
 
         `conversation` limits the candidates; memories with a seq in `exclude` or of another provenance than
         `provenances` still pass activation on, but are not returned. `arms` None means all that can run; an arm
-        that was asked for by name and cannot run at all raises (InvalidInput, ModelMismatch).
+        that was asked for by name and cannot run at all raises (InvalidInput, ModelMismatch). `settings` other than
+        the default are for ablations.
         """
+        settings = settings or RankingSettings()
+        self._check(arms)
         with self._lock:
-            self._refresh()
-            candidates = self._snapshot.candidates(conversation)
-            chosen = self._choose(arms)
+            held = self._refresh()
+            candidates = held.snapshot.candidates(conversation)
+            chosen = self._choose(arms, held)
             words = PromptWords.look_up(query.text, store=self._repository, seqs=candidates.seqs)
             query = replace(query, words=words)
             scores, reports = _run(chosen, query, candidates)
-            reports += self._match_heads(arms, query, candidates, scores=scores)
-            lifts, more = _lift(self._chosen_priors(arms), query, candidates)
+            reports += self._match_heads(arms, query, candidates, held=held, scores=scores)
+            lifts, more = self._lift(arms, query, candidates)
             ranking = Ranking(
                 candidates,
                 scores,
                 lifts,
                 over_names=(
                     self._over_names(query, candidates, {**scores, **lifts})
-                    if spread and self.settings.names and scores
+                    if spread and settings.names and scores
                     else None
                 ),
                 spread=spread,
-                settings=self.settings,
+                settings=settings,
             )
             allowed = ~np.isin(candidates.seqs, list(exclude))
             if provenances is not None:
                 allowed &= np.isin(candidates.provenances, list(provenances))
             # Where no arm ran, nothing was found: any order would be made up.
             ranked = ranking.top(limit, allowed=allowed) if scores else []
-            shares, cosines = self._absolute(
-                chosen, query, candidates, allowed=allowed, hits=[hit.row for hit in ranked]
+            shares, cosines = _absolute(
+                chosen, query, candidates, keys=held.keys, allowed=allowed, hits=[hit.row for hit in ranked]
             )
             known = familiarity(shares, cosines)
             best = familiarity(_greatest(shares, allowed), _greatest(cosines, allowed))
@@ -160,42 +158,11 @@ class ResonanceSearch:
         To be called after a memory was forgotten: otherwise it stays in this process until the next search.
         """
         with self._lock:
-            self._snapshot, self._index, self._fit = Snapshot(), None, None
-            self._stored_keys = None
+            self._held = None
             for arm in self._extra.values():
                 if isinstance(arm, HoldsMemories):
                     arm.forget()
         forget_stems()
-
-    def _absolute(
-        self,
-        chosen: Mapping[str, Arm | Unavailable],
-        query: Query,
-        candidates: Candidates,
-        *,
-        allowed: NDArray[np.bool_],
-        hits: Sequence[int],
-    ) -> tuple[FloatArray | None, FloatArray | None]:
-        """Of each candidate the share of the prompt's words and the cosine, [n] each, by the arms that run.
-
-        The cosine is that of the `hits` and of those nearest to the prompt where `allowed` [n]; -1 for the others.
-        """
-        shares, cosines = None, None
-        if len(candidates.seqs) == 0:
-            return None, None
-        if KeywordArm.name in chosen and query.words is not None and query.words.postings:
-            shares = word_shares(query.text, query.words, lengths=candidates.term_counts)
-        activation = chosen.get(ActivationArm.name)
-        near = activation.cosines(query, candidates) if isinstance(activation, ActivationArm) else None
-        if near is not None and query.pooled is not None and self._stored_keys is not None:
-            first = max(len(near) - LOOKED_AT, 0)
-            nearest = np.argpartition(np.where(allowed, near, -np.inf), first)[first:]
-            rows = np.union1d(nearest, np.array(hits, dtype=np.int64))
-            cosines = np.full(len(near), -1, dtype=np.float32)
-            cosines[rows] = self._stored_keys.cosines(
-                query.pooled, rows=rows if candidates.rows is None else candidates.rows[rows]
-            )
-        return shares, cosines
 
     def _over_names(
         self, query: Query, candidates: Candidates, parts: Mapping[str, FloatArray]
@@ -203,29 +170,54 @@ class ResonanceSearch:
         direct = total(parts.values(), len(candidates.seqs))
         return spread_over_names(self._repository, query=query, candidates=candidates, direct=direct)
 
-    def _chosen_priors(self, names: Collection[str] | None) -> list[Prior]:
-        return [prior for prior in self._priors if names is None or prior.name in names]
-
-    def _choose(self, names: Collection[str] | None) -> dict[str, Arm | Unavailable]:
-        unknown = sorted(set(names or ()) - set(self.arm_names))
+    def _check(self, names: Collection[str] | None) -> None:
+        """InvalidInput where `names` has one that there is not, or none of an arm."""
+        if names is None:
+            return
+        unknown = sorted(set(names) - set(self.arm_names))
         if unknown:
             raise InvalidInput(
                 f"There is no arm {unknown[0]!r}.", hint=f"The arms are {', '.join(self.arm_names)}."
             )
-        if names is not None and not names:
+        if set(names) <= set(self._prior_names):
+            arms = self.arm_names[: -len(self._priors)]
             raise InvalidInput(
-                "At least one arm is needed.", hint=f"Choose from {', '.join(self.arm_names)}."
+                "At least one arm is needed.",
+                hint=f"Choose from {', '.join(arms)}. {', '.join(self._prior_names)} are priors: they lift what "
+                "arms find.",
             )
+
+    def _choose(self, names: Collection[str] | None, held: Held) -> dict[str, Arm | Unavailable]:
         activation: Arm | Unavailable
-        if self._index is not None:
-            activation = ActivationArm(self._index)
+        if held.keys is not None:
+            activation = ActivationArm(held.keys.index)
         else:
-            obstacle = self._no_index()
-            if names and {ActivationArm.name, HeadMatchArm.name} & set(names):
+            obstacle = self._obstacle(held)
+            if names and not NEED_A_PASS.isdisjoint(names):
                 raise obstacle
             activation = Unavailable(str(obstacle))
         every = {ActivationArm.name: activation, KeywordArm.name: self._keyword, **self._extra}
         return {name: arm for name, arm in every.items() if names is None or name in names}
+
+    def _lift(
+        self, names: Collection[str] | None, query: Query, candidates: Candidates
+    ) -> tuple[dict[str, FloatArray], list[ArmReport]]:
+        """Lifts of the priors that have something to say, and a report of those and of all asked for by name.
+
+        The others go unreported: most prompts name nobody.
+        """
+        lifts: dict[str, FloatArray] = {}
+        reports = []
+        for prior in self._priors:
+            if names is not None and prior.name not in names:
+                continue
+            started = time.perf_counter()
+            outcome = prior.lift(query, candidates)
+            if not isinstance(outcome, Unavailable):
+                lifts[prior.name] = outcome
+            if names is not None or not isinstance(outcome, Unavailable):
+                reports.append(_report(prior.name, outcome, started=started))
+        return lifts, reports
 
     def _match_heads(
         self,
@@ -233,6 +225,7 @@ class ResonanceSearch:
         query: Query,
         candidates: Candidates,
         *,
+        held: Held,
         scores: dict[str, FloatArray],
     ) -> list[ArmReport]:
         """Add the scores of the heads arm, which looks at what the other arms found best; returns its report."""
@@ -240,10 +233,10 @@ class ResonanceSearch:
             return []
         started = time.perf_counter()
         outcome: FloatArray | Unavailable
-        if self._keys is None or self._index is None:
-            outcome = Unavailable(str(self._no_index()))
+        if held.keys is None:
+            outcome = Unavailable(str(self._obstacle(held)))
         else:
-            calibration = self._keys.calibration
+            calibration = held.keys.model.calibration
             arm = HeadMatchArm(self._repository, heads=calibration.heads, refusal=calibration.no_heads)
             best = np.argsort(-total(scores.values(), len(candidates.seqs)), kind="stable")
             shortlist = best[: shortlist_length(len(best)) if scores else _MOST_ALONE]
@@ -252,98 +245,77 @@ class ResonanceSearch:
                 scores[arm.name] = arm.weight * zscore(outcome)
         return [_report(HeadMatchArm.name, outcome, started=started)]
 
-    def _no_index(self) -> AspenError:
-        """Why there is no index of the store's keys."""
-        return self._obstacle() or ModelError("The store was re-keyed just now.", hint="Ask again.")
-
-    def _obstacle(self) -> AspenError | None:
-        """Why the store's keys cannot be searched; None where they can."""
-        if self._keys is None:
+    def _obstacle(self, held: Held) -> AspenError:
+        """Why the store's keys cannot be searched, where they cannot."""
+        if self._model is None or held.stamp is None:
             return ModelError("No model is loaded.", hint="Ask without naming the arms to run.")
-        stored, current = self._stored_stamp, self._keys.stamp
-        if stored is None or stored.identity == current.identity:
-            return None
-        return stamp_mismatch(stored, current, location=self._repository.location)
+        return stamp_mismatch(held.stamp, self._model.stamp, location=self._repository.location)
 
-    def _refresh(self) -> None:
-        """Bring the snapshot and the index to the store's revision."""
-        revision = self._repository.revision()
-        if revision == self._snapshot.revision and (self._index is not None or self._obstacle() is not None):
-            return
-        if revision < self._snapshot.revision:  # the store was put back from a backup
-            self._snapshot, self._index = Snapshot(), None
-        changes = self._changes()
-        self._snapshot.apply(changes)
-        if self._keys is None or self._obstacle():
-            return
-        if self._index is None or self._fit is None or self._stored_keys is None:
-            self._fit = self._stored_fit(self._keys)
-            self._index = KeyIndex(code=self._keys.calibration.key_code, space=self._fit.space)
-            self._stored_keys = _stored_keys(self._keys)
-        self._index.append(changes.memories.keys)
-        self._stored_keys.append(changes.memories.keys)
-        if self._fit.is_due(len(self._snapshot)):
-            self._refit(self._keys)
+    def _refresh(self) -> Held:
+        """What is held of the store, brought to its revision."""
+        revision, held = self._repository.revision(), self._held
+        if held is None or held.snapshot.revision != revision:
+            # Another revision is older where the store was put back from a backup.
+            known = held if held is not None and held.snapshot.revision < revision else None
+            held, changes = self._changes(known)
+            # It changes in place: a search that is interrupted here leaves nothing, and the next reads all anew.
+            self._held = None
+            held.apply(changes)
+            self._held = held
+        if held.keys is not None and held.keys.fit.is_due(len(held.snapshot)):
+            held = self._held = self._refitted(held, held.keys.model)
+        return held
 
-    def _changes(self) -> Changes:
-        """What happened since the snapshot, all of it under one stamp; `_stored_stamp` is that stamp.
+    def _changes(self, known: Held | None) -> tuple[Held, Changes]:
+        """What happened since what is `known`, all of it under one stamp, and what it is to be applied to.
 
-        Where a memory was forgotten or keys were made anew, everything is read again, as by one who opens the
-        store now: nothing of what is gone may stay in what was fitted on it.
+        Where a memory was forgotten or keys were made anew, that holds nothing yet and everything is read again, as by
+        one who opens the store now: nothing of what is gone may stay in what was fitted on it.
         """
         while True:
-            stored = self._repository.stamp()
-            if stored != self._stored_stamp:
-                self._snapshot, self._index, self._stored_stamp = Snapshot(), None, stored
-            changes = self._repository.changes(self._snapshot.revision)
-            if not self._snapshot.can_apply(changes):
-                self._snapshot, self._index = Snapshot(), None
-            elif self._repository.stamp() == stored:
-                return changes
+            stamp = self._repository.stamp()
+            if known is not None and known.stamp != stamp:
+                known = None
+            changes = self._repository.changes(known.snapshot.revision if known is not None else 0)
+            if known is not None and not known.snapshot.can_apply(changes):
+                known = None
+            elif self._repository.stamp() == stamp:
+                return known or self._nothing(stamp), changes
 
-    def _stored_fit(self, keys: ModelKeys) -> StoreFit:
-        body = self._repository.statistics(key_space_name(keys.stamp))
-        stored = StoreFit.from_bytes(body, recipe=keys.recipe) if body is not None else None
+    def _nothing(self, stamp: KeyStamp | None) -> Held:
+        """Of a store of `stamp`, with the whitening that is kept with it."""
+        model = self._model
+        if model is None or (stamp is not None and stamp.identity != model.stamp.identity):
+            return Held(stamp, Snapshot(), keys=None)
+        return Held(stamp, Snapshot(), HeldKeys.start(model, fit=self._stored_fit(model)))
+
+    def _stored_fit(self, model: ModelKeys) -> StoreFit:
+        body = self._repository.statistics(key_space_name(model.stamp))
+        stored = StoreFit.from_bytes(body, recipe=model.recipe) if body is not None else None
         if stored is not None:
             return stored
         if self._unfitted is None:  # made once: it takes the eigenvectors of every layer
-            self._unfitted = StoreFit.start(calibration=keys.calibration, recipe=keys.recipe)
+            self._unfitted = StoreFit.start(calibration=model.calibration, recipe=model.recipe)
         return self._unfitted
 
-    def _refit(self, keys: ModelKeys) -> None:
-        """Fit the whitening on all keys, keep it with the store, and make the index anew."""
+    def _refitted(self, held: Held, model: ModelKeys) -> Held:
+        """The same with the whitening fitted on all keys, which is kept with the store."""
         changes = self._repository.changes(0)
-        if self._repository.stamp() != self._stored_stamp:
-            return  # re-keyed meanwhile; the next search starts over
-        fit, memories = self._stored_fit(keys), changes.memories
+        if self._repository.stamp() != held.stamp:
+            return held  # re-keyed meanwhile; the next search starts over
+        fit, memories = self._stored_fit(model), changes.memories
         if fit.is_due(len(memories.seqs)):
-            fit = fit.updated(memories.seqs, memories.keys, calibration=keys.calibration, recipe=keys.recipe)
+            fit = fit.updated(
+                memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
+            )
             # A store that is read-only, or busy just now, is searched with a fit of this process's own.
             with contextlib.suppress(StoreNotWritable, StoreBusy):
                 self._repository.save_statistics(
-                    key_space_name(keys.stamp), fit.to_bytes(), as_of=changes.revision
+                    key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
                 )
-        self._snapshot = Snapshot()
-        self._snapshot.apply(changes)
-        self._fit, self._index = fit, KeyIndex(code=keys.calibration.key_code, space=fit.space)
-        self._index.append(memories.keys)
-        self._stored_keys = _stored_keys(keys)
-        self._stored_keys.append(memories.keys)
-
-
-def _lift(
-    priors: Sequence[Prior], query: Query, candidates: Candidates
-) -> tuple[dict[str, FloatArray], list[ArmReport]]:
-    """Lifts of the priors that have something to say, and a report of those: most prompts name nobody."""
-    lifts: dict[str, FloatArray] = {}
-    reports = []
-    for prior in priors:
-        started = time.perf_counter()
-        outcome = prior.lift(query, candidates)
-        if not isinstance(outcome, Unavailable):
-            lifts[prior.name] = outcome
-            reports.append(_report(prior.name, outcome, started=started))
-    return lifts, reports
+        refitted = Held(held.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
+        refitted.apply(changes)
+        return refitted
 
 
 def _report(name: str, outcome: FloatArray | Unavailable, *, started: float) -> ArmReport:
@@ -356,8 +328,35 @@ def key_space_name(stamp: KeyStamp) -> str:
     return f"key_space:{stamp.model_id}:{stamp.key_version}"
 
 
-def _stored_keys(keys: ModelKeys) -> StoredKeys:
-    return StoredKeys(keys.calibration.key_code, prompt_offset=keys.calibration.prompt_offset)
+def _absolute(
+    chosen: Mapping[str, Arm | Unavailable],
+    query: Query,
+    candidates: Candidates,
+    *,
+    keys: HeldKeys | None,
+    allowed: NDArray[np.bool_],
+    hits: Sequence[int],
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Of each candidate the share of the prompt's words and the cosine, [n] each, by the arms that run.
+
+    The cosine is that of the `hits` and of those nearest to the prompt where `allowed` [n]; -1 for the others.
+    """
+    shares, cosines = None, None
+    if len(candidates.seqs) == 0:
+        return None, None
+    if KeywordArm.name in chosen and query.words is not None and query.words.postings:
+        shares = word_shares(query.words, lengths=candidates.term_counts)
+    activation = chosen.get(ActivationArm.name)
+    near = activation.cosines(query, candidates) if isinstance(activation, ActivationArm) else None
+    if near is not None and query.pooled is not None and keys is not None:
+        first = max(len(near) - LOOKED_AT, 0)
+        nearest = np.argpartition(np.where(allowed, near, -np.inf), first)[first:]
+        rows = np.union1d(nearest, np.array(hits, dtype=np.int64))
+        cosines = np.full(len(near), -1, dtype=np.float32)
+        cosines[rows] = keys.stored.cosines(
+            query.pooled, rows=rows if candidates.rows is None else candidates.rows[rows]
+        )
+    return shares, cosines
 
 
 def _greatest(column: FloatArray | None, allowed: NDArray[np.bool_]) -> FloatArray | None:

@@ -1,16 +1,27 @@
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from tests.builders import FACTS
 from tests.front_door import WHERE, Open, facts
 
-from aspen import Aspen, Config
+from aspen import Aspen, Config, MemoryItem
+from aspen.benchmarks.interface import Question
+from aspen.benchmarks.systems import AspenSystem, Stores, Variant
 from aspen.errors import InvalidInput, NotFound
 from aspen.models import LanguageModel
 from aspen.repository import open_repository
+from aspen.resonance_search import RankingSettings
 from aspen.testing.fake_model import FakeModel
 from aspen.types import Provenance
+
+AUCKLAND = timezone(timedelta(hours=12))
+
+
+def at(day: int, hour: int = 12) -> datetime:
+    return datetime(2023, 5, day, hour, tzinfo=UTC)
 
 
 def test_recall_finds_says_how_and_counts(aspen: Aspen) -> None:
@@ -98,6 +109,63 @@ def test_recall_by_words_alone_loads_no_model(tmp_path: Path, config: Config) ->
         recall = aspen.recall("Lisbon Mara", arms=["keyword"])
         assert [hit.memory.text for hit in recall.hits] == [FACTS[0]]
         assert recall.partial_pass is None
+        with pytest.raises(InvalidInput, match="telepathy"):
+            aspen.recall(WHERE, arms=["keyword", "telepathy"])
+        with pytest.raises(InvalidInput, match="At least one arm"):
+            aspen.recall("What in May 2023?", arms=["dates"])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked_at", "found"),
+    [
+        ("What did I eat last week?", at(20), [10]),
+        ("What did I eat last week?", at(27), [17]),
+        ("What did I eat yesterday?", at(11), [10]),
+        ("What did I eat yesterday?", datetime(2023, 5, 11, 1), [10]),  # without a zone it is UTC
+        ("What did I eat yesterday?", at(17, hour=23).astimezone(AUCKLAND), [17]),  # there it is the 18th
+        ("What did I eat yesterday?", at(30), []),
+        ("What did I eat last week?", None, []),
+    ],
+)
+def test_a_prompt_of_another_day_counts_from_that_day(
+    aspen: Aspen, prompt: str, asked_at: datetime | None, found: list[int]
+) -> None:
+    aspen.remember_many([MemoryItem(f"I ate {day}.", said_at=at(day, hour=9)) for day in (3, 10, 17)])
+    recall = aspen.recall(prompt, asked_at=asked_at, arms=["activation", "dates"])
+    lifted = [hit.memory.said_at for hit in recall.hits if hit.arms.get("dates")]
+    assert [said_at.day for said_at in lifted if said_at] == found
+
+
+@pytest.mark.parametrize(
+    "asked_at", ["2023-05-08", 0, datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))]
+)
+def test_a_time_of_asking_that_is_none_is_refused(aspen: Aspen, asked_at: datetime) -> None:
+    with pytest.raises(InvalidInput, match="asked_at"):
+        aspen.recall(WHERE, asked_at=asked_at)
+
+
+@pytest.mark.parametrize("asked_at", [datetime.min.replace(tzinfo=UTC), datetime.max])
+def test_the_ends_of_the_calendar_are_times_of_asking(aspen: Aspen, asked_at: datetime) -> None:
+    facts(aspen)
+    for prompt in ("What did I say last week?", "What did I say today?", "What did I say 999 years ago?"):
+        assert aspen.recall(prompt, asked_at=asked_at).hits
+
+
+def test_an_ablation_asks_as_recall_does_and_changes_nothing_for_others(
+    config: Config, tmp_path: Path
+) -> None:
+    items = [
+        MemoryItem(fact, conversation="c", source=fact, said_at=at(3 if n < 3 else 4))  # two sessions
+        for n, fact in enumerate(FACTS)
+    ]
+    with closing(Stores(tmp_path, model=FakeModel(), config=config)) as stores:
+        stores.write(items, advance=lambda done: None)
+        aspen, question = stores.holding("c"), Question(WHERE, frozenset(), kind="", group="c")
+        by_recall = aspen.recall(WHERE, conversation="c")
+        for ranking, same in ((RankingSettings(), True), (RankingSettings(session_weight=90.0), False)):
+            found = AspenSystem("x", Variant(ranking=ranking), stores).search(question, limit=10)
+            assert (found == [hit.memory.source for hit in by_recall.hits]) is same
+        assert aspen.recall(WHERE, conversation="c").hits == by_recall.hits
 
 
 def test_the_time_of_a_recall_leaves_out_the_loading_of_the_model(config: Config) -> None:

@@ -45,6 +45,24 @@ def days(text: str, *, now: datetime = NOW, years: tuple[int, ...] = (2023, 2024
         ("three days ago", [("2026-11-18", "2026-11-19")]),
         ("2 weeks ago", [("2026-11-04", "2026-11-11")]),
         ("over the past ten days", [("2026-11-11", "2026-11-22")]),
+        ("said at 2023-05-08T10:00", [("2023-05-08", "2023-05-09")]),
+        ("on 30/05/2023", [("2023-05-30", "2023-05-31")]),
+        ("on 5.6.2023", [("2023-06-05", "2023-06-06"), ("2023-05-06", "2023-05-07")]),
+        ("last May", [("2026-05-01", "2026-06-01")]),
+        ("last December", [("2025-12-01", "2026-01-01")]),
+        ("in May and June 2023", [("2023-05-01", "2023-06-01"), ("2023-06-01", "2023-07-01")]),
+        ("on 8th and 9th of May 2023", [("2023-05-08", "2023-05-09"), ("2023-05-09", "2023-05-10")]),
+        ("8-10 May 2023", [("2023-05-08", "2023-05-11")]),
+        ("between 2000 and 2010", [("2000-01-01", "2011-01-01")]),
+        ("from May to July 2023", [("2023-05-01", "2023-08-01")]),
+        ("between 3 May 2023 and June 2024", [("2023-05-03", "2024-07-01")]),
+        ("between May and July", [("2023-05-01", "2023-08-01"), ("2024-05-01", "2024-08-01")]),
+        ("before 2022", [("1-01-01", "2022-01-01")]),
+        ("until May 2022", [("1-01-01", "2022-06-01")]),
+        ("after May 2023", [("2023-06-01", "9999-12-31")]),
+        ("since last week", [("2026-11-09", "9999-12-31")]),
+        ("a week after 8 May 2023", [("2023-05-09", "2023-05-16")]),
+        ("the day before 8 May 2023", [("2023-05-07", "2023-05-08")]),
     ],
 )
 def test_a_time_is_read_as_the_period_it_names(text: str, expected: list[tuple[str, str]]) -> None:
@@ -57,6 +75,7 @@ def test_a_time_is_read_as_the_period_it_names(text: str, expected: list[tuple[s
         "May I ask who marched?",
         "Which version, 3.11 or 12?",
         "31 November 2023",
+        "Do they march and may I?",
         "What is new recently?",
         "room 20231",
         "",
@@ -68,8 +87,21 @@ def test_what_names_no_time_is_read_as_none(text: str) -> None:
 
 def test_several_times_are_all_read() -> None:
     assert days("Did Ann go in May 2023 or on 3 June 2024?") == [
-        ("2024-06-03", "2024-06-04"),
         ("2023-05-01", "2023-06-01"),
+        ("2024-06-03", "2024-06-04"),
+    ]
+    assert days("in May or June") == [
+        ("2023-05-01", "2023-06-01"),
+        ("2024-05-01", "2024-06-01"),
+        ("2023-06-01", "2023-07-01"),
+        ("2024-06-01", "2024-07-01"),
+    ]
+
+
+def test_the_end_of_the_calendar_has_no_end() -> None:
+    assert days("what happened in December, on 31 December?", years=(2023, 9999)) == [
+        ("2023-12-01", "2024-01-01"),
+        ("2023-12-31", "2024-01-01"),
     ]
 
 

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
-from tests.builders import drawn, query, remember
+from tests.builders import drawn, found, query, remember
 from tests.searching import Start
 
 from aspen.activation_db import KeyCode, KeyRecipe, KeySpace
 from aspen.activation_db.moments import Moments
 from aspen.repository import InMemoryRepository, Postings
+from aspen.resonance_search import ModelKeys, Query, ResonanceSearch
 from aspen.resonance_search.familiarity import LOOKED_AT, StoredKeys, familiarity, word_shares
 from aspen.resonance_search.keyword import CHUNK, PromptWords
-from aspen.types import FloatArray
+from aspen.resonance_search.snapshot import Candidates
+from aspen.types import FloatArray, MemoryItem
 
 SEQS = np.array([1, 2, 3, 4])
 LENGTHS = np.array([6, 6, 6, 6], dtype=np.int32)
@@ -29,8 +31,8 @@ def column(*values: float) -> FloatArray:
 def test_the_share_of_words_counts_each_by_how_rare_it_is_in_the_store() -> None:
     # Neither stands in the text that ships with Aspen, so that only the store tells them apart.
     common, rare, nowhere = posting(1, 1, 2, 3, 9), posting(2), posting()
-    words = PromptWords((1, 1, 3), (common, rare, nowhere), SEQS)
-    shares = word_shares("zyxa zyxb zyxc zyxc zyxc", words, lengths=LENGTHS)
+    words = PromptWords(("zyxa", "zyxb", "zyxc"), (1, 1, 3), (common, rare, nowhere), SEQS)
+    shares = word_shares(words, lengths=LENGTHS)
     assert shares.dtype == np.float32
     assert shares[3] == 0
     assert shares[0] == shares[2]
@@ -38,8 +40,8 @@ def test_the_share_of_words_counts_each_by_how_rare_it_is_in_the_store() -> None
 
 
 def test_a_word_of_everyday_counts_less_than_a_rare_one_also_in_a_store_of_few_memories() -> None:
-    words = PromptWords((1, 1), (posting(1), posting(2)), SEQS)
-    everyday, rare, *_ = word_shares("year zyxa", words, lengths=LENGTHS)
+    words = PromptWords(("year", "zyxa"), (1, 1), (posting(1), posting(2)), SEQS)
+    everyday, rare, *_ = word_shares(words, lengths=LENGTHS)
     assert 0 < everyday < 0.8 * rare
     assert everyday + rare == pytest.approx(1)
 
@@ -48,19 +50,51 @@ def test_words_must_stand_in_one_chunk_of_a_long_memory() -> None:
     lengths = np.array([3 * CHUNK, CHUNK, 1, 1], dtype=np.int32)
     first = posting(1, 2, positions=(0, 0))
     second = posting(1, 2, positions=(2 * CHUNK, CHUNK - 1))
-    apart, together, *_ = word_shares(
-        "zyxa zyxb", PromptWords((1, 1), (first, second), SEQS), lengths=lengths
-    )
+    words = PromptWords(("zyxa", "zyxb"), (1, 1), (first, second), SEQS)
+    apart, together, *_ = word_shares(words, lengths=lengths)
     assert apart == pytest.approx(0.5)
     assert together == pytest.approx(1)
 
 
 def test_without_words_or_memories_there_are_no_shares() -> None:
-    assert word_shares("the", PromptWords((), (), SEQS), lengths=LENGTHS).tolist() == [0, 0, 0, 0]
-    assert word_shares("zyxa", PromptWords((1,), (posting(1),), SEQS[:0]), lengths=LENGTHS[:0]).tolist() == []
+    assert word_shares(PromptWords((), (), (), SEQS), lengths=LENGTHS).tolist() == [0, 0, 0, 0]
+    nobody = PromptWords(("zyxa",), (1,), (posting(1),), SEQS[:0])
+    assert word_shares(nobody, lengths=LENGTHS[:0]).tolist() == []
 
 
-# Cosines
+def test_each_words_chunks_count_once_however_often_it_stands_there() -> None:
+    chance = np.random.default_rng(0)
+    lengths = chance.integers(0, 4 * CHUNK, 40).astype(np.int32)
+    seqs, terms = np.arange(40), tuple(f"zyx{i}" for i in range(9))
+    places = {
+        term: sorted(
+            (int(seq), int(chance.integers(lengths[seq])))
+            for seq in chance.integers(0, 40, 60)
+            if lengths[seq]
+        )
+        for term in terms
+    }
+    postings = tuple(
+        posting(*(seq for seq, _ in own), positions=tuple(place for _, place in own))
+        for own in places.values()
+    )
+    words = PromptWords(terms, (1,) * 9, postings, seqs)
+    rarity = (words.idf + np.log1p((660 + 0.5) / 0.5)) / 2  # 660 texts ship with Aspen, none with these words
+    chunks = [
+        [
+            {term for term in terms if (seq, chunk) in {(s, p // CHUNK) for s, p in places[term]}}
+            for chunk in range(4)
+        ]
+        for seq in range(40)
+    ]
+    expected = [
+        max(
+            sum(weight for term, weight in zip(terms, rarity, strict=True) if term in chunk)
+            for chunk in of_memory
+        )
+        for of_memory in chunks
+    ]
+    np.testing.assert_allclose(word_shares(words, lengths=lengths), expected / rarity.sum(), rtol=1e-6)
 
 
 def test_stored_keys_are_compared_in_the_space_whitened_by_the_calibration() -> None:
@@ -126,6 +160,55 @@ def test_a_store_knows_no_more_by_memories_of_another_conversation_or_left_out(s
         without = engine.search.search(asked, limit=3, arms=arms, exclude=[1]).overall_familiarity
         assert without < known
         assert known > 0.9
+
+
+def test_a_conversation_is_as_familiar_as_if_it_were_alone(start: Start) -> None:
+    whole, alone = start(InMemoryRepository()), start(InMemoryRepository())
+    items = [
+        MemoryItem(f"Number {i} of {name} is the zyx{i} of {name * 5}.", conversation=name)
+        for i in range(9)
+        for name in "ab"
+    ]
+    remember(whole, items)
+    remember(alone, [item for item in items if item.conversation == "b"])
+    for arms in (None, ["activation"], ["keyword"]):
+        within, by_itself = (
+            engine.search.search(query(engine, "The zyx4 of bbbbb?"), limit=9, conversation="b", arms=arms)
+            for engine in (whole, alone)
+        )
+        assert len(set(by_itself.familiarity.values())) > 1
+        assert within.familiarity == pytest.approx(dict(by_itself.familiarity))
+        assert within.overall_familiarity == pytest.approx(by_itself.overall_familiarity)
+
+
+class Latest:
+    """An arm that outweighs the others: whatever came last is the first hit."""
+
+    name = "latest"
+    weight = 100.0
+
+    def score(self, query: Query, candidates: Candidates) -> FloatArray:
+        return candidates.seqs.astype(np.float32)
+
+
+def test_memories_left_out_do_not_take_the_place_of_those_that_may_be_returned(start: Start) -> None:
+    engine = start(InMemoryRepository())
+    n = LOOKED_AT + 10
+    text = "Where is the zyxa of Mara?"
+    remember(engine, [*(MemoryItem(text, source=str(i)) for i in range(n)), f"{text}?", "xx"])
+    keys = ModelKeys(engine.stamp, engine.encoder._recipe, engine.encoder._calibration)
+    search = ResonanceSearch(engine.repository, keys=keys, extra_arms=[Latest()])
+    near = search.search(query(engine, text), limit=n, arms=["activation"], spread=False)
+    assert [hit.row for hit in near.ranked] == list(range(n))
+    one, every = (
+        search.search(
+            query(engine, text), limit=limit, arms=["activation", "latest"], exclude=range(1, n + 1)
+        )
+        for limit in (1, 2)
+    )
+    assert found(engine, one) == ["xx"]
+    assert every.overall_familiarity == every.familiarity[n] > 0.9
+    assert one.overall_familiarity == every.overall_familiarity
 
 
 def test_familiarity_follows_a_store_that_grows_past_its_fit(start: Start) -> None:

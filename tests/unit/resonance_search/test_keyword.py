@@ -89,7 +89,7 @@ def words_of(documents: dict[int, str], prompt: str, *, seqs: Seqs) -> PromptWor
         )
         for term in counts
     )
-    return PromptWords(tuple(counts.values()), postings, seqs)
+    return PromptWords(tuple(counts), tuple(counts.values()), postings, seqs)
 
 
 def naive_bm25(documents: list[str], prompt: str) -> list[float]:
@@ -158,5 +158,5 @@ def test_places_of_the_prompts_words_in_one_memory() -> None:
     assert (number.tolist(), place.tolist()) == ([0, 0], [1, 4])
     number, place = words.places_in(1)
     assert (number.tolist(), place.tolist()) == ([1, 1], [0, 2])
-    assert words.repeats == (2, 1)
-    assert [column.tolist() for column in PromptWords((), (), np.array([1])).places_in(1)] == [[], []]
+    assert (words.terms, words.repeats) == (("b", "x"), (2, 1))
+    assert [column.tolist() for column in PromptWords((), (), (), np.array([1])).places_in(1)] == [[], []]

@@ -103,3 +103,15 @@ def test_a_time_that_tells_nothing_lifts_nothing() -> None:
         ("What came in May 2023?", said()),
     ):
         assert isinstance(DatePrior().lift(Query(text, None), among), Unavailable), text
+
+
+def test_a_time_without_end_hides_no_other() -> None:
+    """9999-12-31 is how some programs write "for ever"."""
+    times = (
+        datetime(9999, 12, 31, tzinfo=UTC),
+        datetime(2023, 5, 8, tzinfo=UTC),
+        datetime(2022, 1, 1, tzinfo=UTC),
+    )
+    lift = DatePrior().lift(Query("What came in May, or on 31 December?", None), said(*times))
+    assert isinstance(lift, np.ndarray)
+    assert (lift > 0).tolist() == [False, True, False]

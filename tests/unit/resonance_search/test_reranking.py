@@ -8,34 +8,47 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load
-from tests.tiny_models import LAYERS, tiny_model
+from tests.tiny_models import CONTEXT, LAYERS, tiny_model
 
 from aspen.errors import InvalidInput
-from aspen.models import HeadRef
+from aspen.models import Captured, HeadRef
 from aspen.resonance_search import SearchResult
 from aspen.resonance_search.ranking import Ranked
 from aspen.resonance_search.reranking import (
     PART,
     ContextAttention,
+    ContextReranker,
     Example,
     Reranker,
-    Rereading,
     fit_reranker,
     labelled_digest,
     labelled_sets,
 )
 from aspen.testing.fake_model import FakeModel
+from aspen.types import TokenIds
 
 ALL = [HeadRef(block, head) for block in range(LAYERS) for head in range(4)]
 PROMPT = "Where does Mara live?"
 MEMORIES = ["My sister Mara moved to Lisbon in March.", "The dog jumps.", "a"]
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "qwen3", "gpt_neox"])
-def test_masses_are_those_of_the_models_own_attention(architecture: str) -> None:
+# The other blocks of Gemma 2 have a sliding window, which `HeadAttention` does not know: this model's is shorter than
+# what is read, that of a real one is longer.
+UNWINDOWED = [ref for ref in ALL if ref.block % 2 == 1]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "heads"),
+    [
+        ("llama", [ALL[9], *ALL[:6]]),  # in any order
+        ("gpt2", [ALL[9], *ALL[:6]]),
+        ("qwen3", [ALL[9], *ALL[:6]]),
+        ("gpt_neox", [ALL[9], *ALL[:6]]),
+        ("gemma2", UNWINDOWED),
+    ],
+)
+def test_masses_are_those_of_the_models_own_attention(architecture: str, heads: list[HeadRef]) -> None:
     model = tiny_model(architecture)
-    heads = [ALL[9], *ALL[:6]]  # in any order
     masses = ContextAttention(model, heads).masses(PROMPT, MEMORIES)
     assert masses.shape == (len(MEMORIES), 2, len(heads))
     before, between, asked = (len(model.tokenize(text)) for text in ("Memory:", "\nQuestion:", f" {PROMPT}"))
@@ -50,6 +63,49 @@ def test_masses_are_those_of_the_models_own_attention(architecture: str) -> None
             on_memory = rows[:, before : len(ids) - between - asked].sum(axis=1)
             assert mass[0, i] == pytest.approx(on_memory[-asked:].mean(), abs=1e-4)
             assert mass[1, i] == pytest.approx(on_memory[-asked - between : -asked].mean(), abs=1e-4)
+
+
+def test_of_a_long_memory_the_beginning_is_read_and_of_a_long_prompt_the_end() -> None:
+    attention = ContextAttention(FakeModel(), ALL[:8])  # a token per byte
+    # With the space that both begin with, 256 and 128 tokens.
+    beginning, end = ("Mara moved to Lisbon. " * 12)[:255], ("Where does Mara live? " * 6)[-127:]
+    whole = attention.masses(f"That was long ago. {end}", [f"{beginning} And more."])
+    np.testing.assert_array_equal(whole, attention.masses(end, [beginning]))
+    for prompt, memory in ((end, beginning[:-1]), (end[1:], beginning)):
+        assert not np.array_equal(whole, attention.masses(prompt, [memory]))
+
+
+class Listening(FakeModel):
+    """Keeps what it is given to read."""
+
+    def __init__(self, *, context_length: int) -> None:
+        self.read: list[bytes] = []
+        super().__init__(context_length=context_length)
+
+    def capture_with_heads(
+        self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
+    ) -> list[Captured]:
+        self.read += [ids.astype(np.uint8).tobytes() for ids in batch]
+        return super().capture_with_heads(batch, layers=layers, heads=heads)
+
+
+@pytest.mark.parametrize(
+    ("context_length", "n_memory", "n_prompt"),
+    [(4096, 256, 128), (401, 256, 128), (400, 256, 127), (128, 74, 37), (20, 2, 1)],
+)
+def test_a_small_context_is_shared_in_proportion(context_length: int, n_memory: int, n_prompt: int) -> None:
+    model = Listening(context_length=context_length)
+    ContextAttention(model, ALL[:8]).masses("p" * 400, ["m" * 400])
+    memory, prompt = " " + "m" * (n_memory - 1), "p" * n_prompt
+    assert model.read == [f"Memory:{memory}\nQuestion:{prompt}".encode()]
+
+
+def test_long_texts_are_read_by_a_transformer_of_a_small_context() -> None:
+    model = tiny_model()
+    prompt, memory = "Who asked? " * 50, "Mara did. " * 50
+    assert min(len(model.tokenize(text)) for text in (prompt, memory)) > CONTEXT
+    masses = ContextAttention(model, ALL).masses(prompt, [memory, "Mara did."])
+    assert ((masses > 0) & (masses < 1)).all()
 
 
 def examples(n: int, *, answer_by: int, seed: int = 0) -> list[Example]:
@@ -98,9 +154,9 @@ def test_what_teaches_nothing_is_left_out() -> None:
         fit_reranker([none, every], ALL[:3], texts="00")
 
 
-def test_tensors_bring_a_reranker_back() -> None:
+def test_bytes_bring_a_reranker_back() -> None:
     made = fit_reranker(examples(5, answer_by=0), ALL[:3], texts="00ff")
-    again = Reranker.from_tensors(made.to_tensors())
+    again = Reranker.from_bytes(made.to_bytes())
     assert (again.heads, again.texts) == (made.heads, made.texts)
     np.testing.assert_array_equal(again.weights, made.weights)
 
@@ -110,25 +166,38 @@ def result(*scores: float) -> SearchResult:
     return SearchResult(ranked, np.arange(len(scores)), {}, 0.5, ())
 
 
-def rereading(model: FakeModel) -> Rereading:
+def by_attention(model: FakeModel) -> ContextReranker:
     """What attends more to a memory comes first: weight 1 on the attention of a single head."""
-    return Rereading.of(model, Reranker((HeadRef(1, 0),), np.array([[1.0], [0.0]], dtype=np.float32), "00"))
+    weights = Reranker((HeadRef(1, 0),), np.array([[1.0], [0.0]], dtype=np.float32), "00")
+    return ContextReranker.of(model, weights)
 
 
 def test_hits_are_ordered_anew_and_still_add_up() -> None:
     model = FakeModel()
     texts = {0: MEMORIES[1], 1: MEMORIES[0], 2: MEMORIES[2]}
     masses = ContextAttention(model, [HeadRef(1, 0)]).masses(PROMPT, list(texts.values()))[:, 0, 0]
-    again = rereading(model).rerank(PROMPT, result(0.3, 0.2, 0.1, -9.0), texts=texts)
+    again = by_attention(model).rerank(PROMPT, result(0.3, 0.2, 0.1), texts=texts)
     scores = {hit.row: hit.score for hit in again.ranked}
     assert [hit.score for hit in again.ranked] == sorted(scores.values(), reverse=True)
-    lifts = (masses - masses.mean()) / masses.std()
-    assert [scores[row] for row in range(3)] == pytest.approx(np.array([0.3, 0.2, 0.1]) + lifts, abs=1e-4)
-    assert [hit.row for hit in again.ranked] != [0, 1, 2, 3]
+    lifted = np.array([0.3, 0.2, 0.1]) + (masses - masses.mean()) / masses.std()
+    # The lowest score of before is the lowest again.
+    expected = (lifted - lifted.min() + 0.1).tolist()
+    assert [scores[row] for row in range(3)] == pytest.approx(expected, abs=1e-4)
+    assert [hit.row for hit in again.ranked] != [0, 1, 2]
     for hit in again.ranked:
         assert hit.score == pytest.approx(sum(hit.parts.values()))
-    assert scores[3] == -9.0  # beyond the depth
     assert [(arm.name, arm.ran) for arm in again.arms] == [(PART, True)]
+
+
+def test_what_was_not_read_follows_behind_as_it_was() -> None:
+    reader = by_attention(FakeModel())
+    texts = dict(enumerate(MEMORIES))
+    alone = reader.rerank(PROMPT, result(0.3, 0.2, 0.1), texts=texts)
+    found = result(0.3, 0.2, 0.1, 0.1, 0.05, -9.0)
+    again = reader.rerank(PROMPT, found, texts=texts)
+    assert again.ranked == (*alone.ranked, *found.ranked[3:])
+    scores = [hit.score for hit in again.ranked]
+    assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +205,7 @@ def test_hits_are_ordered_anew_and_still_add_up() -> None:
 )
 def test_where_there_is_nothing_to_decide_nothing_is_read(scores: Sequence[float], reason: str) -> None:
     model = FakeModel()
-    reader, before = rereading(model), model.blocks_run
+    reader, before = by_attention(model), model.blocks_run
     again = reader.rerank(PROMPT, result(*scores), texts=dict.fromkeys(range(len(scores)), "text"))
     assert [hit.row for hit in again.ranked] == list(range(len(scores)))
     (report,) = again.arms
@@ -163,7 +232,7 @@ def test_the_weights_that_ship_were_learned_from_the_texts_that_ship() -> None:
     """`python tools/ship_reranker.py` makes them anew."""
     folder = files("aspen.resonance_search.reranking") / "data"
     (shipped,) = (one for one in folder.iterdir() if one.name.endswith(".safetensors"))
-    reranker = Reranker.from_tensors(load(shipped.read_bytes()))
-    assert reranker.texts == labelled_digest()
-    assert reranker.weights.shape == (2, len(reranker.heads))
-    assert np.isfinite(reranker.weights).all()
+    weights = Reranker.from_bytes(shipped.read_bytes())
+    assert weights.texts == labelled_digest()
+    assert weights.weights.shape == (2, len(weights.heads))
+    assert np.isfinite(weights.weights).all()

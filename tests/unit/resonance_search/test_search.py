@@ -4,12 +4,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from tests.builders import FACTS, found, query, remember
+from tests.builders import FACTS, NOON, found, query, remember
 from tests.searching import WHERE, many, recall
 
 from aspen.engine import Engine
 from aspen.errors import InvalidInput, NotFound
-from aspen.resonance_search import ModelKeys, Query, ResonanceSearch, Unavailable
+from aspen.resonance_search import ModelKeys, Query, RankingSettings, ResonanceSearch, Unavailable
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray, MemoryItem, Provenance
 
@@ -121,12 +121,45 @@ def test_where_no_arm_ran_nothing_is_found(engine: Engine) -> None:
     assert len(result.seqs) == len(FACTS)
 
 
-@pytest.mark.parametrize("arms", [["telepathy"], ["keyword", "telepathy"], []])
+@pytest.mark.parametrize(
+    "arms", [["telepathy"], ["keyword", "telepathy"], [], ["dates"], ["subject", "traits"]]
+)
 def test_unknown_arms_and_none_at_all_are_refused_with_the_names_there_are(
     engine: Engine, arms: list[str]
 ) -> None:
     with pytest.raises(InvalidInput, match="activation, keyword"):
         recall(engine, arms=arms)
+
+
+def test_priors_alone_are_refused_for_they_are_no_arms(engine: Engine) -> None:
+    remember(engine, FACTS)
+    with pytest.raises(InvalidInput, match="subject, dates, traits are priors"):
+        recall(engine, "What came in May 2026?", arms=["dates"])
+
+
+def test_a_prior_with_nothing_to_say_is_reported_where_it_was_asked_for_by_name(engine: Engine) -> None:
+    remember(engine, [MemoryItem(fact, said_at=NOON) for fact in FACTS])
+    named = engine.search.search(
+        query(engine, "Who is it?"), limit=5, arms=["activation", "dates", "subject"]
+    )
+    activation, subject, dates = named.arms
+    assert activation.ran
+    assert (subject.name, subject.ran) == ("subject", False)
+    assert "names nobody" in subject.reason
+    assert (dates.name, dates.ran, dates.reason) == ("dates", False, "the prompt names no time")
+    by_default = engine.search.search(query(engine, "Who is it?"), limit=5)
+    assert {"dates", "subject"}.isdisjoint(report.name for report in by_default.arms)
+
+
+def test_settings_of_the_ranking_count_for_one_search_alone(engine: Engine) -> None:
+    turns = ["Guess who moved to Lisbon?", "No idea!", "Mine is a cat.", "Rain all week."]
+    remember(engine, [MemoryItem(turn, conversation="c") for turn in turns])
+    asked = query(engine, "Who moved to Lisbon?")
+    before = engine.search.search(asked, limit=4)
+    without = engine.search.search(asked, limit=4, settings=RankingSettings(hops=0))
+    assert any(hit.parts["neighbours"] > 0 for hit in before.ranked)
+    assert not any(hit.parts["neighbours"] for hit in without.ranked)
+    assert engine.search.search(asked, limit=4).ranked == before.ranked
 
 
 class Newest:

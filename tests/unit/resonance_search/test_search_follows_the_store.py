@@ -6,9 +6,12 @@ import pytest
 from tests.builders import FACTS, encoded, found, query, remember
 from tests.searching import Start, fitted_on, many, recall, scores
 
+from aspen.activation_db import KeyIndex
 from aspen.engine import Engine
 from aspen.errors import StoreNotWritable
 from aspen.repository import InMemoryRepository
+from aspen.resonance_search.familiarity import StoredKeys
+from aspen.resonance_search.snapshot import Snapshot
 from aspen.types import MemoryItem
 
 
@@ -145,3 +148,46 @@ def test_turns_around_a_forgotten_one_stand_beside_each_other(engine: Engine) ->
     result = engine.search.search(query(engine, "Who moved to Lisbon?"), limit=2, arms=["keyword"])
     assert found(engine, result) == [turns[0], turns[2]]
     assert [path.nodes for path in result.ranked[1].paths] == [(0, 1)]
+
+
+FOLLOWING = [
+    (InMemoryRepository, "changes"),
+    (Snapshot, "_apply_edges"),
+    (KeyIndex, "append"),
+    (StoredKeys, "append"),
+]
+FITTING = [(InMemoryRepository, "statistics"), (InMemoryRepository, "save_statistics")]
+
+
+@pytest.mark.parametrize(
+    ("known", "added", "part", "step"),
+    [
+        (known, added, *where)
+        for known, added, steps in (
+            (0, 30, FOLLOWING + FITTING),
+            (15, 30, FOLLOWING + FITTING),
+            (20, 2, FOLLOWING),
+        )
+        for where in steps
+    ],
+)
+def test_a_search_that_is_interrupted_anywhere_leaves_nothing_half_done(
+    start: Start, monkeypatch: pytest.MonkeyPatch, known: int, added: int, part: type, step: str
+) -> None:
+    def interrupt(*of: object, **given: object) -> None:
+        raise KeyboardInterrupt
+
+    repository = InMemoryRepository()
+    engine = start(repository)
+    if known:
+        remember(engine, many(known))
+        recall(engine)
+    remember(engine, many(added, start=known))
+    with monkeypatch.context() as patched:
+        patched.setattr(part, step, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            recall(engine)
+    ours, fresh = scores(engine), scores(start(repository))
+    assert len(ours) == known + added
+    assert ours == pytest.approx(fresh, abs=1e-3)
+    assert fitted_on(repository) == (known if added == 2 else known + added)

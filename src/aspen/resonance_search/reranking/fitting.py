@@ -14,7 +14,9 @@ from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.reranking.reranker import Reranker
 from aspen.types import FloatArray
 
-_RIDGE = 0.3  # of the weights, beside the mean loss of a question
+_RIDGE = 125.0  # of the weights, beside the loss of all questions together
+_TRUSTED = 0.6
+"""Share of what was learned that is used: stores hold other texts than those it was learned from."""
 _LEAST_WEIGHT = 0.1  # of the first stage's score
 _NO_RIDGE = 1e-6  # nearly none, of the first stage's score
 _STEPS, _SETTLED = 50, 1e-6  # of Newton's method, which settles in far fewer
@@ -42,7 +44,7 @@ def fit_reranker(examples: Sequence[Example], heads: Sequence[HeadRef], *, texts
         )
     *weights, of_scores = _solve(lists)
     # Relative to the first stage's score, which the lift is added to.
-    relative = np.array(weights) / max(of_scores, _LEAST_WEIGHT)
+    relative = _TRUSTED * np.array(weights) / max(of_scores, _LEAST_WEIGHT)
     return Reranker(tuple(heads), relative.reshape(2, -1).astype(np.float32), texts)
 
 
@@ -63,7 +65,7 @@ class _List:
 def _solve(lists: Sequence[_List]) -> NDArray[np.float64]:
     """Weights [features] that minimise the mean listwise loss and the ridge: Newton's method, damped."""
     width = lists[0].features.shape[1]
-    ridge = 2 * _RIDGE * np.append(np.ones(width - 1), _NO_RIDGE)
+    ridge = 2 * _RIDGE / len(lists) * np.append(np.ones(width - 1), _NO_RIDGE)
     solution = np.append(np.zeros(width - 1), 1.0)
     loss = _loss(solution, lists, ridge=ridge)
     for _ in range(_STEPS):

@@ -6,12 +6,10 @@ attention that any prompt would pay to the memory stands against what this promp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 from aspen.models import HeadRef
 from aspen.resonance_search.fusion import zscore
@@ -33,14 +31,15 @@ class Reranker:
         """What is added to the scores of n memories, float32 [n], for their masses [n, 2, heads]."""
         return np.asarray(np.einsum("nkh,kh->n", zscore(masses), self.weights), dtype=np.float32)
 
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """The arrays it consists of, by name."""
+    def to_bytes(self) -> bytes:
+        """As safetensors."""
         refs = np.array([(ref.block, ref.head) for ref in self.heads], dtype=np.int64)
         texts = np.frombuffer(bytes.fromhex(self.texts), dtype=np.uint8)
-        return {"heads": refs, "weights": self.weights, "texts": texts}
+        return save({"heads": refs, "weights": self.weights, "texts": texts})
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Reranker:
-        """The inverse of `to_tensors`; KeyError where an array is missing."""
+    def from_bytes(cls, body: bytes) -> Reranker:
+        """The inverse of `to_bytes`; SafetensorError, KeyError or ValueError where it is damaged."""
+        tensors = load(body)
         refs = tuple(HeadRef(block, head) for block, head in tensors["heads"].tolist())
         return cls(refs, tensors["weights"], tensors["texts"].tobytes().hex())

@@ -16,8 +16,8 @@ def bodies(pooled: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]
     return np.stack([np.frombuffer(CODE.encode(vectors), dtype=np.uint8) for vectors in pooled])
 
 
-def test_a_key_takes_a_third_of_a_byte_a_dimension_and_two_bytes_a_layer() -> None:
-    assert CODE.size == len(CODE.encode(POOLED[0])) == 2 + 4 + 2 + 2
+def test_a_direction_takes_a_third_of_a_byte_in_the_first_layer_and_half_of_one_deeper() -> None:
+    assert CODE.size == len(CODE.encode(POOLED[0])) == 2 + 4 + 2 + 3
 
 
 def test_keys_come_back_nearly_in_the_directions_kept_and_keep_their_order() -> None:
@@ -56,7 +56,7 @@ def test_activations_that_are_not_finite_are_refused_with_a_way_out(bad: float) 
 
 
 def test_keys_of_another_size_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="10 bytes, got 9"):
+    with pytest.raises(InvalidInput, match="11 bytes, got 9"):
         CODE.decode(np.zeros((1, 9), dtype=np.uint8))
 
 

@@ -31,9 +31,8 @@ from aspen.activation_db.head_keys import encode_head_keys
 from aspen.benchmarks.interface import Dataset
 from aspen.items import memory_id
 from aspen.repository import KeyStamp, NewMemory, Postings, Repository
-from aspen.resonance_search import ModelKeys, Query, ResonanceSearch
+from aspen.resonance_search import ModelKeys, Query, ResonanceSearch, held
 from aspen.resonance_search import heads as heads_arm
-from aspen.resonance_search import search as search_module
 from aspen.types import FloatArray, Memory
 
 DEPTH = 10
@@ -189,7 +188,7 @@ def found_with(
 def _replaced(corpus: Corpus, matches: KnownMatches | None) -> Iterator[None]:
     """The product's search, with an index that knows prefiltered keys, and with what is known beforehand."""
     with (
-        mock.patch.object(search_module, "KeyIndex", PrefilteredIndex),
+        mock.patch.object(held, "KeyIndex", PrefilteredIndex),
         mock.patch.object(heads_arm, "head_match", matches or head_match),
         mock.patch.object(corpus.repository, "postings", corpus.postings),
     ):

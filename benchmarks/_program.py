@@ -1,7 +1,11 @@
-"""How the scripts end: what a benchmark refuses is one line and an exit code, as with the program `aspen`."""
+"""How the scripts read numbers, and how they end.
+
+What a benchmark refuses is one line and an exit code, as with the program `aspen`.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 
 from aspen.benchmarks import output
@@ -19,3 +23,10 @@ def exit_code(run: Callable[[], None]) -> int:
         output.note("interrupted: nothing was written")
         return 130
     return 0
+
+
+def positive(text: str) -> int:
+    """A number of the command line, from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text!r}")
+    return int(text)

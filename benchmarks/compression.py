@@ -9,6 +9,7 @@ The model runs once; each coding then writes the same activations in its own byt
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,7 @@ from benchmarks._codings import (
 )
 from benchmarks._compression_tables import plot, show
 from benchmarks._prefilter import RESCORED, Prefiltered
-from benchmarks._program import exit_code
+from benchmarks._program import exit_code, positive
 from benchmarks._traces_coded import SIZES, measure_traces
 
 from aspen import Aspen
@@ -283,10 +284,20 @@ def measure(corpus: Corpus, aspen: Aspen, advance: Advance, *, parts: Sequence[s
     return {part: measured[part]() for part in parts}
 
 
+def chosen(dataset: Dataset, arguments: argparse.Namespace) -> Dataset:
+    """The part of the data set to measure on."""
+    conversations, questions = arguments.conversations, None
+    if arguments.quick:
+        conversations, questions = 1 if dataset.conversations else None, 3
+    return counted(
+        dataset.part(conversations=conversations, questions=questions), limit=arguments.limit_questions
+    )
+
+
 def counted(dataset: Dataset, *, limit: int | None) -> Dataset:
-    """The data set with every n-th of the questions that count in averages, `limit` of them or somewhat more."""
+    """The data set with every n-th of the questions that count in averages, `limit` of them at most."""
     questions = [question for question in dataset.questions if question.kind not in dataset.apart]
-    step = max(1, len(questions) // limit) if limit else 1
+    step = math.ceil(len(questions) / limit) if limit and questions else 1
     return replace(dataset, questions=tuple(questions[::step]))
 
 
@@ -296,10 +307,7 @@ def run(arguments: argparse.Namespace) -> None:
         output.check_output(path)
     if arguments.plot is not None:
         check_plotting(arguments.plot)
-    dataset = read_dataset(Layout(arguments.layout), arguments.data)
-    if arguments.quick:
-        dataset = dataset.part(conversations=1, questions=3)
-    dataset = counted(dataset, limit=arguments.limit_questions)
+    dataset = chosen(read_dataset(Layout(arguments.layout), arguments.data), arguments)
     with output.progress() as progress, Aspen.open(":memory:", model=arguments.model) as aspen:
         bar = progress.add_task("activations", total=None)
         turns = (_QUICK_TURNS if arguments.quick else None) if "head_keys" in arguments.parts else 0
@@ -328,8 +336,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, help="a data set; default: what ships with Aspen")
     made.add_argument("--layout", choices=list(Layout), default=Layout.LOCOMO, help="of its files")
     made.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure these only")
+    made.add_argument("--conversations", type=positive, metavar="N", help="take the first N only")
     made.add_argument(
-        "--limit-questions", type=int, metavar="N", help="ask about N, taken evenly from all that count"
+        "--limit-questions", type=positive, metavar="N", help="ask N at most, every n-th of all that count"
     )
     made.add_argument("--json", type=Path, help="write all figures here")
     made.add_argument("--plot", type=Path, help="draw the curves here (.png, .svg)")

@@ -1,6 +1,9 @@
 """How many of the turns that hold the answer come back: LoCoMo, through Aspen's front door.
 
-The same as `aspen bench recall --dataset locomo`, with the names and keys that docs/benchmarks/recall.md has.
+Measures what `aspen bench recall --dataset locomo` measures, and writes it in a form of its own: recall@k alone, kinds
+of questions by LoCoMo's numbers (`per_category`, `category_5`), `write_ms` once for all, and what is `aspen` and
+`aspen_minilm` there as `spreading` and `spreading_minilm`. docs/benchmarks/recall.md has the names and keys of that
+program. This one can keep a store for each conversation, too.
 
     python benchmarks/locomo.py --data locomo10.json --json recall.json --plot recall.png
 
@@ -16,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/locomo.py` from anywhere
 
-from benchmarks._program import exit_code
+from benchmarks._program import exit_code, positive
 
 from aspen.benchmarks import catalogue, output
 from aspen.benchmarks.circumstances import circumstances
@@ -76,14 +79,14 @@ def measure(arguments: argparse.Namespace) -> None:
         facts = {**opened.facts, "data": _described(dataset), "write_ms": _write_ms(dataset, outcomes)}
     report = summarised(dataset, outcomes, pairs=_PAIRS)
     head = circumstances(title="locomo", command=["python", *sys.argv])
-    output.write_json(arguments.json, {**head, **facts, **_as_documented(report, dataset)})
+    output.write_json(arguments.json, {**head, **facts, **_in_own_form(report, dataset)})
     if arguments.plot is not None:
         plot_recall(arguments.plot, report, dataset)
     show(report, dataset)
 
 
-def _as_documented(report: Report, dataset: Dataset) -> Report:
-    """The report with the keys of docs/benchmarks/recall.md: recall@k only, categories by their numbers."""
+def _in_own_form(report: Report, dataset: Dataset) -> Report:
+    """The report with the keys of this program: recall@k only, categories by their numbers."""
     keys = [f"recall@{k}" for k in dataset.cutoffs]
 
     def recall(figures: Mapping[str, object]) -> dict[str, object]:
@@ -141,20 +144,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, required=True, help="LoCoMo in its official format")
     made.add_argument("--json", type=Path, help="write all figures here")
     made.add_argument("--plot", type=Path, help="draw recall@k here (.png, .svg)")
-    made.add_argument("--conversations", type=_positive, help="take the first N only")
-    made.add_argument("--limit", type=_positive, help="ask the first N questions of each conversation only")
+    made.add_argument("--conversations", type=positive, help="take the first N only")
+    made.add_argument("--limit", type=positive, help="ask the first N questions of each conversation only")
     made.add_argument("--model", help="bundled, a Hugging Face id or a folder; default as for Aspen.open")
     made.add_argument("--no-minilm", dest="minilm", action="store_false", help="leave MiniLM out")
     made.add_argument(
         "--store-per-conversation", action="store_true", help="one store for each, not one for all"
     )
     return made
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

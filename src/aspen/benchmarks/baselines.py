@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.benchmarks.interface import Advance, Embedder, Question, spoken
+from aspen.benchmarks.interface import Advance, Embedder, Question, rendered
 from aspen.errors import MissingDependency
 from aspen.types import FloatArray, MemoryItem
 
@@ -84,7 +84,7 @@ class MiniLMSystem(InMemorySystem):
     name = "minilm"
 
     def write(self, items: Sequence[MemoryItem], *, advance: Advance) -> float:
-        """Embed all, as they are spoken."""
+        """Embed all."""
         started = time.perf_counter()
         self._groups = Groups(items)
         self._vectors = embedded(self._minilm, items, advance=advance)
@@ -101,6 +101,6 @@ def embedded(minilm: Embedder, items: Sequence[MemoryItem], *, advance: Advance)
     """Vectors of all `items`, float32 [n, 384]."""
     parts = []
     for start in range(0, len(items), _AT_ONCE):
-        parts.append(minilm.embed([spoken(item) for item in items[start : start + _AT_ONCE]]))
+        parts.append(minilm.embed([rendered(item) for item in items[start : start + _AT_ONCE]]))
         advance(min(start + _AT_ONCE, len(items)))
     return np.concatenate(parts)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from aspen.errors import InvalidInput
+from aspen.resonance_search import dated_text
 from aspen.types import FloatArray, MemoryItem
 
 Advance = Callable[[int], None]
@@ -102,6 +103,6 @@ class Embedder(Protocol):
         """One vector per text."""
 
 
-def spoken(item: MemoryItem) -> str:
-    """A memory as every system that embeds texts reads it: who said it, and what. Aspen's model reads the same."""
-    return f"{item.speaker}: {item.text}" if item.speaker else item.text
+def rendered(item: MemoryItem) -> str:
+    """A memory as every other system gets it, which is what Aspen's keyword arm reads: when, who, and what."""
+    return dated_text(item.text, speaker=item.speaker, said_at=item.said_at)

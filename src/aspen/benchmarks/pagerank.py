@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.benchmarks.baselines import Groups, InMemorySystem, embedded
-from aspen.benchmarks.interface import Advance, Question, spoken
+from aspen.benchmarks.interface import Advance, Question
+from aspen.resonance_search import spoken_text
 from aspen.types import FloatArray, MemoryItem
 
 _NAME = re.compile(
@@ -42,7 +43,7 @@ class PageRankSystem(InMemorySystem):
         self._groups = Groups(items)
         self._vectors: FloatArray = embedded(self._minilm, items, advance=advance)
         self._graphs: dict[str, Graph] = {}
-        names = [names_in(spoken(item)) for item in items]
+        names = [names_in(spoken_text(item.text, speaker=item.speaker)) for item in items]
         for group in dict.fromkeys(["", *(item.conversation or "" for item in items)]):
             self._graphs[group] = Graph.of([names[row] for row in self._groups.rows(group)])
         return time.perf_counter() - started

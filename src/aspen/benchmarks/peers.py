@@ -9,14 +9,14 @@ import io
 import logging
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, redirect_stderr
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
 from aspen.benchmarks.baselines import MiniLM
-from aspen.benchmarks.interface import Advance, Question, spoken
+from aspen.benchmarks.interface import Advance, Question, rendered
 from aspen.errors import MissingDependency
 from aspen.types import MemoryItem
 
@@ -73,7 +73,7 @@ class ChromaSystem(_OnDisk):
         started = time.perf_counter()
         for start in range(0, len(items), _AT_ONCE):
             batch = items[start : start + _AT_ONCE]
-            texts = [spoken(item) for item in batch]
+            texts = [rendered(item) for item in batch]
             self._memories.add(
                 ids=[str(start + i) for i in range(len(batch))],
                 documents=texts,
@@ -106,7 +106,7 @@ class Mem0System(_OnDisk):
 
     def _start(self, folder: str, stack: ExitStack) -> None:
         # Read when it is imported, and it would write to the home folder otherwise.
-        os.environ |= {"MEM0_TELEMETRY": "False", "MEM0_DIR": folder}
+        stack.enter_context(_environment(MEM0_TELEMETRY="False", MEM0_DIR=folder))
         try:
             from mem0 import Memory  # noqa: PLC0415 - an extra
         except ImportError as error:
@@ -121,7 +121,7 @@ class Mem0System(_OnDisk):
         started = time.perf_counter()
         for done, item in enumerate(items, start=1):
             self._memory.add(
-                spoken(item),
+                rendered(item),
                 user_id=item.conversation or _EVERYONE,
                 metadata={"source": item.source or ""},
                 infer=False,
@@ -130,11 +130,26 @@ class Mem0System(_OnDisk):
         return time.perf_counter() - started
 
     def search(self, question: Question, *, limit: int) -> list[str]:
-        """Its search; the threshold below which it returns nothing is taken away."""
+        """Its search, with the lowest threshold that it takes: what has a cosine below 0 it never returns."""
         found = self._memory.search(
             question.text, top_k=limit, filters={"user_id": question.group or _EVERYONE}, threshold=0.0
         )
         return [str(hit["metadata"]["source"]) for hit in found["results"]]
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """The environment with these variables, until the block is left."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ |= values
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _mem0_settings(folder: str, *, model: str) -> dict[str, Any]:

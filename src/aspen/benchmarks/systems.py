@@ -49,15 +49,17 @@ WITHOUT_EDGES: Mapping[str, Variant] = {
     f"{DEFAULT}_without_names": Variant(ranking=RankingSettings(names=False)),
 }
 """The default without each kind of edge that activation spreads over; `hybrid` is without all of them."""
+_WITHOUT_MODEL = ("subject", "dates")
+"""Priors that need no model: with them, what spreads differs from the default by what seeds it, and by nothing else."""
 VARIANTS: Mapping[str, Variant] = {
     "bm25": Variant(arms=("keyword",), spread=False),
-    "bm25_spreading": Variant(arms=("keyword",)),
+    "bm25_spreading": Variant(arms=("keyword", *_WITHOUT_MODEL)),
     "activation": Variant(arms=("activation",), spread=False),
     "hybrid": Variant(spread=False),
     DEFAULT: Variant(),
     RERANKED: Variant(rerank=True),
     "bm25_minilm": Variant(arms=("keyword", "vector"), spread=False, minilm=True),
-    "bm25_minilm_spreading": Variant(arms=("keyword", "vector"), minilm=True),
+    "bm25_minilm_spreading": Variant(arms=("keyword", "vector", *_WITHOUT_MODEL), minilm=True),
     "aspen_minilm": Variant(minilm=True),
     **WITHOUT_EDGES,
 }

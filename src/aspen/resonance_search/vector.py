@@ -11,7 +11,7 @@ from aspen.activation_db import decode_vectors, encode_vector
 from aspen.errors import InvalidInput, StoreNotWritable
 from aspen.repository import KeyStamp, Repository
 from aspen.resonance_search.arms import Query, Unavailable
-from aspen.resonance_search.keyword import spoken_text
+from aspen.resonance_search.keyword import dated_text
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray, Seqs
 
@@ -41,7 +41,7 @@ class VectorArm:
         self.weight = weight
         self._embedder = embedder
         self._repository = repository
-        self._stamp = KeyStamp(f"embedder:{embedder.name}", embedder.name, "1")
+        self._stamp = KeyStamp(f"embedder:{embedder.name}", embedder.name, "2")
         self.forget()
 
     def forget(self) -> None:
@@ -68,7 +68,9 @@ class VectorArm:
         if np.isin(candidates.seqs, self._seqs).all():
             return
         while missing := self._repository.missing_keys(self._stamp, limit=_AT_ONCE):
-            texts = [spoken_text(memory.text, speaker=memory.speaker) for memory in missing]
+            texts = [
+                dated_text(memory.text, speaker=memory.speaker, said_at=memory.said_at) for memory in missing
+            ]
             vectors = self._embed(texts)
             keys = {
                 memory.seq: encode_vector(vector) for memory, vector in zip(missing, vectors, strict=True)

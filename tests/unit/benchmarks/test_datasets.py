@@ -41,6 +41,62 @@ def test_locomo_leaves_turns_out_that_cannot_be_read(
     assert "1 turns were not read; turn 4" in capsys.readouterr().err
 
 
+def written_locomo(path: Path, *samples: object) -> Path:
+    path.write_text(json.dumps(samples))
+    return path
+
+
+def test_locomo_does_not_forget_that_a_turn_it_could_not_read_was_evidence(tmp_path: Path) -> None:
+    broken = sample("one")
+    broken["conversation"]["session_1"][0]["text"] = 7
+    broken["conversation"]["session_3_date_time"] = "some day"  # its turns are not read
+    dataset = read_dataset(Layout.LOCOMO, written_locomo(tmp_path / "locomo.json", broken))
+    assert dataset.not_read == 2
+    assert [question.evidence for question in dataset.questions] == [{"D1:1"}, {"D2:1", "D3:1"}, {"D1:1"}]
+    assert {"D1:1", "D3:1"}.isdisjoint(item.source for item in dataset.items)
+
+
+def test_locomo_passes_over_evidence_that_is_no_turn(tmp_path: Path) -> None:
+    foreign = sample("one")
+    foreign["conversation"]["notes"] = [{"dia_id": "D7:1", "text": "A list, but no session."}]
+    foreign["qa"][0]["evidence"] = ["D7:1", "D", "D:11:26", "D10:19", "D1:02"]
+    del foreign["qa"][1]["evidence"]
+    dataset = read_dataset(Layout.LOCOMO, written_locomo(tmp_path / "locomo.json", foreign))
+    assert [question.evidence for question in dataset.questions] == [{"D1:2"}, {"D1:1"}]
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        pytest.param({"category": [1]}, "the category is [1], not a number from 1 to 6", id="list"),
+        pytest.param({"category": 7}, "the category is 7,", id="unknown category"),
+        pytest.param({"category": True}, "the category is True,", id="no number"),
+        pytest.param({"category": None}, "the category is missing,", id="no category"),
+        pytest.param({"question": None}, "its text is missing", id="no text"),
+        pytest.param({"question": " "}, "its text is missing", id="blank"),
+        pytest.param({"evidence": {"D1": 1}}, "the evidence is {'D1': 1}, not a list", id="evidence"),
+        pytest.param({"evidence": 1.1}, "the evidence is 1.1, not a list", id="number as evidence"),
+        pytest.param(None, "expected an object, got str", id="no object"),
+    ],
+)
+def test_an_entry_of_locomo_that_is_no_question_is_refused_with_the_place(
+    entry: dict[str, object] | None, said: str, tmp_path: Path
+) -> None:
+    broken = sample("two")
+    broken["qa"][1] = "Where does Mara live?" if entry is None else {**broken["qa"][1], **entry}
+    path = written_locomo(tmp_path / "locomo.json", sample("one"), broken)
+    with pytest.raises(InvalidInput) as caught:
+        read_dataset(Layout.LOCOMO, path)
+    assert str(path) in str(caught.value)
+    assert f"question 2 of two: {said}" in str(caught.value)
+
+
+def test_a_conversation_of_locomo_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = write_locomo(tmp_path / "locomo.json", "one", "two", "one")
+    with pytest.raises(InvalidInput, match="the sample_id 'one' more than once"):
+        read_dataset(Layout.LOCOMO, path)
+
+
 def test_beir_joins_titles_and_keeps_judged_queries(tmp_path: Path) -> None:
     dataset = read_dataset(Layout.BEIR, write_beir(tmp_path / "set"))
 
@@ -89,6 +145,41 @@ def test_beam_has_chats_roles_and_dates(tmp_path: Path) -> None:
     assert dataset.items[0].provenance is Provenance.IMPORTED
     (question,) = dataset.questions
     assert (question.group, question.kind, *question.evidence) == ("chat-1", "preference_following", "t0")
+
+
+@pytest.mark.parametrize(
+    ("chat", "evidence", "said"),
+    [
+        pytest.param("chat-9", "t0", "the chat 'chat-9', of which the corpus has no turn", id="no such chat"),
+        pytest.param(None, "t0", "the chat '', of which", id="no chat"),
+        pytest.param("chat-1", "t2", "but its evidence 't2' is not in it", id="another chat"),
+        pytest.param("chat-1", "t3", "but its evidence 't3' is not in it", id="a turn of no chat"),
+    ],
+)
+def test_beam_refuses_a_query_that_its_chat_cannot_answer(
+    chat: str | None, evidence: str, said: str, tmp_path: Path
+) -> None:
+    folder = write_beam(tmp_path / "set")
+    with (folder / "corpus.jsonl").open("a") as corpus:
+        corpus.write('{"_id": "t3", "text": "Said nowhere."}\n')
+    write_lines(
+        folder / "queries.jsonl", [{"_id": "q", "text": "May I eat satay?", "metadata": {"chat": chat}}]
+    )
+    (folder / "qrels.tsv").write_text(f"q\t{evidence}\t1\n")
+    with pytest.raises(InvalidInput) as caught:
+        read_dataset(Layout.BEAM, folder)
+    assert said in str(caught.value)
+    assert "May I eat satay?" in str(caught.value) and str(folder) in str(caught.value)
+
+
+def test_beam_keeps_evidence_that_no_memory_can_hold(tmp_path: Path) -> None:
+    folder = write_beam(tmp_path / "set")
+    with (folder / "corpus.jsonl").open("a") as corpus:
+        corpus.write('{"_id": "t3", "text": "", "metadata": {"chat": "chat-1"}}\n')
+    (folder / "qrels.tsv").write_text("q\tt0\t1\nq\tt3\t1\n")
+    dataset = read_dataset(Layout.BEAM, folder)
+    assert (len(dataset.items), dataset.not_read) == (3, 1)
+    assert dataset.questions[0].evidence == {"t0", "t3"}
 
 
 def cut(name: str) -> Callable[[Path], None]:
@@ -199,6 +290,11 @@ def test_a_set_ships_with_aspen_in_one_layout() -> None:
     shipped = read_dataset(Layout.LOCOMO, None)
     assert len(shipped.conversations) > 1
     assert shipped.not_read == 0
+    # All questions of the file, the standing instructions among them, and none whose evidence is not to be found.
+    assert len(shipped.questions) == 72
+    assert sum(question.kind == "instruction-following" for question in shipped.questions) == 8
+    turns = {(item.conversation, item.source) for item in shipped.items}
+    assert all((q.group, turn) in turns for q in shipped.questions for turn in q.evidence)
     with pytest.raises(InvalidInput, match="--data"):
         read_dataset(Layout.BEIR, None)
 

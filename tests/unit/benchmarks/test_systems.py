@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_an_embedder_is_a_baseline_and_an_arm(dialogue: Dataset, setting: Settin
     assert list(outcomes) == ["aspen", *SETS["baselines"]]
     # Embedding is a part of writing; the default does without.
     assert outcomes["aspen_minilm"].write_seconds > outcomes["aspen"].write_seconds
-    assert "Ann: My sister Mara moved to Lisbon." in letters.embedded
+    assert "(12 June 2023) Ann: My sister Mara moved to Lisbon." in letters.embedded
 
 
 def test_ablations_leave_out_each_arm_of_the_engine(dialogue: Dataset, setting: Setting) -> None:
@@ -189,9 +190,18 @@ def test_sets_are_taken_apart_and_unknown_names_refused() -> None:
 
 
 def test_minilm_ranks_by_cosine_within_the_conversation(dialogue: Dataset) -> None:
-    question = dialogue.questions[0]
-    assert searched(MiniLMSystem(Letters()), dialogue)[:1] == ["D1:1"]
-    assert question.group == "one"
+    system = MiniLMSystem(Letters())
+    assert searched(system, dialogue)[:1] == ["D1:1"]
+
+    told = {"near": "abba", "nearer": "abab", "far": "xyz"}
+    about = {"near": "one", "nearer": "two", "far": "one"}
+    system.write(
+        [MemoryItem(told[name], source=name, conversation=about[name]) for name in told], advance=print
+    )
+    asked = Question("abab", frozenset({"near"}), "", "one")
+    assert system.search(asked, limit=3) == ["near", "far"]
+    assert system.search(replace(asked, group=""), limit=3) == ["near", "nearer", "far"]
+    assert system.search(replace(asked, group="two"), limit=3) == ["nearer"]
 
 
 def searched(system: System, dataset: Dataset) -> list[str]:

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aspen.benchmarks.datasets.beir import Fields, Metadata, Passage, read_folder
+from aspen.benchmarks.datasets.lines import shown
 from aspen.benchmarks.interface import Dataset
+from aspen.errors import InvalidInput
 from aspen.types import Provenance
 
 _CUTOFFS = (5, 10, 25)
@@ -21,7 +23,27 @@ _MODEL = "assistant"
 
 def read_beam(folder: Path) -> Dataset:
     """Turns of chats, each chat a conversation; every question is put to its own chat."""
-    return read_folder(folder, name="beam", fields=_CHATS, cutoffs=_CUTOFFS)
+    dataset = read_folder(folder, name="beam", fields=_CHATS, cutoffs=_CUTOFFS)
+    _check_chats(dataset, folder)
+    return dataset
+
+
+def _check_chats(dataset: Dataset, folder: Path) -> None:
+    """Refuse a question that could not be answered, as its chat or the chat of its evidence is another one."""
+    chats = {item.source: item.conversation for item in dataset.items}
+    known = set(chats.values())
+    for question in dataset.questions:
+        asked = f"{folder}: the query {shown(question.text)} is about the chat {shown(question.group)}"
+        if question.group not in known:
+            raise InvalidInput(f"{asked}, of which the corpus has no turn.", path=str(folder))
+        # Of a turn that no memory can hold the chat is not known any more; it stays evidence.
+        elsewhere = [
+            source for source in question.evidence if chats.get(source, question.group) != question.group
+        ]
+        if elsewhere:
+            raise InvalidInput(
+                f"{asked}, but its evidence {min(elsewhere)!r} is not in it.", path=str(folder)
+            )
 
 
 def _item(passage: Passage) -> Mapping[str, object]:

@@ -45,7 +45,7 @@ def table_lines(path: Path, *, fields: int, expected: str) -> Iterator[tuple[int
 def text_in(value: object, *, path: Path, number: int, name: str, expected: str) -> str:
     """A field that has to be text, with something in it."""
     if not isinstance(value, str) or not value.strip():
-        raise refused(path, number, f"{name} is {_shown(value)}, not text", expected=expected)
+        raise refused(path, number, f"{name} is {shown(value)}, not text", expected=expected)
     return value
 
 
@@ -60,6 +60,7 @@ def sha256(path: Path) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def _shown(value: object) -> str:
-    shown = ascii(value)
-    return "missing" if value is None else shown if len(shown) <= 40 else f"{shown[:40]}..."
+def shown(value: object) -> str:
+    """A value for an error message: short, in ASCII, on one line."""
+    text = ascii(value)
+    return "missing" if value is None else text if len(text) <= 40 else f"{text[:40]}..."

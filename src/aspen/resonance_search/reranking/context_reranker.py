@@ -14,7 +14,7 @@ from aspen.resonance_search.search import SearchResult
 from aspen.types import ArmReport, FloatArray
 
 DEPTH = 20
-"""Hits that are read again. More cost time in proportion and find nothing (docs/benchmarks/recall.md)."""
+"""Hits that are read again; time is in proportion to them."""
 PART = "rerank"
 """Name of what re-ranking adds to a score."""
 _CLEAR = 5.0

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aspen.repository import (
+    AccessRows,
     EdgeRows,
     KeyStamp,
     Mention,
@@ -17,7 +18,7 @@ from aspen.repository import (
     TraceInfo,
     TraitRows,
 )
-from aspen.types import Edge, MemoryItem
+from aspen.types import Edge, MemoryItem, Provenance
 
 STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="1")
 NEXT_STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="2")
@@ -78,9 +79,21 @@ def new_trace(
 def edges_of(rows: EdgeRows) -> list[Edge]:
     """Columns of edges as edges."""
     columns = zip(
-        rows.sources.tolist(), rows.targets.tolist(), rows.types, rows.weights.tolist(), strict=True
+        rows.sources.tolist(),
+        rows.targets.tolist(),
+        rows.types,
+        rows.weights.tolist(),
+        map(Provenance, rows.provenances),
+        strict=True,
     )
     return [Edge(*values) for values in columns]
+
+
+def accesses_of(rows: AccessRows) -> dict[int, tuple[int, int]]:
+    """Columns of accesses as count and time by seq."""
+    return dict(
+        zip(rows.seqs.tolist(), zip(rows.counts.tolist(), rows.times.tolist(), strict=True), strict=True)
+    )
 
 
 def mentions_of(rows: MentionRows) -> list[tuple[int, Mention]]:

@@ -114,6 +114,7 @@ class MemoryRows:
 
     seqs: Seqs
     conversations: list[str | None]
+    speakers: list[str | None]
     subjects: list[str | None]
     provenances: list[str]
     types: list[str]

@@ -281,6 +281,7 @@ def _rows(rows: MemoryRows) -> list[tuple[Any, ...]]:
     columns = (
         rows.seqs.tolist(),
         rows.conversations,
+        rows.speakers,
         rows.subjects,
         rows.provenances,
         rows.types,

@@ -57,12 +57,13 @@ class RepositoryContract(MemoryContract, KeywordContract, NameContract, EdgeCont
 
     def test_columns(self, store: Repository) -> None:
         a, b = store.add(
-            [new_memory("a", conversation="c", said_at=NOON), new_memory("b", terms=("x", "x"), subject="s")]
+            [new_memory("a", conversation="c", said_at=NOON), new_memory("b", terms=("x", "x"), subject="s", speaker="Zoë")]
         )
         rows = store.changes(0).memories
         assert rows.seqs.tolist() == [a.seq, b.seq]
         assert rows.conversations == ["c", None]
         assert rows.subjects == [None, "s"]
+        assert rows.speakers == [None, "Zoë"]
         assert rows.provenances == ["said", "said"]
         assert rows.said_at.tolist() == [int(NOON.timestamp()) * 1_000_000, NO_TIME]
         assert rows.token_counts.tolist() == [7, 7]

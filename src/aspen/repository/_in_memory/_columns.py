@@ -76,6 +76,7 @@ def memory_rows(
     return MemoryRows(
         seqs=np.array([memory.seq for memory in memories], dtype=np.int64),
         conversations=[memory.conversation for memory in memories],
+        speakers=[memory.speaker for memory in memories],
         subjects=subjects,
         provenances=[memory.provenance.value for memory in memories],
         types=[memory.type.value for memory in memories],

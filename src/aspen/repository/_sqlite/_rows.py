@@ -176,7 +176,7 @@ def access_rows_of(rows: list[Row]) -> AccessRows:
 def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryRows:
     """`count` rows as columns: those of `MemoryRows` in their order, emotions NULL where there is none."""
     keys = np.empty((count, key_size), dtype=np.uint8)
-    columns: list[list[Any]] = [[] for _ in range(13)]
+    columns: list[list[Any]] = [[] for _ in range(14)]
     done = 0
     while block := list(islice(rows, _BLOCK)):
         *parts, bodies = zip(*block, strict=True)
@@ -185,11 +185,12 @@ def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryR
         joined = np.frombuffer(b"".join(bodies), dtype=np.uint8)
         keys[done : done + len(block)] = joined.reshape(len(block), key_size)
         done += len(block)
-    seqs, conversations, subjects, provenances, types, stabilities, importances, emotions, tags = columns[:9]
-    created_at, said_at, token_counts, term_counts = columns[9:]
+    seqs, conversations, speakers, subjects, provenances, types, stabilities, importances = columns[:8]
+    emotions, tags, created_at, said_at, token_counts, term_counts = columns[8:]
     return MemoryRows(
         seqs=np.array(seqs, dtype=np.int64),
         conversations=conversations,
+        speakers=speakers,
         subjects=subjects,
         provenances=provenances,
         types=types,

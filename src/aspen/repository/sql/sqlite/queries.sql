@@ -356,8 +356,8 @@ SELECT count(*) FROM memory_key WHERE stamp = :stamp
 
 -- name: all_rows
 SELECT
-    memory.seq, conversation, subject, provenance, type, stability, importance, emotion_intensity, tags, created_at,
-    said_at, token_count, term_count, body
+    memory.seq, conversation, speaker, subject, provenance, type, stability, importance, emotion_intensity, tags,
+    created_at, said_at, token_count, term_count, body
 FROM memory CROSS JOIN memory_key ON memory_key.seq = memory.seq AND memory_key.stamp = :stamp
 ORDER BY memory.seq
 
@@ -366,8 +366,8 @@ SELECT count(*) FROM memory_key WHERE stamp = :stamp AND revision > :since
 
 -- name: new_rows
 SELECT
-    memory.seq, conversation, subject, provenance, type, stability, importance, emotion_intensity, tags, created_at,
-    said_at, token_count, term_count, body
+    memory.seq, conversation, speaker, subject, provenance, type, stability, importance, emotion_intensity, tags,
+    created_at, said_at, token_count, term_count, body
 FROM memory_key JOIN memory ON memory.seq = memory_key.seq
 WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
 ORDER BY memory.seq

@@ -63,7 +63,9 @@ def strengthened(
     settings = settings or CoactivationSettings()
     for seq, activation in used.items():
         if not 0 < activation <= 1:
-            raise InvalidInput(f"The activation of a memory in use must lie in (0, 1], got {activation!r}.", seq=seq)
+            raise InvalidInput(
+                f"The activation of a memory in use must lie in (0, 1], got {activation!r}.", seq=seq
+            )
     group = dict(sorted(used.items(), key=lambda item: (-item[1], item[0]))[: settings.group])
     pairs = {(source, target) for source in group for target in group if source != target}
     pairs |= {pair for pair in weights if pair[0] in group}

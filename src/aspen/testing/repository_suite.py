@@ -57,7 +57,10 @@ class RepositoryContract(MemoryContract, KeywordContract, NameContract, EdgeCont
 
     def test_columns(self, store: Repository) -> None:
         a, b = store.add(
-            [new_memory("a", conversation="c", said_at=NOON), new_memory("b", terms=("x", "x"), subject="s", speaker="Zoë")]
+            [
+                new_memory("a", conversation="c", said_at=NOON),
+                new_memory("b", terms=("x", "x"), subject="s", speaker="Zoë"),
+            ]
         )
         rows = store.changes(0).memories
         assert rows.seqs.tolist() == [a.seq, b.seq]

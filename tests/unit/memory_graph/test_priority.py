@@ -83,7 +83,12 @@ def test_only_canonical_memories_of_identity_have_a_floor(kind: MemoryType, stab
     st.floats(-1000, 10_000),
 )
 def test_it_lies_in_the_unit_interval_and_falls_with_time(
-    kind: MemoryType, stability: Stability, importance: float, emotion: float | None, accesses: int, days: float
+    kind: MemoryType,
+    stability: Stability,
+    importance: float,
+    emotion: float | None,
+    accesses: int,
+    days: float,
 ) -> None:
     one = memory(
         kind, stability=stability, importance=importance, emotion=emotion, accesses=accesses, days=days

@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from aspen.repository import to_microseconds
 from aspen.types import Memory, MemoryType, Stability
 
 HALF_LIFE = 30.0
@@ -65,7 +66,7 @@ def current_priority(facts: PriorityFacts, *, now: datetime) -> NDArray[np.float
 
     recency = 2^(-days since the last access / 30), 1 for a time to come; usage = ln(1 + accesses) / ln(101), at most 1.
     """
-    days = (_microseconds(now) - facts.used_at) / _DAY
+    days = (to_microseconds(now) - facts.used_at) / _DAY
     recency = np.exp2(-np.maximum(days, 0.0) / HALF_LIFE)
     usage = np.minimum(np.log1p(facts.counts) / np.log1p(_OFTEN), 1.0)
     priority = np.zeros(len(facts.types))
@@ -91,10 +92,6 @@ def priority_of(memory: Memory, *, now: datetime) -> float:
         importances=np.array([memory.importance]),
         emotions=np.array([memory.emotion.intensity if memory.emotion else 0.0]),
         counts=np.array([memory.access_count]),
-        used_at=np.array([_microseconds(memory.accessed_at or memory.created_at)]),
+        used_at=np.array([to_microseconds(memory.accessed_at or memory.created_at)]),
     )
     return float(current_priority(facts, now=now)[0])
-
-
-def _microseconds(time: datetime) -> int:
-    return int(time.timestamp() * 1_000_000)

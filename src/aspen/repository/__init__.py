@@ -5,7 +5,7 @@ comes out.
 """
 
 from aspen.repository._in_memory import InMemoryRepository
-from aspen.repository._incoming import stamp_mismatch
+from aspen.repository._incoming import MAX_LIMIT, stamp_mismatch, to_microseconds
 from aspen.repository._opening import open_repository
 from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import (
@@ -37,9 +37,11 @@ from aspen.repository.values import (
     StoreStats,
     TraceInfo,
     TraitRows,
+    edges_of,
 )
 
 __all__ = [
+    "MAX_LIMIT",
     "MAX_NAME_LENGTH",
     "MAX_TERM_LENGTH",
     "NEXT",
@@ -68,6 +70,8 @@ __all__ = [
     "TraceInfo",
     "TraceStore",
     "TraitRows",
+    "edges_of",
     "open_repository",
     "stamp_mismatch",
+    "to_microseconds",
 ]

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.types import MemoryItem, Seqs
+from aspen.types import Edge, MemoryItem, Provenance, Seqs
 
 NEXT = "next"
 """Type of the edge from each memory of a conversation to the one that follows it."""
@@ -138,6 +138,19 @@ class EdgeRows:
     types: list[str]
     weights: NDArray[np.float64]
     provenances: list[str]
+
+
+def edges_of(rows: EdgeRows) -> list[Edge]:
+    """Columns of edges as edges."""
+    columns = zip(
+        rows.sources.tolist(),
+        rows.targets.tolist(),
+        rows.types,
+        rows.weights.tolist(),
+        map(Provenance, rows.provenances),
+        strict=True,
+    )
+    return [Edge(*values) for values in columns]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import pytest
 
 from aspen.errors import InvalidInput, NotFound
 from aspen.repository import Repository
-from aspen.testing.repository_builders import edges_of, new_memory
+from aspen.repository import edges_of
+from aspen.testing.repository_builders import new_memory
 from aspen.types import Edge, Provenance
 
 

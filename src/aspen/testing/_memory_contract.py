@@ -14,11 +14,11 @@ import pytest
 
 from aspen.errors import InvalidInput, NotFound
 from aspen.repository import NEXT, Conversation, NewMemory, Repository
+from aspen.repository import edges_of
 from aspen.testing.repository_builders import (
     NOON,
     STAMP,
     accesses_of,
-    edges_of,
     new_memory,
     new_trace,
 )

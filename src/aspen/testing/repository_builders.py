@@ -8,7 +8,6 @@ from typing import Any
 
 from aspen.repository import (
     AccessRows,
-    EdgeRows,
     KeyStamp,
     Mention,
     MentionRows,
@@ -18,7 +17,7 @@ from aspen.repository import (
     TraceInfo,
     TraitRows,
 )
-from aspen.types import Edge, MemoryItem, Provenance
+from aspen.types import MemoryItem
 
 STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="1")
 NEXT_STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="2")
@@ -74,19 +73,6 @@ def new_trace(
     """A trace around any bytes."""
     info = TraceInfo(id=id, conversation=conversation, created_at=NOON, seed=11, level="int8", size=len(body))
     return NewTrace(info=info, body=body, mentions=mentions)
-
-
-def edges_of(rows: EdgeRows) -> list[Edge]:
-    """Columns of edges as edges."""
-    columns = zip(
-        rows.sources.tolist(),
-        rows.targets.tolist(),
-        rows.types,
-        rows.weights.tolist(),
-        map(Provenance, rows.provenances),
-        strict=True,
-    )
-    return [Edge(*values) for values in columns]
 
 
 def accesses_of(rows: AccessRows) -> dict[int, tuple[int, int]]:

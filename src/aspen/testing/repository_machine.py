@@ -10,13 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from aspen.errors import AspenError
 from aspen.repository import Changes, EdgeRows, InMemoryRepository, MemoryRows, Mention, Repository
+from aspen.repository import edges_of
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,
     STAMP,
     OpenStore,
     accesses_of,
-    edges_of,
     mentions_of,
     new_memory,
     new_trace,

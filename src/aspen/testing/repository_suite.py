@@ -24,12 +24,12 @@ from aspen.testing._key_contract import KeyContract
 from aspen.testing._keyword_contract import KeywordContract
 from aspen.testing._memory_contract import MemoryContract
 from aspen.testing._name_contract import NameContract
+from aspen.repository import edges_of
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,
     STAMP,
     OpenStore,
-    edges_of,
     new_key,
     new_memory,
     new_trace,

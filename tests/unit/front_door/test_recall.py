@@ -53,7 +53,7 @@ def test_a_hit_adds_up_and_its_paths_name_memories(aspen: Aspen) -> None:
             assert set(path.memories) <= ids
             assert path.contribution > 0
     assert any(hit.paths for hit in hits)
-    assert all(hit.paths == () for hit in aspen.recall(WHERE, spread=False).hits)
+    assert all(hit.paths == () for hit in aspen.recall(WHERE, use_spreading_activation=False).hits)
 
 
 def test_the_keyword_arm_alone_needs_no_forward_pass(open_aspen: Open) -> None:

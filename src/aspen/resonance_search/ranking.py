@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.memory_graph import Path, spread_activation, strongest_paths
+from aspen.memory_graph import TurnPath, spread_over_turns, strongest_turn_paths
 from aspen.resonance_search.entities import NameActivation
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.snapshot import Candidates
@@ -44,7 +44,7 @@ class Ranked:
     row: int
     score: float
     parts: Mapping[str, float]
-    paths: tuple[Path, ...]
+    paths: tuple[TurnPath, ...]
 
 
 class Ranking:
@@ -82,7 +82,7 @@ class Ranking:
 
     def _take_in(self, fused: NDArray[np.float64], over_names: NameActivation) -> None:
         settings, n = self._settings, len(fused)
-        arrived = spread_activation(
+        arrived = spread_over_turns(
             self._candidates.time_graph, self._initial, hops=settings.hops, decay=settings.decay
         )
         arrived *= self._receives
@@ -106,19 +106,19 @@ class Ranking:
         parts = {name: float(values[row]) for name, values in self._parts.items()}
         return Ranked(row, float(self._scores[row]), parts, self._paths(row) if self._spread else ())
 
-    def _paths(self, row: int) -> tuple[Path, ...]:
+    def _paths(self, row: int) -> tuple[TurnPath, ...]:
         if row in self._origins:
             seed, name = self._origins[row]
-            return (Path((seed, row), float(self._parts["names"][row]), via=name),)
+            return (TurnPath((seed, row), float(self._parts["names"][row]), via=name),)
         receives = float(self._receives[row])
-        paths = strongest_paths(
+        paths = strongest_turn_paths(
             self._candidates.time_graph,
             self._initial,
             row,
             hops=self._settings.hops,
             decay=self._settings.decay,
         )
-        return tuple(Path(path.nodes, path.contribution * receives) for path in paths)
+        return tuple(TurnPath(path.nodes, path.contribution * receives) for path in paths)
 
 
 def total(columns: Iterable[FloatArray], n: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import NotFound
-from aspen.memory_graph import Graph
+from aspen.memory_graph import TurnGraph
 from aspen.repository import NEXT, NO_TIME, Changes, EdgeRows, MemoryRows, TraitRows
 from aspen.types import FloatArray, Seqs
 
@@ -39,7 +39,7 @@ class Candidates:
     token_counts: NDArray[np.int32]
     term_counts: NDArray[np.int32]
     sessions: NDArray[np.int64]
-    time_graph: Graph
+    time_graph: TurnGraph
 
 
 class Snapshot:
@@ -147,11 +147,11 @@ class Snapshot:
             time_graph=self._time_graph(seqs),
         )
 
-    def _time_graph(self, seqs: Seqs) -> Graph:
+    def _time_graph(self, seqs: Seqs) -> TurnGraph:
         ends = np.searchsorted(seqs, self._edges).clip(max=max(len(seqs) - 1, 0))
         inside = (seqs[ends] == self._edges).all(axis=1) if len(seqs) else np.zeros(0, dtype=np.bool_)
         ends, weights = ends[inside], self._weights[inside]
-        return Graph.of(
+        return TurnGraph.of(
             n_nodes=len(seqs),
             sources=np.concatenate([ends[:, 0], ends[:, 1]]),
             targets=np.concatenate([ends[:, 1], ends[:, 0]]),

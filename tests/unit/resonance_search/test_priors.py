@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from aspen.memory_graph import Graph
+from aspen.memory_graph import TurnGraph
 from aspen.repository import NO_TIME
 from aspen.resonance_search.arms import Query, Unavailable
 from aspen.resonance_search.priors import QUESTION, DatePrior, SubjectPrior, TraitPrior, traits_of
@@ -30,7 +30,7 @@ def candidates(subjects: Sequence[str | None], **traits: Sequence[float]) -> Can
         token_counts=np.full(n, 5, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
         sessions=np.zeros(n, dtype=np.int64),
-        time_graph=Graph.of(
+        time_graph=TurnGraph.of(
             n_nodes=n,
             sources=np.zeros(0, dtype=np.int64),
             targets=np.zeros(0, dtype=np.int64),

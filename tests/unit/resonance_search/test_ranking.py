@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.builders import drawn
 
-from aspen.memory_graph import Graph
+from aspen.memory_graph import TurnGraph
 from aspen.repository import NO_TIME
 from aspen.resonance_search.entities import NameActivation
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
@@ -29,7 +29,7 @@ def chain(n: int, *, tokens: Sequence[int] = (), sessions: Sequence[int] = ()) -
         token_counts=np.array(tokens or [10] * n, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
         sessions=np.array(sessions or [0] * n, dtype=np.int64),
-        time_graph=Graph.of(
+        time_graph=TurnGraph.of(
             n_nodes=n,
             sources=np.concatenate([before, behind]),
             targets=np.concatenate([behind, before]),

@@ -28,7 +28,9 @@ def spread_of(
     rows = activation.top(top_k).tolist()
     seqs = activation.nodes[rows].tolist()
     ways = {
-        seq: [Way(path.nodes, path.contribution, relations=path.relations) for path in activation.paths_to(seq)]
+        seq: [
+            Way(path.nodes, path.contribution, relations=path.relations) for path in activation.paths_to(seq)
+        ]
         for seq in seqs
     }
     told = activation.frames if frames else ()
@@ -58,5 +60,7 @@ def spread_of(
 
 def _by_id(frame: Frame, memories: dict[int, Memory]) -> dict[str, float]:
     """What arrived in one hop by memory id, the most first."""
-    arrived = sorted(zip(frame.values.tolist(), frame.nodes.tolist(), strict=True), key=lambda item: (-item[0], item[1]))
+    arrived = sorted(
+        zip(frame.values.tolist(), frame.nodes.tolist(), strict=True), key=lambda item: (-item[0], item[1])
+    )
     return {memories[seq].id: value for value, seq in arrived if seq in memories}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from aspen.front_door.conversing import Conversing
-from aspen.front_door.relating import Relating
-from aspen.front_door.remembering import Remembering
 
 
-class Aspen(Remembering, Relating, Conversing):
+class Aspen(Conversing):
     """A store of memories, and the model that remembers.
 
     ::

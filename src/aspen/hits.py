@@ -10,9 +10,7 @@ from aspen.resonance_search import SearchResult, Way
 from aspen.types import Hit, HitPath, Memory
 
 
-def hits_of(
-    result: SearchResult, *, repository: Repository, spreading: SpreadingSettings
-) -> tuple[Hit, ...]:
+def hits_of(result: SearchResult, *, repository: Repository, spreading: SpreadingSettings) -> tuple[Hit, ...]:
     """The ranked memories, best first. One that another process forgot while we searched is left out."""
     seqs = {seq for ranked in result.ranked for way in ranked.paths for seq in way.nodes}
     rows = {ranked.row for ranked in result.ranked}

@@ -383,8 +383,8 @@ class ActivatedMemory:
 class Spread:
     """Where activation went: the most active memories, most active first.
 
-    `frames`, where asked for, has what arrived in each hop by memory id, the most first; frame 0 is the seeds. `truncated` says that a
-    bound kept activation from all that it could have reached.
+    `frames`, where asked for, has what arrived in each hop by memory id, the most first; frame 0 is the seeds.
+    `truncated` says that a bound kept activation from all that it could have reached.
     """
 
     memories: tuple[ActivatedMemory, ...]

@@ -18,8 +18,7 @@ import pytest
 from tests.integration.sqlite_worker import HEAD_KEY_SIZE, KEY_SIZE, own_term
 
 from aspen.errors import StoreError, StoreNotWritable
-from aspen.repository import SQLiteRepository
-from aspen.repository import edges_of
+from aspen.repository import SQLiteRepository, edges_of
 from aspen.testing.repository_builders import STAMP, new_key, new_memory
 
 WORKER = Path(__file__).with_name("sqlite_worker.py")

@@ -65,7 +65,9 @@ def find(aspen: Aspen, question: str) -> Finding:
     recall = aspen.recall(question, provenances=said)
     everything = aspen.repository.stats().memories
     direct = aspen.recall(question, provenances=said, use_spreading_activation=False, limit=everything)
-    by_text = aspen.recall(question, provenances=said, use_spreading_activation=False, limit=everything, arms=["keyword"])
+    by_text = aspen.recall(
+        question, provenances=said, use_spreading_activation=False, limit=everything, arms=["keyword"]
+    )
     found = tuple(
         Found(
             hit,

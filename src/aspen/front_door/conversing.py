@@ -8,14 +8,15 @@ from contextlib import AbstractContextManager
 from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
+from aspen.front_door.relating import Relating
 from aspen.memory_injector import write_note
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
 from aspen.types import Provenance, SamplerSettings, Trace, TraceLevel
-from aspen.validation import check_kind, check_name, check_text
+from aspen.validation import check_count, check_kind, check_name, check_text
 
 
-class Conversing(Recalling):
+class Conversing(Recalling, Relating):
     """What talks, records and replays."""
 
     def chat(
@@ -45,7 +46,8 @@ class Conversing(Recalling):
             Of the sampler, in [0, 2**53 - 1]; drawn from the system's secure source where None. Either way it is in
             the reply.
         memory, remember:
-            Whether to recall for this message, and whether to store the turn.
+            Whether to recall for this message, and whether to store the turn; then the memories in the note count as
+            used together, too, unless `config.reinforce` is False (see `reinforce`).
         sampler:
             How tokens are drawn; `SamplerSettings()` where None.
         max_tokens:
@@ -74,7 +76,7 @@ class Conversing(Recalling):
         recall, note = None, None
         if memory:
             # What the model itself said stays out of the notes: it would repeat its own mistakes as facts.
-            said = (Provenance.SAID, Provenance.IMPORTED)
+            said = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
             recall = self.recall(message, provenances=said, exclude=history)
             note = write_note(
                 recall.hits,
@@ -82,7 +84,7 @@ class Conversing(Recalling):
                 budget=min(note_tokens, self.model.info.context_length // 4),
                 count_tokens=lambda text: len(self.model.tokenize(text)),
             )
-        return answer(
+        reply = answer(
             self.engine,
             Turn(message, conversation, seed, sampler, max_tokens, system, level),
             history=history,
@@ -91,6 +93,9 @@ class Conversing(Recalling):
             remember=remember,
             on_text=on_text,
         )
+        if remember and self.config.reinforce and reply.note is not None:
+            self.reinforce(sorted(self.repository.known(reply.note.memory_ids)))
+        return reply
 
     def record(self) -> AbstractContextManager[Recording]:
         """Record the next session of `aspen.model` that is started inside the context, whatever code runs it."""

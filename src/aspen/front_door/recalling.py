@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from aspen.front_door.base import FrontDoor
 from aspen.hits import hits_of
+from aspen.memory_graph import DEFAULT_PRESET, preset_settings
 from aspen.rerank import rerank_hits
 from aspen.resonance_search import NEED_A_MODEL, NEED_A_PASS, Filters, Query, ResonanceSearch
 from aspen.resonance_search.reranking import DEPTH
-from aspen.memory_graph import DEFAULT_PRESET, preset_settings
 from aspen.types import Memory, MemoryType, Provenance, Recall
 from aspen.validation import check_choice, check_count, check_kind, check_name, check_text, check_time
 

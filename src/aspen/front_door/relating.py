@@ -75,7 +75,10 @@ class Relating(Remembering):
         ]
         seqs = self._seqs(end for one in checked for end in (one.source, one.target))
         self.repository.relate(
-            [Edge(seqs[one.source], seqs[one.target], one.type.value, one.weight, one.provenance) for one in checked]
+            [
+                Edge(seqs[one.source], seqs[one.target], one.type.value, one.weight, one.provenance)
+                for one in checked
+            ]
         )
 
     def unrelate(self, source: str, target: str, relation: RelationType | str) -> bool:
@@ -93,7 +96,9 @@ class Relating(Remembering):
         ]
         ids = self._ids({end for edge in edges for end in (edge.source, edge.target)})
         return tuple(
-            Relation(ids[edge.source], ids[edge.target], RelationType(edge.type), edge.weight, edge.provenance)
+            Relation(
+                ids[edge.source], ids[edge.target], RelationType(edge.type), edge.weight, edge.provenance
+            )
             for edge in edges
             if edge.source in ids and edge.target in ids
         )
@@ -200,7 +205,9 @@ class Relating(Remembering):
             decay=decay,
             type_boost={check_choice(kind, MemoryType, what="type").value: boosts[kind] for kind in boosts},
             min_weight=min_weight,
-            relation_types=frozenset(check_choice(kind, RelationType, what="relation").value for kind in carrying),
+            relation_types=frozenset(
+                check_choice(kind, RelationType, what="relation").value for kind in carrying
+            ),
             fan=fan,
         )
         active = dict(seed_ids) if isinstance(seed_ids, Mapping) else dict.fromkeys(seed_ids, 1.0)
@@ -249,7 +256,9 @@ class Relating(Remembering):
         known = edges_of(self.repository.out_edges(sorted(learning), fan=MAX_LIMIT, types=[kind]))
         changes = strengthened({(edge.source, edge.target): edge.weight for edge in known}, learning)
         if not dry_run:
-            kept = [Edge(change.source, change.target, kind, change.after) for change in changes if change.after]
+            kept = [
+                Edge(change.source, change.target, kind, change.after) for change in changes if change.after
+            ]
             self.repository.relate(kept)
             self.repository.unrelate(
                 [(change.source, change.target, kind) for change in changes if not change.after]

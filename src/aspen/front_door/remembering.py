@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from aspen.front_door.base import FrontDoor
 from aspen.items import check_item, memory_id
-from aspen.types import Memory, MemoryItem
+from aspen.types import Emotion, Memory, MemoryItem, MemoryType, Provenance, Stability
 from aspen.validation import check_kind
 
 
@@ -22,12 +22,32 @@ class Remembering(FrontDoor):
         said_at: datetime | None = None,
         conversation: str | None = None,
         source: str | None = None,
+        provenance: Provenance | str = Provenance.SAID,
+        type: MemoryType | str = MemoryType.EPISODIC,  # noqa: A002 - the word of the field
+        stability: Stability | str = Stability.TENTATIVE,
+        importance: float | str = "medium",
+        emotion: Emotion | None = None,
+        tags: Collection[str] = (),
     ) -> Memory:
         """Remember one text. Remembering the same again changes nothing and returns what is there.
 
-        At most 100,000 characters, names at most 500; a `said_at` without a time zone is UTC. Errors: `remember_many`.
+        At most 100,000 characters, names at most 500; a `said_at` without a time zone is UTC. `importance` in [0, 1], or
+        "high" (1), "medium" (.6) or "low" (.3). Errors: `remember_many`.
         """
-        return self.remember_many([MemoryItem(text, speaker, said_at, conversation, source)])[0]
+        item = {
+            "text": text,
+            "speaker": speaker,
+            "said_at": said_at,
+            "conversation": conversation,
+            "source": source,
+            "provenance": provenance,
+            "type": type,
+            "stability": stability,
+            "importance": importance,
+            "emotion": emotion,
+            "tags": list(tags),
+        }
+        return self.remember_many([item])[0]
 
     def remember_many(
         self,

@@ -37,12 +37,18 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "factual": Preset(
             "Who, when, where, how much: one careful step, nobody's views before the facts.",
             SpreadingSettings(
-                max_hops=1, decay=0.4, min_weight=0.3, type_boost=_boosts(identity=1.0, pattern=1.0), relation_types=CARRYING
+                max_hops=1,
+                decay=0.4,
+                min_weight=0.3,
+                type_boost=_boosts(identity=1.0, pattern=1.0),
+                relation_types=CARRYING,
             ),
         ),
         "character": Preset(
             "What would this person do: who they are and what they hold weighs most.",
-            SpreadingSettings(decay=0.7, type_boost=_boosts(identity=2.0, pattern=1.5), relation_types=CARRYING),
+            SpreadingSettings(
+                decay=0.7, type_boost=_boosts(identity=2.0, pattern=1.5), relation_types=CARRYING
+            ),
         ),
         "creative": Preset(
             "Far connections: three steps, weak links count, no kind of memory is favoured much.",

@@ -1,11 +1,11 @@
 """From a prompt to the memories that resonate with it."""
 
 from aspen.resonance_search.arms import Arm, Query, Unavailable
+from aspen.resonance_search.filters import Filters
 from aspen.resonance_search.held import ModelKeys
 from aspen.resonance_search.keyword import analyse, dated_text, query_terms, spoken_text
 from aspen.resonance_search.names import mentions_in, subject_of
 from aspen.resonance_search.priors import traits_of
-from aspen.resonance_search.filters import Filters
 from aspen.resonance_search.ranking import RankingSettings, Way
 from aspen.resonance_search.search import NEED_A_MODEL, NEED_A_PASS, ResonanceSearch, SearchResult
 from aspen.resonance_search.vector import Embedder, VectorArm

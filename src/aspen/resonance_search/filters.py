@@ -46,4 +46,3 @@ class Filters:
         if self.until is not None:
             allowed &= (candidates.said_at != NO_TIME) & (candidates.said_at < to_microseconds(self.until))
         return allowed
-

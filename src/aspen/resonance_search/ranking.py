@@ -172,7 +172,10 @@ class Ranking:
     def _paths(self, row: int) -> tuple[Way, ...]:
         ways = [
             *self._ways_over_turns_or_names(row),
-            *(Way(path.nodes, path.contribution, relations=path.relations) for path in self._over_relations.paths(row)),
+            *(
+                Way(path.nodes, path.contribution, relations=path.relations)
+                for path in self._over_relations.paths(row)
+            ),
         ]
         return tuple(sorted(ways, key=lambda way: -way.contribution))
 
@@ -206,7 +209,7 @@ def direct_parts(
     Priority is a gentle factor on what stands out, and nothing where all have the same.
     """
     parts = dict(arms) | dict(priors)
-    if priority is not None and np.ptp(priority) > _SAME_PRIORITY:
+    if priority is not None and len(priority) and np.ptp(priority) > _SAME_PRIORITY:
         standing_out = np.maximum(total(parts.values(), len(priority)), 0.0)
         gain = settings.priority_weight * (priority - priority.mean())
         parts["priority"] = (standing_out * gain).astype(np.float32)

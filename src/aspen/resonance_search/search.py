@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from aspen.activation_db import StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
-from aspen.memory_graph import Activation, SpreadingSettings, current_priority, preset_settings, spread_activation
+from aspen.memory_graph import (
+    Activation,
+    SpreadingSettings,
+    current_priority,
+    preset_settings,
+    spread_activation,
+)
 from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
 from aspen.resonance_search.arms import (
     ActivationArm,

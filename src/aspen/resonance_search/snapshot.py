@@ -23,10 +23,10 @@ class Candidates:
 
     conversation: the only one they are of, or None; rows: where each stands in the snapshot, or None for all of
     it; subjects: a code for each subject, 0 for none, with `subject_names` by code and `subject_codes` by name;
-    traits: strengths in [0, 1] by name, [n] each; speakers: a code for each, with `speaker_codes` by name;
-    tags: those of each memory; priority: what its priority depends on; corrected_by: the row of what holds now for each row that was corrected;
-    said_at: microseconds since 1970 in UTC, NO_TIME where unknown; sessions: a number per session; time_graph: edges
-    between consecutive turns, both ways.
+    traits: strengths in [0, 1] by name, [n] each; speakers: a code for each, with `speaker_codes` by name; tags:
+    those of each memory; priority: what its priority depends on; corrected_by: for each row that was corrected the row
+    of what holds now; said_at: microseconds since 1970 in UTC, NO_TIME where unknown; sessions: a number per session;
+    time_graph: edges between consecutive turns, both ways.
     """
 
     conversation: str | None
@@ -120,7 +120,9 @@ class Snapshot:
         """All edges, as activation spreads over them."""
         while self._unread:
             seqs, types, edges = self._unread.pop(0)
-            self._relations = self._relations.with_rows(nodes=seqs, types=types, edges=edges)
+            self._relations = self._relations.changed(
+                nodes=seqs, types=types, edges=edges, forgotten=np.zeros(0, dtype=np.int64)
+            )
         return self._relations
 
     def _columns_of(self, rows: MemoryRows) -> dict[str, NDArray[np.generic]]:

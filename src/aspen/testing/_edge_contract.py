@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from aspen.errors import InvalidInput, NotFound
-from aspen.repository import Repository
-from aspen.repository import edges_of
+from aspen.repository import Repository, edges_of
 from aspen.testing.repository_builders import new_memory
 from aspen.types import Edge, Provenance
 

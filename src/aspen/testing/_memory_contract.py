@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from aspen.errors import InvalidInput, NotFound
-from aspen.repository import NEXT, Conversation, NewMemory, Repository
-from aspen.repository import edges_of
+from aspen.repository import NEXT, Conversation, NewMemory, Repository, edges_of
 from aspen.testing.repository_builders import (
     NOON,
     STAMP,

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aspen.errors import AspenError
-from aspen.repository import Changes, EdgeRows, InMemoryRepository, MemoryRows, Mention, Repository
-from aspen.repository import edges_of
+from aspen.repository import Changes, EdgeRows, InMemoryRepository, MemoryRows, Mention, Repository, edges_of
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,

@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 
 from aspen.errors import InvalidInput, StoreError
-from aspen.repository import NEXT, NO_TIME, Mention, Repository
+from aspen.repository import NEXT, NO_TIME, Mention, Repository, edges_of
 from aspen.testing._edge_contract import EdgeContract
 from aspen.testing._key_contract import KeyContract
 from aspen.testing._keyword_contract import KeywordContract
 from aspen.testing._memory_contract import MemoryContract
 from aspen.testing._name_contract import NameContract
-from aspen.repository import edges_of
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,

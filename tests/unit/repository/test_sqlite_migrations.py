@@ -5,10 +5,9 @@ from pathlib import Path
 
 import apsw
 
-from aspen.repository import SQLiteRepository
+from aspen.repository import SQLiteRepository, edges_of
 from aspen.repository._sqlite._file import APPLICATION_ID
 from aspen.repository._sqlite._statements import migrations
-from aspen.repository import edges_of
 from aspen.testing.repository_builders import NEXT_STAMP, STAMP, new_memory, traits_of
 from aspen.types import Edge, MemoryType, Provenance, Stability
 

@@ -31,8 +31,8 @@ class Remembering(FrontDoor):
     ) -> Memory:
         """Remember one text. Remembering the same again changes nothing and returns what is there.
 
-        At most 100,000 characters, names at most 500; a `said_at` without a time zone is UTC. `importance` in [0, 1], or
-        "high" (1), "medium" (.6) or "low" (.3). Errors: `remember_many`.
+        At most 100,000 characters, names at most 500; a `said_at` without a time zone is UTC. `importance` in [0, 1],
+        or "high" (1), "medium" (.6) or "low" (.3). Errors: `remember_many`.
         """
         item = {
             "text": text,

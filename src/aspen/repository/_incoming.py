@@ -269,6 +269,11 @@ def storable_seqs(seqs: Iterable[int]) -> list[int]:
     return [number for number in numbers if 0 < number <= MAX_SEQ]
 
 
+def findable(name: str) -> bool:
+    """False for what no row can hold, NUL and lone surrogates: no database needs to be asked for it."""
+    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in name)
+
+
 def unknown(what: str, name: object) -> AspenError:
     """The error for a memory or trace that is not there."""
     return NotFound(f"The store has no {what} {name!r}.", id=name)

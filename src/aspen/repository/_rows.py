@@ -1,4 +1,4 @@
-"""Rows of the database <-> Aspen's values."""
+"""Rows of a database <-> Aspen's values. Both databases keep times as integers, and columns in one order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from aspen.repository import _incoming as incoming
-from aspen.repository._sqlite._pool import Row
 from aspen.repository.values import (
     NO_TIME,
     EdgeRows,
@@ -23,6 +22,8 @@ from aspen.repository.values import (
     TraitRows,
 )
 from aspen.types import Memory, Provenance
+
+Row = tuple[Any, ...]
 
 _BLOCK = 4096
 """Rows fetched at once, so that keys are never held twice."""

@@ -30,13 +30,15 @@ import os, shutil, signal, sys, time
 from pathlib import Path
 
 folder = Path(sys.argv[1])
+pid_file = folder / "data" / "postmaster.pid"
 sys.stdin.read()
 try:
-    server = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-    os.kill(server, signal.SIGINT)
-    for _ in range(100):
+    server = int(pid_file.read_text().split()[0])
+    os.kill(server, signal.SIGQUIT)
+    for _ in range(200):
         os.kill(server, 0)
-        time.sleep(0.1)
+        pid_file.stat()
+        time.sleep(0.05)
 except (OSError, ValueError, IndexError):
     pass  # it does not run
 shutil.rmtree(folder, ignore_errors=True)
@@ -46,7 +48,7 @@ shutil.rmtree(folder, ignore_errors=True)
 class PostgresServer:
     """A server that listens on a socket in its own folder. A context manager: leaving it stops and deletes it.
 
-    The role "postgres" is a superuser; every role gets in without a password, but for those in `guarded`.
+    The role "postgres" is a superuser; every role gets in without a password.
     """
 
     def __init__(self) -> None:
@@ -54,21 +56,28 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="aspen-postgres-"))
         self._user: dict[str, Any] = {}
         self._programs = package / _PROGRAMS
-        self._guard = subprocess.Popen([sys.executable, "-c", _GUARD, self._folder], stdin=subprocess.PIPE)
+        guard = [sys.executable, "-c", _GUARD, str(self._folder)]
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE)  # noqa: S603 - this module's own program
         if os.name == "posix" and os.geteuid() == 0:
             self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             self._programs = _copied(package, self._folder) / _PROGRAMS
             os.chown(self._folder, _NOBODY, _NOBODY)
         self._names = count(1)
         self._data = self._folder / "data"
-        self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}")
+        self.run(
+            "initdb",
+            f"--pgdata={self._data}",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            f"--username={SUPERUSER}",
+        )
         self.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop("immediate")  # nothing is kept
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         self._guard.wait()
@@ -77,15 +86,15 @@ class PostgresServer:
         """Start it, after `stop`."""
         options = f"-h '' -k {self._folder}"
         log = str(self._folder / "log")
-        self._run("pg_ctl", "start", "--wait", f"--timeout={_START_SECONDS}", f"--log={log}", "--options", options)
+        self._control("start", "--wait", f"--timeout={_START_SECONDS}", f"--log={log}", "--options", options)
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: "fast" tells the clients, "immediate" is as a crash of the machine."""
-        self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
+        self._control("stop", "--wait", f"--mode={mode}")
 
     def reload(self) -> None:
         """Have it read its settings again."""
-        self._run("pg_ctl", "reload")
+        self._control("reload")
 
     @property
     def data(self) -> Path:
@@ -101,24 +110,29 @@ class PostgresServer:
         """A name that was not given before, for a database, a role or a tenant."""
         return f"{kind}{next(self._names)}"
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of the programs of Postgres; returns what it prints."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        done = subprocess.run(  # noqa: S603 - the package's own programs
-            [self._programs / program, f"--pgdata={self._data}", *arguments],
-            stdin=subprocess.DEVNULL,
-            # Into a file: the server keeps what it inherits open, and a pipe would never end.
-            stdout=(out := tempfile.TemporaryFile()),  # noqa: SIM115
-            stderr=subprocess.STDOUT,
-            cwd=self._folder,
-            env=environment,
-            check=False,
-            **self._user,
-        )
-        out.seek(0)
-        said = out.read().decode(errors="replace")
-        out.close()
+        # Into a file: a server keeps what it inherits open, so a pipe would never end.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(  # noqa: S603 - the package's own programs
+                [self._programs / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                env=environment,
+                check=False,
+                **self._user,
+            )
+            output.seek(0)
+            said = output.read().decode(errors="replace")
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{said}")
+        return said
+
+    def _control(self, *arguments: str) -> None:
+        self.run("pg_ctl", f"--pgdata={self._data}", *arguments)
 
 
 def _package() -> Path:
@@ -137,7 +151,8 @@ def _copied(package: Path, folder: Path) -> Path:
     """A copy that every user can run; the programs look for their libraries beside the package."""
     folder.chmod(0o755)
     copy = folder / "programs" / _PACKAGE
-    shutil.copytree(package / _PROGRAMS.parent, copy / _PROGRAMS.parent, symlinks=True)
+    headers = shutil.ignore_patterns("include")
+    shutil.copytree(package / _PROGRAMS.parent, copy / _PROGRAMS.parent, symlinks=True, ignore=headers)
     libraries = package.with_name(f"{_PACKAGE}.libs")
     if libraries.exists():
         shutil.copytree(libraries, copy.with_name(libraries.name), symlinks=True)

@@ -3,8 +3,6 @@
 All stores lie in one database, each as a tenant of its own, beside a neighbour that has the same ids and words.
 """
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,8 +22,8 @@ def database(postgres_server: PostgresServer) -> str:
     """A database whose tables belong to a role that row-level security holds back."""
     name = postgres_server.new_name("contract")
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {OWNER} LOGIN")  # type: ignore[arg-type]
-        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE ROLE {OWNER} LOGIN")
+        connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
     return name
 
 
@@ -41,11 +39,16 @@ def test_postgres_agrees_with_the_plain_store(postgres_server: PostgresServer, d
     """As a superuser, whom row-level security lets through."""
 
     def open_new() -> PostgresRepository:
-        return PostgresRepository(f"{postgres_server.url(database)}&tenant={postgres_server.new_name('tenant')}")
+        return PostgresRepository(
+            f"{postgres_server.url(database)}&tenant={postgres_server.new_name('tenant')}"
+        )
 
     run_state_machine_as_test(
         repository_machine(open_new),
         settings=settings(
-            max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=30,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )

@@ -55,10 +55,9 @@ def put_keys(
     traits: Mapping[int, Mapping[str, float]],
     revision: int,
 ) -> None:
-    """Add or replace keys, head keys and traits of a stamp, by seq."""
+    """Add or replace keys and head keys of a stamp, by seq, and add traits where there are none."""
     session.run_many("put_keys", _by_seq(keys), stamp=stamp, revision=revision)
     session.run_many("put_head_keys", _by_seq(head_keys), stamp=stamp)
-    session.run("delete_traits", seqs=list(traits), stamp=stamp)
     session.run_many(
         "add_traits", [values for seq, own in traits.items() for values in rows.trait_values(seq, stamp, own)]
     )

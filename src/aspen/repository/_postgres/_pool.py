@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from aspen.errors import StoreError
@@ -53,6 +54,13 @@ class Session:
         """The first column of the first row, None where there is no row."""
         found = self.row(query, **values)
         return found[0] if found else None
+
+    def each(self, query: str, /, **values: Any) -> Iterator[dict[str, Any]]:
+        """Rows one by one, by the names of their columns, for results too large to hold."""
+        with self._connection.cursor(query, binary=True, row_factory=dict_row) as cursor:
+            cursor.itersize = _BATCH
+            cursor.execute(queries()[query], {"tenant": self._tenant, **values})
+            yield from cursor
 
     def run(self, query: str, /, **values: Any) -> None:
         """Run it for what it does."""

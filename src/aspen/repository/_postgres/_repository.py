@@ -6,6 +6,7 @@ import builtins
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from aspen.repository._postgres import _names as naming
 from aspen.repository._postgres import _steps as steps
 from aspen.repository._postgres._address import read_address
 from aspen.repository._postgres._check import findings
+from aspen.repository._postgres._copying import back_up
 from aspen.repository._postgres._database import prepare
 from aspen.repository._postgres._errors import not_writable
 from aspen.repository._postgres._pool import Pool, Session
@@ -284,12 +286,15 @@ class PostgresRepository:
             known = steps.existing(session, checked)
             kept = {seq: body for seq, body in checked.items() if seq in known}
             if kept:
+                number = keying.stamp_number(session, stamp)
+                own = {seq: traits for seq, traits in new_traits.items() if seq in kept}
+                session.run("delete_traits", seqs=list(own), stamp=number)
                 keying.put_keys(
                     session,
-                    keying.stamp_number(session, stamp),
+                    number,
                     keys=kept,
                     head_keys={seq: body for seq, body in heads.items() if seq in kept},
-                    traits={seq: own for seq, own in new_traits.items() if seq in kept},
+                    traits=own,
                     revision=session.value("next_revision"),
                 )
 
@@ -352,7 +357,9 @@ class PostgresRepository:
             return findings(session)
 
     def backup(self, path: str) -> None:
-        raise NotImplementedError(path)
+        """The copy is a store of SQLite, with the same seqs and revisions. Whole databases are copied by `pg_dump`."""
+        with self._pool.reading() as session:
+            back_up(session, Path(path).expanduser().absolute())
 
     def close(self) -> None:
         self._pool.close()

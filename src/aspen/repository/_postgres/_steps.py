@@ -118,6 +118,7 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
     """Delete memories and all that hangs on them; returns how many traces that were."""
     revision: int = session.value("next_revision")
     traces = len(session.rows("forget_traces", seqs=seqs))
+    session.run("forget_postings", seqs=seqs)
     gone = [row for row in session.rows("forget_memories", seqs=seqs) if row[1] is not None]
     if gone:
         session.run(

@@ -153,7 +153,7 @@ WHERE tenant_id = %(tenant)s AND conversation IS NOT NULL
 GROUP BY conversation
 ORDER BY max(seq) DESC
 
--- Forgetting: keys, head keys, terms, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that
+-- Forgetting: keys, head keys, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that
 -- stays loses a deleted trace by ON DELETE SET NULL.
 
 -- name: forget_traces
@@ -168,6 +168,9 @@ WHERE
         SELECT trace FROM aspen.trace_mention WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
     )
 RETURNING number
+
+-- name: forget_postings
+DELETE FROM aspen.posting WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
 
 -- name: forget_memories
 DELETE FROM aspen.memory
@@ -514,6 +517,74 @@ FROM (
 -- name: new_forgotten
 SELECT seq FROM aspen.forgotten WHERE tenant_id = %(tenant)s AND revision > %(since)s ORDER BY seq
 
+-- Copies. The names of the columns are the parameters of the statements that take them in a store of SQLite.
+
+-- name: counters
+SELECT revision, last_seq FROM aspen.store WHERE tenant_id = %(tenant)s
+
+-- name: copy_stamps
+SELECT number, model_id, model_name, key_version, current, activated
+FROM aspen.key_stamp
+WHERE tenant_id = %(tenant)s
+ORDER BY number
+
+-- name: copy_traces
+SELECT id, conversation, created_at, seed, level, size, body
+FROM aspen.trace
+WHERE tenant_id = %(tenant)s
+ORDER BY number
+
+-- name: copy_trace_mentions
+SELECT trace.id, json_agg(memory.id)::text
+FROM aspen.trace_mention
+JOIN aspen.memory ON memory.tenant_id = %(tenant)s AND memory.seq = trace_mention.seq
+JOIN aspen.trace ON trace.tenant_id = %(tenant)s AND trace.number = trace_mention.trace
+WHERE trace_mention.tenant_id = %(tenant)s
+GROUP BY trace.id
+
+-- name: copy_memories
+SELECT
+    seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count, trace_id,
+    text
+FROM aspen.memory
+WHERE tenant_id = %(tenant)s
+ORDER BY seq
+
+-- name: copy_terms
+SELECT seq, coalesce(terms, '') AS terms
+FROM aspen.memory LEFT JOIN (
+    SELECT seq, string_agg(term, ' ' ORDER BY position) AS terms
+    FROM aspen.posting
+    WHERE tenant_id = %(tenant)s
+    GROUP BY seq
+) AS joined USING (seq)
+WHERE tenant_id = %(tenant)s
+ORDER BY seq
+
+-- name: copy_mentions
+SELECT name, seq, start, stop FROM aspen.mention WHERE tenant_id = %(tenant)s ORDER BY name, seq, start
+
+-- name: copy_edges
+SELECT source, target, type, weight, revision
+FROM aspen.edge
+WHERE tenant_id = %(tenant)s
+ORDER BY source, target, type
+
+-- name: copy_keys
+SELECT seq, stamp, revision, body FROM aspen.memory_key WHERE tenant_id = %(tenant)s ORDER BY seq, stamp
+
+-- name: copy_head_keys
+SELECT seq, stamp, body FROM aspen.memory_head_key WHERE tenant_id = %(tenant)s ORDER BY seq, stamp
+
+-- name: copy_traits
+SELECT seq, stamp, name, value FROM aspen.trait WHERE tenant_id = %(tenant)s ORDER BY seq, stamp, name
+
+-- name: copy_statistics
+SELECT name, body FROM aspen.statistics WHERE tenant_id = %(tenant)s
+
+-- name: copy_forgotten
+SELECT seq, revision FROM aspen.forgotten WHERE tenant_id = %(tenant)s ORDER BY seq
+
 -- Sizes: the values of this tenant in bytes, as they are stored; of `file`, all tables and indexes of all tenants.
 
 -- name: counts
@@ -572,6 +643,14 @@ FROM (
     GROUP BY stamp
     HAVING min(length(body)) <> max(length(body))
 ) AS uneven
+
+-- name: check_postings_without_memory
+SELECT count(*)
+FROM (
+    SELECT seq FROM aspen.posting WHERE tenant_id = %(tenant)s
+    EXCEPT
+    SELECT seq FROM aspen.memory WHERE tenant_id = %(tenant)s
+) AS orphans
 
 -- name: check_term_counts
 SELECT count(*)

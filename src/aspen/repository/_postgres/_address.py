@@ -10,6 +10,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from aspen.errors import InvalidInput
+from aspen.repository._incoming import findable
 
 SCHEMES = ("postgresql", "postgres")
 DEFAULT_TENANT = "default"
@@ -44,7 +45,7 @@ def read_address(url: str) -> Address:
         parts = urlsplit(before)
     except (ProgrammingError, ValueError):  # not chained: libpq's error quotes the URL
         parts = None
-    if parts is None or "@" in host:
+    if parts is None or "@" in host or not findable(url):
         raise InvalidInput(
             "The URL of the Postgres database cannot be read.",
             hint="Write postgresql://user:password@host:5432/database?tenant=name, with %40 for an @, %2F for a / and "

@@ -9,8 +9,8 @@ import psycopg
 
 from aspen.errors import StoreBusy, StoreError, StoreVersionError
 from aspen.repository._postgres._address import Address
+from aspen.repository._postgres._connecting import Connection, connect
 from aspen.repository._postgres._errors import not_writable, translated
-from aspen.repository._postgres._pool import Connection, connect
 from aspen.repository._postgres._statements import migrations, queries, table_names
 from aspen.repository._rows import Row
 

@@ -16,11 +16,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from aspen.errors import StoreError
 from aspen.repository._postgres._address import Address
+from aspen.repository._postgres._connecting import Connection, connect, options, settle, was_committed
 from aspen.repository._postgres._errors import translated
 from aspen.repository._postgres._statements import queries
 from aspen.repository._rows import Row
-
-Connection = psycopg.Connection[Row]
 
 MAX_CONNECTIONS = 10
 """Of one open store. More threads wait for each other."""
@@ -99,6 +98,7 @@ class Pool:
         """A transaction in which everything sees the store at one moment."""
         with self._transaction("begin_read") as session:
             yield session
+            session.run("commit")
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -108,10 +108,27 @@ class Pool:
             if not found:  # nobody has written for this tenant yet
                 session.run("add_store")
                 found = session.rows("lock_store")
-            ((session.last_seq, durability),) = found
+            ((session.last_seq, number, durability),) = found
             if durability == "off":
                 session.run("commit_durably")
             yield session
+            try:
+                session.run("commit")
+            except psycopg.OperationalError as error:
+                self._see_whether_committed(number, error)
+
+    def _see_whether_committed(self, number: str, error: psycopg.OperationalError) -> None:
+        """The connection was lost when the transaction ended: nobody has said whether it was written."""
+        committed = was_committed(number, self._address, patience=self._busy_timeout)
+        if committed is None:
+            raise StoreError(
+                f"The connection to the store {self._address.location} was lost while it was written to, and the "
+                "server has not said since whether it was.",
+                hint="When the server is back, look whether it is there before you write it again.",
+                location=self._address.location,
+            ) from error
+        if not committed:
+            raise error
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Session]:
@@ -119,7 +136,6 @@ class Pool:
             connection = self._begun(connections, self._begin[begin])
             try:
                 yield Session(connection, self._address.tenant)
-                connection.execute(queries()["commit"])
             except BaseException:
                 with suppress(psycopg.Error):  # a lost connection has nothing to roll back
                     connection.rollback()
@@ -180,8 +196,8 @@ class Pool:
         return ConnectionPool(
             self._address.conninfo,
             connection_class=psycopg.Connection[Row],
-            kwargs=_options(self._busy_timeout),
-            configure=_settle,
+            kwargs=options(self._busy_timeout),
+            configure=settle,
             min_size=0,
             max_size=MAX_CONNECTIONS,
             timeout=self._busy_timeout,
@@ -205,27 +221,6 @@ class Pool:
         if self._connections is not None:
             _of_parents.append(self._connections)
         self._start()
-
-
-def connect(address: Address, busy_timeout: float) -> Connection:
-    """A connection outside the pool."""
-    connection = psycopg.Connection[Row].connect(address.conninfo, **_options(busy_timeout))
-    _settle(connection)
-    return connection
-
-
-def _options(busy_timeout: float) -> dict[str, Any]:
-    return {
-        "autocommit": True,  # transactions begin and end by named statements
-        "client_encoding": "utf8",
-        "fallback_application_name": "aspen",
-        "connect_timeout": max(2, round(busy_timeout)),  # seconds; libpq takes 2 at least
-    }
-
-
-def _settle(connection: Connection) -> None:
-    # Compiling a query takes longer than any query here runs, and the planner cannot tell for recursive ones.
-    connection.execute(queries()["settle"])
 
 
 _pools: WeakSet[Pool] = WeakSet()

@@ -15,10 +15,16 @@ BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL aspen.tenant = {tenant}; SET LOC
 COMMIT
 
 -- name: lock_store
-SELECT last_seq, current_setting('synchronous_commit') FROM aspen.store WHERE tenant_id = %(tenant)s FOR UPDATE
+SELECT last_seq, pg_current_xact_id()::text, current_setting('synchronous_commit')
+FROM aspen.store
+WHERE tenant_id = %(tenant)s
+FOR UPDATE
 
 -- name: add_store
 INSERT INTO aspen.store (tenant_id, revision, last_seq) VALUES (%(tenant)s, 0, 0) ON CONFLICT (tenant_id) DO NOTHING
+
+-- name: transaction_status
+SELECT pg_xact_status(%(number)s::xid8)
 
 -- name: commit_durably
 SET LOCAL synchronous_commit = on
@@ -56,9 +62,11 @@ SELECT coalesce(max(number), 0) FROM aspen.migration
 -- name: add_migration
 INSERT INTO aspen.migration (number) VALUES (%(number)s)
 
+-- Of several rights in one string, any would do.
 -- name: may_write
-SELECT bool_and(has_table_privilege(format('aspen.%%I', name), 'SELECT, INSERT, UPDATE, DELETE'))
+SELECT bool_and(has_table_privilege(format('aspen.%%I', name), allowed))
 FROM unnest(%(tables)s::text[]) AS name
+CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS allowed
 
 -- name: wait_at_most
 SELECT set_config('lock_timeout', %(patience)s, true)

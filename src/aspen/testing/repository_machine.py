@@ -60,7 +60,7 @@ def repository_machine(open_store: OpenStore) -> type[RuleBasedStateMachine]:
     return Machine
 
 
-class _Mirror:
+class Mirror:
     """What a reader knows who applies changes one after another, as recall does."""
 
     def __init__(self) -> None:
@@ -70,6 +70,7 @@ class _Mirror:
         self.edges: dict[tuple[int, int, str], float] = {}
 
     def apply(self, changes: Changes) -> None:
+        """Take in what happened after `revision`."""
         gone = set(changes.forgotten.tolist())
         self.rows = {seq: row for seq, row in self.rows.items() if seq not in gone}
         self.edges = {name: weight for name, weight in self.edges.items() if not gone & set(name[:2])}
@@ -85,7 +86,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
         super().__init__()
         self.oracle = InMemoryRepository()
         self.store = open_store()
-        self.mirror = _Mirror()
+        self.mirror = Mirror()
 
     def both(self, method: str, *values: Any, **options: Any) -> Any:
         """Call both; they return the same, or raise the same kind of error."""

@@ -11,8 +11,9 @@ import numpy as np
 from aspen.activation_db import HeadSet
 from aspen.engine import Engine
 from aspen.items import check_item, memory_id
+from aspen.memory_graph import PriorityFacts
 from aspen.models import HeadRef
-from aspen.repository import NewMemory, Repository
+from aspen.repository import NewMemory, Repository, to_microseconds
 from aspen.resonance_search import Query, SearchResult
 from aspen.testing.fake_model import FakeModel
 from aspen.types import FloatArray, Hit, Memory, MemoryItem, Provenance
@@ -100,3 +101,15 @@ def skewed(n: int, *, seed: int = 0) -> FloatArray:
     raw = drawn(n, 2, 6, seed=seed)
     raw[:, :, 1] = 30 * raw[:, :, 1] + 5 * raw[:, :, 0]
     return np.asarray(raw + np.arange(6), dtype=np.float32)
+
+
+def like_new(n: int) -> PriorityFacts:
+    """What the priority of `n` memories depends on that were just stored and are nothing special."""
+    return PriorityFacts(
+        types=np.array(["episodic"] * n),
+        stabilities=np.array(["tentative"] * n),
+        importances=np.full(n, 0.6),
+        emotions=np.zeros(n),
+        counts=np.zeros(n, dtype=np.int64),
+        used_at=np.full(n, to_microseconds(NOON)),
+    )

@@ -38,7 +38,6 @@ def new_postgres_url(postgres_server: PostgresServer, postgres_database: str) ->
     """Where a store that is empty yet can be opened, as a role: a tenant of its own beside all the others."""
 
     def new_url(role: str = OWNER) -> str:
-        tenant = postgres_server.new_name("tenant")
-        return f"{postgres_server.url(postgres_database, role=role)}&tenant={tenant}"
+        return postgres_server.url(postgres_database, role=role, tenant=postgres_server.new_name("tenant"))
 
     return new_url

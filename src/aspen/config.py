@@ -18,7 +18,8 @@ class Config:
 
     cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands
     use when none is named. model: "bundled", a Hugging Face id or a folder. device and dtype None leave the
-    choice to the runtime; threads None takes all cores.
+    choice to the runtime; threads None takes all cores. reinforce: whether memories that are used together in a chat
+    grow stronger links.
     """
 
     cache_dir: Path
@@ -27,14 +28,18 @@ class Config:
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
+    reinforce: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
-        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE and ASPEN_THREADS."""
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS and ASPEN_REINFORCE."""
         found = os.environ if environment is None else environment
         threads = found.get("ASPEN_THREADS") or None
         if threads is not None and not (threads.isdecimal() and int(threads) > 0):
             raise InvalidInput(f"ASPEN_THREADS must be a positive integer, got {threads!r}.")
+        reinforce = found.get("ASPEN_REINFORCE") or "1"
+        if reinforce not in ("0", "1"):
+            raise InvalidInput(f"ASPEN_REINFORCE must be 0 or 1, got {reinforce!r}.")
         data_dir = Path(platformdirs.user_data_dir("aspen"))
         return cls(
             cache_dir=_path(found, "ASPEN_CACHE") or Path(platformdirs.user_cache_dir("aspen")),
@@ -43,6 +48,7 @@ class Config:
             device=found.get("ASPEN_DEVICE") or None,
             dtype=found.get("ASPEN_DTYPE") or None,
             threads=int(threads) if threads is not None else None,
+            reinforce=reinforce == "1",
         )
 
 

@@ -9,8 +9,13 @@ from dataclasses import fields
 from datetime import datetime
 
 from aspen.errors import InvalidInput
-from aspen.types import MemoryItem, Provenance
-from aspen.validation import check_name, check_text, check_time
+from aspen.types import Emotion, MemoryItem, MemoryType, Provenance, Stability
+from aspen.validation import check_choice, check_name, check_share, check_text, check_time
+
+IMPORTANCES: Mapping[str, float] = {"high": 1.0, "medium": 0.6, "low": 0.3}
+"""Words that stand for an importance."""
+MAX_TAGS = 100
+"""Most tags of one memory."""
 
 _FIELDS = tuple(field.name for field in fields(MemoryItem))
 
@@ -18,19 +23,29 @@ _FIELDS = tuple(field.name for field in fields(MemoryItem))
 def check_item(item: MemoryItem | Mapping[str, object], *, position: int = 0) -> MemoryItem:
     """`item` with every field checked and its time in UTC. InvalidInput names the item by `position` (from 0)."""
     try:
-        given = _as_mapping(item)
-        return MemoryItem(
-            text=check_text(given.get("text")),
-            speaker=check_name(given.get("speaker"), what="speaker"),
-            said_at=check_time(_parsed(given.get("said_at"))),
-            conversation=check_name(given.get("conversation"), what="conversation"),
-            source=check_name(given.get("source"), what="source"),
-            provenance=_provenance(given.get("provenance", Provenance.SAID)),
-        )
+        return checked_item(item)
     except InvalidInput as error:
         raise InvalidInput(
             f"Item {position}: {error.message}", hint=error.hint, **{**error.details, "position": position}
         ) from error
+
+
+def checked_item(item: MemoryItem | Mapping[str, object]) -> MemoryItem:
+    """`item` with every field checked and its time in UTC, or InvalidInput."""
+    given = _as_mapping(item)
+    return MemoryItem(
+        text=check_text(given.get("text")),
+        speaker=check_name(given.get("speaker"), what="speaker"),
+        said_at=check_time(_parsed(given.get("said_at"))),
+        conversation=check_name(given.get("conversation"), what="conversation"),
+        source=check_name(given.get("source"), what="source"),
+        provenance=check_choice(given.get("provenance", Provenance.SAID), Provenance, what="provenance"),
+        type=check_choice(given.get("type", MemoryType.EPISODIC), MemoryType, what="type"),
+        stability=check_choice(given.get("stability", Stability.TENTATIVE), Stability, what="stability"),
+        importance=_importance(given.get("importance", IMPORTANCES["medium"])),
+        emotion=_emotion(given.get("emotion")),
+        tags=_tags(given.get("tags", ())),
+    )
 
 
 def memory_id(item: MemoryItem) -> str:
@@ -63,10 +78,35 @@ def _parsed(time: object) -> object:
         ) from error
 
 
-def _provenance(value: object) -> Provenance:
-    try:
-        return Provenance(str(value))
-    except ValueError as error:
+def _importance(value: object) -> float:
+    if isinstance(value, str) and value in IMPORTANCES:
+        return IMPORTANCES[value]
+    return check_share(value, what="importance")
+
+
+def _emotion(value: object) -> Emotion | None:
+    if value is None:
+        return None
+    if isinstance(value, Mapping) and set(value) <= {"label", "intensity"}:
+        value = Emotion(value.get("label"), value.get("intensity"))  # type: ignore[arg-type]  # checked below
+    if not isinstance(value, Emotion):
         raise InvalidInput(
-            f"unknown provenance {value!r}.", hint=f"One of {', '.join(Provenance)}."
-        ) from error
+            f"emotion must be an Emotion, got {value!r}.",
+            hint='As a mapping it is {"label": "joy", "intensity": 0.8}.',
+        )
+    label = check_name(value.label, what="label of the emotion")
+    if label is None:
+        raise InvalidInput("An emotion needs a label.", hint='As in {"label": "joy", "intensity": 0.8}.')
+    return Emotion(label, check_share(value.intensity, what="intensity of the emotion"))
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    """Each tag once, ascending."""
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise InvalidInput(f"tags must be a list of names, got {type(value).__name__}.")
+    tags = {check_name(tag, what="tag") for tag in value}
+    if None in tags:
+        raise InvalidInput("A tag must be a string, got None.")
+    if len(tags) > MAX_TAGS:
+        raise InvalidInput(f"A memory has at most {MAX_TAGS} tags, got {len(tags)}.")
+    return tuple(sorted(tag for tag in tags if tag is not None))

@@ -27,6 +27,42 @@ class Provenance(StrEnum):
     SAID = "said"  # a person said it
     GENERATED = "generated"  # the model generated it
     IMPORTED = "imported"  # read from a file
+    INFERRED = "inferred"  # concluded from other memories
+    RECALLED = "recalled"  # a memory that came back and was stored again; it strengthens nothing
+
+
+class MemoryType(StrEnum):
+    """What kind of memory it is. Recall leans towards the first three: they say who remembers."""
+
+    SELF = "self"  # who I am, what I am good at, what I set out to do
+    BELIEF = "belief"  # what I hold to be true or right
+    PATTERN = "pattern"  # what happens again and again
+    EPISODIC = "episodic"  # what happened once
+    SEMANTIC = "semantic"  # a fact
+
+
+class Stability(StrEnum):
+    """How settled a memory is."""
+
+    TENTATIVE = "tentative"
+    STABLE = "stable"
+    CANONICAL = "canonical"
+
+
+class RelationType(StrEnum):
+    """How one memory relates to another: read "source TYPE target"."""
+
+    SUMMARIZES = "summarizes"
+    EXAMPLE_OF = "example_of"
+    IS_GENERALIZATION_OF = "is_generalization_of"
+    SUPPORTS = "supports"
+    CONTRADICTS = "contradicts"
+    CAUSES = "causes"
+    SIMILAR_TO = "similar_to"
+    HISTORICAL_VERSION_OF = "historical_version_of"  # the source was corrected, the target is what holds
+    DERIVED_FROM = "derived_from"
+    NEXT = "next"  # follows in the same conversation; made by the store
+    CO_ACTIVATED = "co_activated"  # used together; made and changed by use
 
 
 class TraceLevel(StrEnum):
@@ -54,10 +90,19 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Emotion:
+    """A feeling that goes with a memory; `intensity` in [0, 1]."""
+
+    label: str
+    intensity: float
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryItem:
-    """What a caller hands in to be remembered. Equal items are one memory, however often they come.
+    """What a caller hands in to be remembered. Equal text, speaker, time, conversation and source are one memory.
 
     `source` tells apart what is otherwise equal ("chat.jsonl:12"). A `said_at` without a time zone is taken as UTC.
+    `importance` in [0, 1].
     """
 
     text: str
@@ -66,6 +111,11 @@ class MemoryItem:
     conversation: str | None = None
     source: str | None = None
     provenance: Provenance = Provenance.SAID
+    type: MemoryType = MemoryType.EPISODIC
+    stability: Stability = Stability.TENTATIVE
+    importance: float = 0.6
+    emotion: Emotion | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +123,8 @@ class Memory:
     """A memory as it is stored. `seq` orders the memories of one store and is never used twice.
 
     `token_count` is that of the text with its speaker, by the model that was in use when it was stored. `trace_id`
-    names the inference that it comes from, if any.
+    names the inference that it comes from, if any. `tags` ascend. `accessed_at` is when it was last used, None where it
+    never was, `access_count` how often.
     """
 
     id: str
@@ -87,16 +138,45 @@ class Memory:
     created_at: datetime
     token_count: int
     trace_id: str | None = None
+    type: MemoryType = MemoryType.EPISODIC
+    stability: Stability = Stability.TENTATIVE
+    importance: float = 0.6
+    emotion: Emotion | None = None
+    tags: tuple[str, ...] = ()
+    accessed_at: datetime | None = None
+    access_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A directed, typed relation between two memories; `weight` in [0, 1]."""
+    """A directed, typed relation between two memories, by seq; `weight` in [0, 1]."""
 
     source: int
     target: int
     type: str
     weight: float
+    provenance: Provenance = Provenance.INFERRED
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """An edge between two memories by id, as callers see it: "`source` `type` `target`". `weight` in [0, 1]."""
+
+    source: str
+    target: str
+    type: RelationType
+    weight: float = 0.8
+    provenance: Provenance = Provenance.SAID
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """A co_activated relation before and after memories were used together; 0 where there is none."""
+
+    source: str
+    target: str
+    before: float
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +290,14 @@ class Trace:
 class HitPath:
     """A way activation took to a hit: memory ids from the seed to the hit, and what it added to the score.
 
-    `via` is the name that the two memories share; empty where they stand beside each other in a conversation.
+    `relations` are the types of the relations between them. Where there are none, `via` is the name that the two
+    memories share; empty where they stand beside each other in a conversation.
     """
 
     memories: tuple[str, ...]
     contribution: float
     via: str = ""
+    relations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +307,9 @@ class Hit:
     `score` is the sum of `arms`, in standard deviations over the candidates; higher is closer, and only the
     order within one recall means anything. `familiarity` in [0, 1] is how likely it is that this memory answers the
     prompt, by its words and activations alone; comparable between recalls, and 0 where neither arm ran.
+    `seed_score` is the score before anything spread, `activation` what came over relations, with `type_boost` as a
+    factor of each step that led to this memory; `priority` in [0, 1] is how much the memory matters just now.
+    `corrected_by` is the id of what holds instead, where the memory was corrected.
     """
 
     memory: Memory
@@ -232,6 +317,11 @@ class Hit:
     arms: Mapping[str, float]
     paths: tuple[HitPath, ...]
     familiarity: float
+    seed_score: float = 0.0
+    activation: float = 0.0
+    type_boost: float = 1.0
+    priority: float = 0.0
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +350,7 @@ class Recall:
 
     `familiarity` in [0, 1] is how likely it is that the candidates can answer the prompt at all; `candidates` is how
     many memories were searched. `partial_pass` is None where no forward pass was made. `seconds` leaves out the loading
-    of the model.
+    of the model. `truncated` says that a bound kept activation from all that it could have reached over relations.
     """
 
     prompt: str
@@ -269,4 +359,35 @@ class Recall:
     candidates: int
     arms: tuple[ArmReport, ...]
     partial_pass: PartialPass | None
+    seconds: float
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActivatedMemory:
+    """A memory that activation reached, or started from.
+
+    `activation` is `seed`, what it started with, plus all that arrived; each step that led to it was multiplied by
+    `type_boost`. `paths` are the strongest ways there; `priority` in [0, 1].
+    """
+
+    memory: Memory
+    activation: float
+    seed: float
+    type_boost: float
+    priority: float
+    paths: tuple[HitPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Where activation went: the most active memories, most active first.
+
+    `frames`, where asked for, has what arrived in each hop by memory id, the most first; frame 0 is the seeds.
+    `truncated` says that a bound kept activation from all that it could have reached.
+    """
+
+    memories: tuple[ActivatedMemory, ...]
+    frames: tuple[Mapping[str, float], ...]
+    truncated: bool
     seconds: float

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from enum import StrEnum
+from numbers import Real
 from types import UnionType
+from typing import Any, TypeVar
 
 from aspen.errors import InvalidInput
 
@@ -15,6 +18,7 @@ MAX_NAME_LENGTH = 500
 MAX_SEED = 2**53 - 1
 """Largest seed: the largest integer that JSON readers agree on."""
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _ALLOWED_CONTROLS = frozenset("\t\n\r")
 
 
@@ -100,6 +104,23 @@ def check_kind(value: object, kind: type | UnionType, *, what: str) -> None:
     if not isinstance(value, kind):
         expected = getattr(kind, "__name__", str(kind))
         raise InvalidInput(f"{what} must be {expected}, got {type(value).__name__}.", what=what)
+
+
+def check_share(value: object, *, what: str) -> float:
+    """A number in [0, 1], as a float; never -0.0."""
+    number: Any = value
+    # NaN fails the comparison too; SQLite would store it as NULL without a word.
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= number <= 1:
+        raise InvalidInput(f"{what} must be a number in [0, 1], got {value!r}.", what=what)
+    return abs(float(number))
+
+
+def check_choice(value: object, choices: type[_Choice], *, what: str) -> _Choice:
+    """A member of `choices`, given as itself or as its string."""
+    try:
+        return choices(str(value))
+    except ValueError as error:
+        raise InvalidInput(f"unknown {what} {value!r}.", hint=f"One of {', '.join(choices)}.") from error
 
 
 def check_seed(seed: object) -> int:

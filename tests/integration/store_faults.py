@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.integration.store_worker import HEAD_KEY_SIZE, KEY_SIZE, own_term
 
-from aspen.repository import Repository, open_repository
-from aspen.testing.repository_builders import edges_of, new_key
+from aspen.repository import Repository, edges_of, open_repository
+from aspen.testing.repository_builders import new_key
 
 WORKER = Path(__file__).with_name("store_worker.py")
 

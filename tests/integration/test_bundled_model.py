@@ -125,7 +125,8 @@ def test_the_shipped_calibration_is_that_of_the_shipped_text(model: LanguageMode
     assert kept.turns.count == made.turns.count
     assert kept.heads is not None
     assert made.heads is not None
-    assert kept.heads.version == made.heads.version
+    # The version holds a digest of floats, whose last bits are the processor's: the shipped one counts everywhere.
+    assert kept.heads.heads == made.heads.heads
     assert (kept.heads.key_rows, kept.heads.attention[0].scale) == (made.heads.key_rows, 64**-0.5)
     np.testing.assert_allclose(kept.heads.null.queries, made.heads.null.queries, atol=1e-3)
     np.testing.assert_allclose(kept.heads.null.keys, made.heads.null.keys, atol=1e-3)

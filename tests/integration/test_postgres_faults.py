@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -239,20 +240,24 @@ class Line:
 
 @pytest.fixture
 def line(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Line]:
-    address = postgres_server.url().partition("host=")[2]
-    line = Line(f"{address}/.s.PGSQL.5432", tmp_path)
+    line = Line(str(postgres_server.data.parent / ".s.PGSQL.5432"), tmp_path)
     yield line
     line.close()
 
 
 @pytest.mark.parametrize("cut", ["before", "after", "for good"])
 def test_a_line_that_is_cut_at_the_end_of_a_transaction(
-    new_postgres_url: Callable[..., str], line: Line, tmp_path: Path, cut: str
+    new_postgres_url: Callable[..., str],
+    postgres_server: PostgresServer,
+    line: Line,
+    tmp_path: Path,
+    cut: str,
 ) -> None:
     """The answer to a COMMIT never came: the server is asked what became of it."""
     url = new_postgres_url()
-    before, _, after = url.partition("host=")
-    through_line = f"{before}host={tmp_path}&{after.partition('&')[2]}"
+    through_line = url.replace(
+        quote(str(postgres_server.data.parent), safe=""), quote(str(tmp_path), safe="")
+    )
     with PostgresRepository(through_line, busy_timeout=2) as store:
         store.set_stamp(STAMP)
         line.cut = cut

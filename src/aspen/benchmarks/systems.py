@@ -16,6 +16,7 @@ from aspen.benchmarks.interface import Advance, Embedder, Question
 from aspen.config import Config
 from aspen.hits import hits_of
 from aspen.items import memory_id
+from aspen.memory_graph import preset_settings
 from aspen.models import LanguageModel
 from aspen.repository import NewMemory
 from aspen.resonance_search import Query, RankingSettings
@@ -241,7 +242,7 @@ class AspenSystem:
             conversation=question.group or None,
             limit=limit,
             arms=self._variant.arms,
-            spread=self._variant.spread,
+            use_spreading_activation=self._variant.spread,
             rerank=self._variant.rerank,
         )
         return [hit.memory.source or "" for hit in recall.hits]
@@ -259,4 +260,7 @@ class AspenSystem:
             spread=self._variant.spread,
             settings=settings,
         )
-        return [hit.memory.source or "" for hit in hits_of(result, repository=aspen.repository)]
+        return [
+            hit.memory.source or ""
+            for hit in hits_of(result, repository=aspen.repository, spreading=preset_settings())
+        ]

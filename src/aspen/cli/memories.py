@@ -140,7 +140,7 @@ def recall(
             prompt,
             limit=limit,
             conversation=conversation,
-            spread=not no_spread,
+            use_spreading_activation=not no_spread,
             arms=arms or None,
             rerank=rerank,
         )

@@ -64,8 +64,10 @@ def find(aspen: Aspen, question: str) -> Finding:
     partial, full_seconds = _passes(aspen, question)
     recall = aspen.recall(question, provenances=said)
     everything = aspen.repository.stats().memories
-    direct = aspen.recall(question, provenances=said, spread=False, limit=everything)
-    by_text = aspen.recall(question, provenances=said, spread=False, limit=everything, arms=["keyword"])
+    direct = aspen.recall(question, provenances=said, use_spreading_activation=False, limit=everything)
+    by_text = aspen.recall(
+        question, provenances=said, use_spreading_activation=False, limit=everything, arms=["keyword"]
+    )
     found = tuple(
         Found(
             hit,

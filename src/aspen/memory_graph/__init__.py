@@ -1,5 +1,44 @@
 """How activation travels between memories."""
 
-from aspen.memory_graph.spreading_activation import Graph, Path, spread_activation, strongest_paths
+from aspen.memory_graph.coactivation import CoactivationSettings, WeightChange, strengthened
+from aspen.memory_graph.edge_source import EdgeSource, OutEdges
+from aspen.memory_graph.hops import Frame
+from aspen.memory_graph.paths import Path
+from aspen.memory_graph.presets import CARRYING, DEFAULT_PRESET, PRESETS, Preset, preset_settings
+from aspen.memory_graph.priority import PriorityFacts, current_priority, priority_of
+from aspen.memory_graph.spreading_activation import Activation, spread_activation
+from aspen.memory_graph.spreading_settings import DEFAULT_TYPE_BOOST, SpreadingSettings
+from aspen.memory_graph.stored_edges import StoredEdges
+from aspen.memory_graph.stored_spreading import Activated, spread_in
+from aspen.memory_graph.turn_spreading import TurnGraph, TurnPath, spread_over_turns, strongest_turn_paths
+from aspen.memory_graph.typed_graph import TypedGraph
 
-__all__ = ["Graph", "Path", "spread_activation", "strongest_paths"]
+__all__ = [
+    "CARRYING",
+    "DEFAULT_PRESET",
+    "DEFAULT_TYPE_BOOST",
+    "PRESETS",
+    "Activated",
+    "Activation",
+    "CoactivationSettings",
+    "EdgeSource",
+    "Frame",
+    "OutEdges",
+    "Path",
+    "Preset",
+    "PriorityFacts",
+    "SpreadingSettings",
+    "StoredEdges",
+    "TurnGraph",
+    "TurnPath",
+    "TypedGraph",
+    "WeightChange",
+    "current_priority",
+    "preset_settings",
+    "priority_of",
+    "spread_activation",
+    "spread_in",
+    "spread_over_turns",
+    "strengthened",
+    "strongest_turn_paths",
+]

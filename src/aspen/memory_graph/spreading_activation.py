@@ -1,147 +1,127 @@
-"""Spreading activation: a pure function on arrays.
+"""Spreading activation over typed relations: a pure function on arrays.
 
-Semantics, the same wherever Aspen spreads (Collins and Loftus 1975; Anderson 1983):
+Semantics, the same in every home of the graph (Collins and Loftus 1975; Anderson 1983):
 
-- A hop carries `activation x edge weight x decay` from a memory to each memory it has an edge to. All hops of one
-  round happen at once.
-- What arrives over several paths is summed. The result of a memory is what arrived at it over all hops; its own
-  initial activation is not part of it.
-- A path never goes straight back to the memory it came from, so that two linked memories do not echo.
+- Activation flows along the direction of edges. A hop carries `activation x weight x boost x decay`, where the boost
+  is that of the type of the *receiving* memory. All hops of one round happen at once.
+- A memory's activation is its seed activation plus all that arrived, summed over hops, paths and parallel edges.
+- No path goes straight back to the node it came from, so that two linked memories do not echo. An edge back still
+  takes its place in the fan.
+- Of the memories a hop reached, the `node_budget` most active (ties: smaller seq) go on to the next hop. What arrived
+  at the others counts, but stays there.
 - The number of hops is bounded, hence cycles stay finite.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, NotFound
+from aspen.memory_graph.edge_source import EdgeSource, OutEdges
+from aspen.memory_graph.hops import Frame, Hop, highest
+from aspen.memory_graph.numbering import Ids, Rows, Values, distinct, sums
+from aspen.memory_graph.paths import Path, PathFinder
+from aspen.memory_graph.spreading_settings import SpreadingSettings
 
-MAX_HOPS = 3
-
-_Index = NDArray[np.int64]
-_Values = NDArray[np.float64]
+MAX_SEED_ACTIVATION = 1e100
+"""Keeps every sum finite."""
 
 
 @dataclass(frozen=True)
-class Graph:
-    """A directed weighted graph over nodes 0..n-1 as edge columns, sorted by source.
+class Activation:
+    """Where activation went, and how.
 
-    sources, targets: int64 [m]; weights: float64 [m], each in [0, 1].
+    nodes: int64 [n] ascending, every node with activation > 0; values: float64 [n], its activation; seeds: float64 [n],
+    the part of it that it started with.
+    frames: what arrived in each hop, max_hops + 1 of them; frame 0 holds the seeds. Together they sum to `values`.
+    truncated: whether the fan limit left out an edge, or the node budget a node that had hops to go.
+    hops: the edges that carried, one `Hop` for each frame but the first.
     """
 
-    n_nodes: int
-    sources: _Index
-    targets: _Index
-    weights: _Values
+    nodes: Ids
+    values: Values
+    seeds: Values
+    frames: tuple[Frame, ...]
+    truncated: bool
+    hops: tuple[Hop, ...]
 
-    @classmethod
-    def of(cls, *, n_nodes: int, sources: _Index, targets: _Index, weights: _Values) -> Graph:
-        """Sort and check edge columns. InvalidInput for a node out of range or a weight outside [0, 1]."""
-        if len(sources) and not (
-            min(sources.min(), targets.min()) >= 0 and max(sources.max(), targets.max()) < n_nodes
-        ):
-            raise InvalidInput(f"An edge names a node outside 0..{n_nodes - 1}.")
-        if not ((weights >= 0) & (weights <= 1)).all():
-            raise InvalidInput("Edge weights must lie in [0, 1].")
-        order = np.lexsort((targets, sources))
-        return cls(n_nodes, sources[order], targets[order], weights[order])
+    def top(self, k: int) -> Rows:
+        """The rows of the `k` most active nodes, most active first; of equal ones the smaller seq. int64 [<= k]."""
+        return highest(self.values, max(k, 0))
+
+    def paths_to(self, node: int, *, limit: int = 3) -> list[Path]:
+        """The `limit` paths that brought a node the most: strongest first, then shorter, smaller nodes, types.
+
+        The contributions of all paths to a node sum to its activation less what it started with.
+        """
+        return self._finder.strongest(node, limit=limit)
 
     @cached_property
-    def offsets(self) -> _Index:
-        """Edges of node i are those from offsets[i] to offsets[i + 1]."""
-        return np.searchsorted(self.sources, np.arange(self.n_nodes + 1))
-
-    @cached_property
-    def incoming(self) -> tuple[_Index, _Index]:
-        """Edges by target: an order of the edges, and offsets into it as in `offsets`."""
-        order = np.argsort(self.targets, kind="stable")
-        return order, np.searchsorted(self.targets[order], np.arange(self.n_nodes + 1))
-
-    @cached_property
-    def pairs(self) -> tuple[_Index, _Index]:
-        """For each edge, the number of its (source, target) pair, and that of the pair back, or -1."""
-        forward = self.sources * self.n_nodes + self.targets
-        unique, pair = np.unique(forward, return_inverse=True)
-        back = self.targets * self.n_nodes + self.sources
-        position = np.searchsorted(unique, back).clip(max=max(len(unique) - 1, 0))
-        found = unique[position] == back if len(unique) else np.zeros(0, dtype=np.bool_)
-        return pair.astype(np.int64), np.where(found, position, -1)
+    def _finder(self) -> PathFinder:
+        return PathFinder(self.frames[0], self.hops)
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A way activation took: `nodes` from the seed to the memory reached, and how much it brought.
+def spread_activation(
+    source: EdgeSource, initial: Mapping[int, float], *, settings: SpreadingSettings
+) -> Activation:
+    """Let the activation of some memories, `initial` by seq, spread over the edges of `source`.
 
-    `via` says what joins them where that is not time.
+    Seeds of activation 0 are not active. InvalidInput for one that is negative, not finite or above
+    MAX_SEED_ACTIVATION, NotFound for a seed that is no memory. At most seeds x fan edges are followed in the first hop,
+    and node_budget x fan in each later one.
     """
-
-    nodes: tuple[int, ...]
-    contribution: float
-    via: str = ""
-
-
-def spread_activation(graph: Graph, initial: _Values, *, hops: int = 2, decay: float = 1.0) -> _Values:
-    """What arrives at each node, float64 [n], when `initial` [n] >= 0 spreads for `hops` rounds.
-
-    decay in [0, 1] applies at every hop. Time is O(hops x edges).
-    """
-    _check(graph, initial, hops=hops, decay=decay)
-    arrived = np.zeros(graph.n_nodes)
-    if len(graph.sources) == 0:
-        return arrived
-    pair, pair_back = graph.pairs
-    factors = graph.weights * decay
-    reached, returning = initial, np.zeros(len(graph.sources))
-    for _ in range(hops):
-        carried = np.maximum(reached[graph.sources] - returning, 0.0) * factors
-        reached = np.bincount(graph.targets, carried, minlength=graph.n_nodes).astype(np.float64, copy=False)
-        arrived += reached
-        # What an edge carries in the next round is all that reached its source, less what came from its target.
-        per_pair = np.bincount(pair, carried, minlength=len(pair))
-        returning = np.where(pair_back >= 0, per_pair[pair_back], 0.0)
-    return arrived
+    frames, hops = [_seed_frame(source, initial)], list[Hop]()
+    truncated = False
+    for _ in range(settings.max_hops):
+        going_on = frames[-1].strongest(settings.node_budget) if hops else frames[-1]
+        edges = source.edges_out_of(going_on.nodes, settings=settings)
+        truncated |= edges.cut or len(going_on.nodes) < len(frames[-1].nodes)
+        passed = (
+            hops[-1].total_passed(edges)
+            if hops
+            else going_on.values[np.searchsorted(going_on.nodes, edges.sources)]
+        )
+        hops.append(_follow(source, edges, passed, settings))
+        frames.append(hops[-1].arrived())
+    nodes, rows = distinct(np.concatenate([frame.nodes for frame in frames]))
+    values = sums(rows, np.concatenate([frame.values for frame in frames]), n=len(nodes))
+    seeds = np.zeros(len(nodes))
+    seeds[rows[: len(frames[0].nodes)]] = frames[0].values
+    return Activation(nodes, values, seeds, tuple(frames), truncated, tuple(hops))
 
 
-def strongest_paths(
-    graph: Graph, initial: _Values, target: int, *, hops: int = 2, decay: float = 1.0, limit: int = 3
-) -> list[Path]:
-    """The `limit` paths that brought `target` the most, strongest first (ties: shorter, then smaller nodes).
-
-    Their contributions, summed over *all* paths, are what `spread_activation` says arrived.
-    """
-    _check(graph, initial, hops=hops, decay=decay)
-    order, offsets = graph.incoming
-    found: list[Path] = []
-    # Walk backwards from the target; `gain` is the product of weights and decays walked so far.
-    frontier: list[tuple[tuple[int, ...], float]] = [((target,), 1.0)]
-    for _ in range(hops):
-        longer = []
-        for nodes, gain in frontier:
-            head = nodes[0]
-            came_from = nodes[1] if len(nodes) > 1 else -1
-            for edge in order[offsets[head] : offsets[head + 1]]:
-                source = int(graph.sources[edge])
-                step = gain * float(graph.weights[edge]) * decay
-                if source == came_from or step == 0:
-                    continue
-                longer.append(((source, *nodes), step))
-                if initial[source] > 0:
-                    found.append(Path((source, *nodes), float(initial[source]) * step))
-        frontier = longer
-    found.sort(key=lambda path: (-path.contribution, len(path.nodes), path.nodes))
-    return found[:limit]
+def _follow(source: EdgeSource, edges: OutEdges, passed: Values, settings: SpreadingSettings) -> Hop:
+    targets, rows = distinct(edges.targets)
+    boosts = source.boosts_of(targets, settings.type_boost)[rows]
+    return Hop(edges, targets, rows, boosts, settings.decay, passed)
 
 
-def _check(graph: Graph, initial: _Values, *, hops: int, decay: float) -> None:
-    if initial.shape != (graph.n_nodes,):
-        raise InvalidInput(f"Initial activation must have {graph.n_nodes} values, got {initial.shape}.")
-    if not (np.isfinite(initial).all() and (initial >= 0).all()):
-        raise InvalidInput("Initial activation must be finite and not negative.")
-    if not 0 <= hops <= MAX_HOPS:
-        raise InvalidInput(f"hops must lie in [0, {MAX_HOPS}], got {hops}.")
-    if not 0 <= decay <= 1:
-        raise InvalidInput(f"decay must lie in [0, 1], got {decay}.")
+def check_seeds(initial: Mapping[int, float]) -> None:
+    """InvalidInput for an activation that no seed may have."""
+    for node, value in initial.items():
+        if not 0 <= value <= MAX_SEED_ACTIVATION:
+            raise InvalidInput(
+                f"The activation of a seed must lie in [0, {MAX_SEED_ACTIVATION:g}], got {value!r} for {node}.",
+                hint="Give scores that are finite and not negative, or 1 for each seed.",
+                seed=node,
+                value=value,
+            )
+
+
+def _seed_frame(source: EdgeSource, initial: Mapping[int, float]) -> Frame:
+    check_seeds(initial)
+    nodes = np.array(sorted(initial), dtype=np.int64)
+    missing = source.missing(nodes)
+    if len(missing):
+        raise NotFound(
+            f"There is no memory with seq {missing[0]} to start from.",
+            hint="It may have been forgotten; search again for seeds.",
+            seqs=missing.tolist(),
+        )
+    values = np.array([initial[node] for node in nodes.tolist()], dtype=np.float64)
+    active = values > 0
+    return Frame(nodes[active], values[active])

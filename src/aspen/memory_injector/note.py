@@ -42,14 +42,16 @@ def write_note(
 
     Hits are taken best first, at most `most`, until the budget is full; the lines then stand in the order in
     which things were said. The same words said twice make one line, and `prompt` asked before makes none: it
-    would be the best hit each time, and says nothing. A memory longer than half of the budget is cut, which an
-    ellipsis shows.
+    would be the best hit each time, and says nothing; nor does what was corrected. A memory longer than half of the
+    budget is cut, which an ellipsis shows.
     """
     frame = count_tokens(f"{OPENING}\n{CLOSING}\n")
     lines: dict[str, tuple[Memory, str]] = {}
     used = frame
     asked, asked_words = set(query_terms(prompt)), _words(prompt)
-    telling = [hit for hit in hits if not _asks_the_same(hit, asked, asked_words)]
+    telling = [
+        hit for hit in hits if hit.corrected_by is None and not _asks_the_same(hit, asked, asked_words)
+    ]
     best = max((hit.score for hit in telling), default=0.0)
     for hit in telling:
         # A best score of 0 means that there is nothing to compare with: one memory, or several alike.

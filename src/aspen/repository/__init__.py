@@ -5,7 +5,7 @@ comes out.
 """
 
 from aspen.repository._in_memory import InMemoryRepository
-from aspen.repository._incoming import stamp_mismatch
+from aspen.repository._incoming import MAX_LIMIT, stamp_mismatch, to_microseconds
 from aspen.repository._opening import open_repository
 from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import (
@@ -15,6 +15,7 @@ from aspen.repository.interface import (
     MemoryStore,
     NameStore,
     Repository,
+    SpreadingStore,
     StatisticsStore,
     TraceStore,
 )
@@ -23,6 +24,7 @@ from aspen.repository.values import (
     MAX_TERM_LENGTH,
     NEXT,
     NO_TIME,
+    AccessRows,
     Changes,
     Conversation,
     EdgeRows,
@@ -32,17 +34,22 @@ from aspen.repository.values import (
     MentionRows,
     NewMemory,
     NewTrace,
+    PathRow,
     Postings,
+    SpreadRows,
     StoreStats,
     TraceInfo,
     TraitRows,
+    edges_of,
 )
 
 __all__ = [
+    "MAX_LIMIT",
     "MAX_NAME_LENGTH",
     "MAX_TERM_LENGTH",
     "NEXT",
     "NO_TIME",
+    "AccessRows",
     "Changes",
     "Conversation",
     "EdgeRows",
@@ -58,14 +65,19 @@ __all__ = [
     "NameStore",
     "NewMemory",
     "NewTrace",
+    "PathRow",
     "Postings",
     "Repository",
     "SQLiteRepository",
+    "SpreadRows",
+    "SpreadingStore",
     "StatisticsStore",
     "StoreStats",
     "TraceInfo",
     "TraceStore",
     "TraitRows",
+    "edges_of",
     "open_repository",
     "stamp_mismatch",
+    "to_microseconds",
 ]

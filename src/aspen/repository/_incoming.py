@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from aspen.errors import AspenError, InvalidInput, ModelMismatch, NotFound, StoreError
+from aspen.items import checked_item
 from aspen.repository.values import (
     MAX_NAME_LENGTH,
     MAX_TERM_LENGTH,
@@ -22,11 +22,12 @@ from aspen.repository.values import (
 )
 from aspen.types import Edge, Memory, Provenance
 from aspen.validation import (
+    check_choice,
     check_count,
     check_kind,
     check_name,
     check_seed,
-    check_text,
+    check_share,
     check_time,
 )
 
@@ -54,7 +55,7 @@ def from_microseconds(microseconds: int) -> datetime:
 
 def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
     """The memory as it will be read back; InvalidInput if a part of it cannot be stored."""
-    item = new.item
+    item = checked_item(new.item)
     _required_name(new.id, what="id")
     for term in new.terms:
         if not isinstance(term, str) or not _TERM.fullmatch(term):
@@ -66,18 +67,21 @@ def checked_memory(new: NewMemory, seq: int = 0) -> Memory:
     check_traits(new.traits)
     if new.head_keys is not None:
         check_body(new.head_keys, what="head_keys")
-    if item.provenance not in tuple(Provenance):
-        raise InvalidInput(f"provenance must be one of {', '.join(Provenance)}, got {item.provenance!r}.")
     return Memory(
         id=new.id,
         seq=seq,
-        text=check_text(item.text),
-        speaker=check_name(item.speaker, what="speaker"),
-        said_at=check_time(item.said_at),
-        conversation=check_name(item.conversation, what="conversation"),
-        source=check_name(item.source, what="source"),
-        provenance=Provenance(item.provenance),
-        created_at=_required_time(new.created_at),
+        text=item.text,
+        speaker=item.speaker,
+        said_at=item.said_at,
+        conversation=item.conversation,
+        source=item.source,
+        provenance=item.provenance,
+        type=item.type,
+        stability=item.stability,
+        importance=item.importance,
+        emotion=item.emotion,
+        tags=item.tags,
+        created_at=required_time(new.created_at, what="created_at"),
         token_count=check_count(new.token_count, what="token_count", minimum=0, maximum=MAX_TOKENS),
         trace_id=check_name(new.trace_id, what="trace_id"),
     )
@@ -147,7 +151,7 @@ def checked_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> NewTrace:
             hint="Set trace_id: a trace is forgotten with the last memory that refers to it.",
             id=info.id,
         )
-    return replace(trace, info=replace(info, created_at=_required_time(info.created_at)))
+    return replace(trace, info=replace(info, created_at=required_time(info.created_at, what="created_at")))
 
 
 def check_stamp(stamp: KeyStamp) -> None:
@@ -204,20 +208,30 @@ def checked_head_keys(head_keys: Mapping[int, bytes] | None, keys: Mapping[int, 
 
 def checked_edge(edge: Edge) -> Edge:
     """The edge with Python's numbers; InvalidInput for a loop, or a weight outside [0, 1]."""
-    weight = edge.weight
-    if (
-        isinstance(weight, bool)
-        or not isinstance(weight, int | float | np.floating)
-        or not 0.0 <= weight <= 1.0
-    ):
-        # NaN fails the comparison too; SQLite would store it as NULL without a word.
-        raise InvalidInput(f"The weight of an edge must be in [0, 1], got {weight!r}.", weight=repr(weight))
+    weight = check_share(edge.weight, what="The weight of an edge")
     source, target = operator.index(edge.source), operator.index(edge.target)
     if source == target:
         raise InvalidInput(f"An edge must join two memories, got {source} at both ends.", seq=source)
-    return Edge(
-        source, target, _required_name(edge.type, what="edge type"), math.fabs(weight)
-    )  # fabs: no -0.0
+    provenance = check_choice(edge.provenance, Provenance, what="provenance")
+    return Edge(source, target, _required_name(edge.type, what="edge type"), weight, provenance)
+
+
+def checked_edge_names(edges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Edges by source, target and type, with Python's numbers, each once, without those that no store can have."""
+    names = dict.fromkeys(
+        (operator.index(source), operator.index(target), kind) for source, target, kind in edges
+    )
+    for _, _, kind in names:
+        check_sought(kind, what="edge type")
+    return [name for name in names if min(name[:2]) > 0 and max(name[:2]) <= MAX_SEQ]
+
+
+def check_edge_filters(*, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None) -> None:
+    """Refuse a fan outside [1, 10,000], a weight outside [0, 1] and types that are no strings."""
+    checked_limit(fan, what="fan")
+    check_share(min_weight, what="min_weight")
+    for kind in types or ():
+        check_sought(kind, what="edge type")
 
 
 def checked_limit(limit: int, *, what: str = "limit") -> int:
@@ -274,6 +288,14 @@ def findable(name: str) -> bool:
     return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in name)
 
 
+def required_time(time: object, *, what: str) -> datetime:
+    """The time in UTC; InvalidInput where there is none."""
+    checked = check_time(time, what=what)
+    if checked is None:
+        raise InvalidInput(f"{what} must be a datetime, got None.", what=what)
+    return checked
+
+
 def unknown(what: str, name: object) -> AspenError:
     """The error for a memory or trace that is not there."""
     return NotFound(f"The store has no {what} {name!r}.", id=name)
@@ -283,13 +305,6 @@ def _required_name(name: object, *, what: str) -> str:
     checked = check_name(name, what=what)
     if checked is None:
         raise InvalidInput(f"{what} must be a string, got None.", what=what)
-    return checked
-
-
-def _required_time(time: object) -> datetime:
-    checked = check_time(time, what="created_at")
-    if checked is None:
-        raise InvalidInput("created_at must be a datetime, got None.", what="created_at")
     return checked
 
 

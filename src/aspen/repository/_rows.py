@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from aspen.repository import _incoming as incoming
 from aspen.repository.values import (
     NO_TIME,
+    AccessRows,
     EdgeRows,
     KeyStamp,
     MemoryRows,
@@ -21,7 +23,7 @@ from aspen.repository.values import (
     TraceInfo,
     TraitRows,
 )
-from aspen.types import Memory, Provenance
+from aspen.types import Emotion, Memory, MemoryType, Provenance, Stability
 
 Row = tuple[Any, ...]
 
@@ -45,6 +47,12 @@ def memory_values(memory: Memory, *, new: NewMemory) -> dict[str, Any]:
         "term_count": len(new.terms),
         "trace_id": memory.trace_id,
         "text": memory.text,
+        "type": memory.type.value,
+        "stability": memory.stability.value,
+        "importance": memory.importance,
+        "emotion": memory.emotion.label if memory.emotion else None,
+        "emotion_intensity": memory.emotion.intensity if memory.emotion else None,
+        "tags": json.dumps(memory.tags, ensure_ascii=False) if memory.tags else None,
     }
 
 
@@ -81,6 +89,14 @@ def memory_of(row: Row) -> Memory:
         created_at,
         token_count,
         trace_id,
+        kind,
+        stability,
+        importance,
+        emotion,
+        intensity,
+        tags,
+        accessed_at,
+        access_count,
     ) = row
     return Memory(
         id=memory_id,
@@ -94,6 +110,13 @@ def memory_of(row: Row) -> Memory:
         created_at=incoming.from_microseconds(created_at),
         token_count=token_count,
         trace_id=trace_id,
+        type=MemoryType(kind),
+        stability=Stability(stability),
+        importance=importance,
+        emotion=None if emotion is None else Emotion(emotion, intensity),
+        tags=tags_of(tags),
+        accessed_at=None if accessed_at is None else incoming.from_microseconds(accessed_at),
+        access_count=access_count,
     )
 
 
@@ -137,19 +160,24 @@ def trait_rows_of(rows: list[Row]) -> TraitRows:
 
 
 def edge_rows_of(rows: list[Row]) -> EdgeRows:
-    sources, targets, types, weights = _columns(rows, 4)
+    sources, targets, types, weights, provenances = _columns(rows, 5)
     return EdgeRows(
         sources=np.array(sources, dtype=np.int64),
         targets=np.array(targets, dtype=np.int64),
         types=list(types),
         weights=np.array(weights, dtype=np.float64),
+        provenances=list(provenances),
     )
 
 
+def access_rows_of(rows: list[Row]) -> AccessRows:
+    return AccessRows(*(np.array(column, dtype=np.int64) for column in _columns(rows, 3)))
+
+
 def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryRows:
-    """`count` rows (seq, conversation, subject, provenance, said_at, token_count, term_count, key) as columns."""
+    """`count` rows as columns: those of `MemoryRows` in their order, emotions NULL where there is none."""
     keys = np.empty((count, key_size), dtype=np.uint8)
-    columns: list[list[Any]] = [[] for _ in range(7)]
+    columns: list[list[Any]] = [[] for _ in range(14)]
     done = 0
     while block := list(islice(rows, _BLOCK)):
         *parts, bodies = zip(*block, strict=True)
@@ -158,17 +186,30 @@ def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryR
         joined = np.frombuffer(b"".join(bodies), dtype=np.uint8)
         keys[done : done + len(block)] = joined.reshape(len(block), key_size)
         done += len(block)
-    seqs, conversations, subjects, provenances, said_at, token_counts, term_counts = columns
+    seqs, conversations, speakers, subjects, provenances, types, stabilities, importances = columns[:8]
+    emotions, tags, created_at, said_at, token_counts, term_counts = columns[8:]
     return MemoryRows(
         seqs=np.array(seqs, dtype=np.int64),
         conversations=conversations,
+        speakers=speakers,
         subjects=subjects,
         provenances=provenances,
+        types=types,
+        stabilities=stabilities,
+        importances=np.array(importances, dtype=np.float64),
+        emotions=np.array([intensity or 0.0 for intensity in emotions], dtype=np.float64),
+        tags=[tags_of(own) for own in tags],
+        created_at=np.array(created_at, dtype=np.int64),
         said_at=np.array([NO_TIME if time is None else time for time in said_at], dtype=np.int64),
         token_counts=np.array(token_counts, dtype=np.int32),
         term_counts=np.array(term_counts, dtype=np.int32),
         keys=keys,
     )
+
+
+def tags_of(body: str | None) -> tuple[str, ...]:
+    """From a JSON array, NULL for none."""
+    return () if body is None else tuple(json.loads(body))
 
 
 def _columns(rows: list[Row], width: int) -> list[tuple[Any, ...]]:

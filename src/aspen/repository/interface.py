@@ -8,9 +8,10 @@ be stored as it is (NaN, NUL, a lone surrogate, a key of another length) raises 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from aspen.repository.values import (
     NewMemory,
     NewTrace,
     Postings,
+    SpreadRows,
     StoreStats,
     TraceInfo,
 )
@@ -75,6 +77,12 @@ class MemoryStore(Protocol):
     def conversations(self) -> builtins.list[Conversation]:
         """All conversations, in the order of their last memory, newest first."""
 
+    def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
+        """Note that memories were used at a time: each counts one access more, a repeated one as well.
+
+        The time of the last access never goes back. Memories forgotten meanwhile are left out.
+        """
+
     def forget(self, ids: Sequence[str]) -> int:
         """Delete memories with their keys, terms, names, traits, edges, and every trace in which one of them stands.
 
@@ -114,15 +122,54 @@ class EdgeStore(Protocol):
     """Relations between memories."""
 
     def relate(self, edges: Sequence[Edge]) -> None:
-        """Store edges; one with the same ends and type takes the new weight. NotFound if an end is missing.
+        """Store edges; one with the same ends and type takes the new weight and provenance.
 
-        A weight outside [0, 1] and an edge from a memory to itself are InvalidInput.
+        NotFound, and nothing is stored, if an end is missing. A weight outside [0, 1] and an edge from a memory to
+        itself are InvalidInput.
         """
 
-    def out_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+    def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
+        """Remove edges by source, target and type; returns how many there were. Those not there are left out."""
+
+    def out_edges(
+        self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None
+    ) -> EdgeRows:
         """The `fan` heaviest edges out of each of `seqs` (by weight descending, then target, then type).
 
-        In the order asked, each source once. `fan` in [1, 10,000].
+        Of those with at least `min_weight` in [0, 1] and, where given, of one of `types`. In the order asked, each
+        source once. `fan` in [1, 10,000].
+        """
+
+    def in_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+        """The `fan` heaviest edges into each of `seqs` (by weight descending, then source, then type).
+
+        In the order asked, each target once. `fan` in [1, 10,000].
+        """
+
+    def memory_types(self, seqs: Sequence[int]) -> dict[int, str]:
+        """The types of memories by seq, in the order asked, of those that are there."""
+
+
+@runtime_checkable
+class SpreadingStore(Protocol):
+    """A store that lets activation spread by itself, where the edges are. Not every store does."""
+
+    def spread(
+        self,
+        initial: Mapping[int, float],
+        *,
+        max_hops: int,
+        decay: float,
+        type_boost: Mapping[str, float],
+        min_weight: float = 0.0,
+        types: Collection[str] | None = None,
+        fan: int,
+        paths: int = 3,
+    ) -> SpreadRows:
+        """What `aspen.memory_graph.spread_activation` says, for `max_hops` in [0, 2] and without a node budget.
+
+        `initial` has activations >= 0 by seq; NotFound names a seed that is not there. At most `paths` ways to each
+        memory are told.
         """
 
 

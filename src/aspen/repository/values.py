@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.types import MemoryItem, Seqs
+from aspen.types import Edge, MemoryItem, Provenance, Seqs
 
 NEXT = "next"
 """Type of the edge from each memory of a conversation to the one that follows it."""
@@ -107,14 +107,22 @@ class NewTrace:
 class MemoryRows:
     """The columns that recall keeps in memory, n rows in ascending `seqs`.
 
-    said_at: microseconds since 1970 in UTC, NO_TIME where unknown; keys: uint8 [n, bytes per key], the key of
-    the current stamp (all keys of one stamp are equally long; 0 bytes while the store has none).
+    said_at, created_at: microseconds since 1970 in UTC, NO_TIME where unknown; importances, emotions: float64 [n] in
+    [0, 1], 0 where there is no emotion; keys: uint8 [n, bytes per key], the key of the current stamp (all keys of one
+    stamp are equally long; 0 bytes while the store has none).
     """
 
     seqs: Seqs
     conversations: list[str | None]
+    speakers: list[str | None]
     subjects: list[str | None]
     provenances: list[str]
+    types: list[str]
+    stabilities: list[str]
+    importances: NDArray[np.float64]
+    emotions: NDArray[np.float64]
+    tags: list[tuple[str, ...]]
+    created_at: NDArray[np.int64]
     said_at: NDArray[np.int64]
     token_counts: NDArray[np.int32]
     term_counts: NDArray[np.int32]
@@ -129,6 +137,58 @@ class EdgeRows:
     targets: Seqs
     types: list[str]
     weights: NDArray[np.float64]
+    provenances: list[str]
+
+
+def edges_of(rows: EdgeRows) -> list[Edge]:
+    """Columns of edges as edges."""
+    columns = zip(
+        rows.sources.tolist(),
+        rows.targets.tolist(),
+        rows.types,
+        rows.weights.tolist(),
+        map(Provenance, rows.provenances),
+        strict=True,
+    )
+    return [Edge(*values) for values in columns]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRows:
+    """How often memories were used, as columns of one length, ascending by seq; those never used are left out.
+
+    counts: int64 [m] >= 1; times: int64 [m], of the last use, microseconds since 1970 in UTC.
+    """
+
+    seqs: Seqs
+    counts: NDArray[np.int64]
+    times: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PathRow:
+    """A way activation took: seqs from the seed to the memory reached, types of the edges, and what it brought."""
+
+    nodes: tuple[int, ...]
+    types: tuple[str, ...]
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadRows:
+    """Where activation went inside a store.
+
+    nodes: int64 [n] ascending, every memory with activation > 0; values: float64 [n], its activation; seeds: float64
+    [n], the part of it that it started with; frames: (nodes, values) that arrived in each hop, the seeds first; paths:
+    the strongest ways to each node that was reached, strongest first; truncated: whether the fan left out an edge.
+    """
+
+    nodes: Seqs
+    values: NDArray[np.float64]
+    seeds: NDArray[np.float64]
+    frames: tuple[tuple[Seqs, NDArray[np.float64]], ...]
+    paths: Mapping[int, tuple[PathRow, ...]]
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +214,19 @@ class MentionRows:
 class Changes:
     """What happened to a store after a revision: apply `forgotten` first, then the rows (they replace by seq).
 
-    A memory is handed over, with its traits, when it or its key is new, an edge when it or its weight is. The edges
-    of a forgotten memory go with it, unnamed. `forgotten` is ascending, and empty for "everything": nothing is
-    known yet.
+    A memory is handed over, with its traits, when it or its key is new, an edge when it or its weight is, accesses
+    when they changed. The edges and accesses of a forgotten memory go with it, unnamed. `forgotten` is ascending, and
+    empty for "everything": nothing is known yet. Where `unrelated`, edges were removed: which ones are left, only
+    `changes(0)` tells.
     """
 
     revision: int
     memories: MemoryRows
     traits: TraitRows
     edges: EdgeRows
+    accesses: AccessRows
     forgotten: Seqs
+    unrelated: bool
 
 
 @dataclass(frozen=True, slots=True)

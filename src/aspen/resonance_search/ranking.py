@@ -1,4 +1,4 @@
-"""From the scores of arms and priors to a ranking: fusion, contextual ranking, spreading over time and names."""
+"""From the scores of arms and priors to a ranking: fusion, priority, and spreading over time, names and relations."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.memory_graph import Path, spread_activation, strongest_paths
+from aspen.memory_graph import spread_over_turns, strongest_turn_paths
 from aspen.resonance_search.entities import NameActivation
 from aspen.resonance_search.fusion import zscore
+from aspen.resonance_search.relations import RelationActivation
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray
 
 KEPT = 2
 """Direct hits that nothing found over names can push aside."""
 _STEP = 1e-4  # by which a kept hit stands before the others
+_SAME_PRIORITY = 1e-3  # what a day more or less makes of a new memory says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class RankingSettings:
     receiver_tokens: a memory longer than this takes in proportionally less of what arrives, for long turns
     stand beside many relevant ones.
     names: whether activation spreads over names that memories share.
+    priority_weight: a memory that stands out gains or loses this share of its score for each point of priority above
+    or below the mean of the candidates.
     """
 
     hops: int = 3
@@ -35,23 +39,43 @@ class RankingSettings:
     session_weight: float = 0.5
     receiver_tokens: int = 120
     names: bool = True
+    priority_weight: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way activation took to a candidate, by seq: over turns, over a name, or over typed relations."""
+
+    nodes: tuple[int, ...]
+    contribution: float
+    via: str = ""
+    relations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate in its place: `row` among the candidates, parts of its score by name, paths in rows."""
+    """A candidate in its place: `row` among the candidates, parts of its score by name, paths in seqs.
+
+    direct: its score before anything spread; activation: what relations brought; corrected_by: the row of what holds
+    now, where the candidate was corrected.
+    """
 
     row: int
     score: float
     parts: Mapping[str, float]
-    paths: tuple[Path, ...]
+    paths: tuple[Way, ...]
+    direct: float
+    activation: float
+    corrected_by: int | None
 
 
 class Ranking:
     """Scores of all candidates and how they came about.
 
     Of what neighbours in time bring and what names bring, the greater counts. The best KEPT of the direct hits stay
-    before all that came over names: a name leads to the next step of an answer, seldom past its first.
+    before all that came over names: a name leads to the next step of an answer, seldom past its first. What relations
+    bring is added, and makes up for the little likeness of what they lead to; but half of the places stay with the best
+    direct hits. What was corrected stands behind what holds now, which takes over its place.
     """
 
     def __init__(
@@ -61,14 +85,19 @@ class Ranking:
         priors: Mapping[str, FloatArray] | None = None,
         *,
         over_names: NameActivation | None = None,
+        over_relations: RelationActivation | None = None,
+        priority: NDArray[np.float64] | None = None,
         spread: bool,
         settings: RankingSettings,
     ) -> None:
-        """`arms` are weighted z-scores and `priors` lifts, [n] each; `over_names` as found by the direct scores."""
+        """`arms` are weighted z-scores and `priors` lifts, [n] each.
+
+        `over_names` and `over_relations` are as found by the direct scores; `priority` [n] in [0, 1].
+        """
         n = len(candidates.seqs)
         self._candidates = candidates
         self._settings = settings
-        self._parts = dict(arms) | dict(priors or {})
+        self._parts = direct_parts(arms, priors or {}, priority=priority, settings=settings)
         self._direct = total(self._parts.values(), n)
         fused = total(arms.values(), n)
         # Only what stands out is active: half of all candidates lie below the mean.
@@ -76,13 +105,18 @@ class Ranking:
         self._receives = np.minimum(1.0, settings.receiver_tokens / np.maximum(candidates.token_counts, 1))
         self._origins: Mapping[int, tuple[int, str]] = {}
         self._spread = spread
+        self._over_relations = over_relations or RelationActivation(np.zeros(n))
         if spread:
             self._take_in(fused, over_names or NameActivation(np.zeros(n), {}))
+            self._take_in_relations()
         self._scores = total(self._parts.values(), n)
+        if candidates.corrected_by:
+            self._parts["corrected"] = _corrections(self._scores, candidates.corrected_by)
+            self._scores = total(self._parts.values(), n)
 
     def _take_in(self, fused: NDArray[np.float64], over_names: NameActivation) -> None:
         settings, n = self._settings, len(fused)
-        arrived = spread_activation(
+        arrived = spread_over_turns(
             self._candidates.time_graph, self._initial, hops=settings.hops, decay=settings.decay
         )
         arrived *= self._receives
@@ -96,29 +130,90 @@ class Ranking:
             scores = total(self._parts.values(), n)
             self._parts["kept"] = _kept(scores, direct=self._direct, by_name=by_name)
 
+    def _take_in_relations(self) -> None:
+        arrived = self._over_relations.arrived
+        if arrived.any():
+            unlike = np.maximum(-self._direct, 0.0)
+            self._parts["relations"] = (arrived + np.minimum(arrived, unlike)).astype(np.float32)
+
     def top(self, limit: int, *, allowed: NDArray[np.bool_]) -> list[Ranked]:
-        """The best `limit` of the candidates where `allowed` [n] is True; ties go to the older memory."""
+        """The best `limit` of the candidates where `allowed` [n] is True; ties go to the older memory.
+
+        Where relations brought something, the best direct hits have at least half of the places, rounded up.
+        """
         rows = np.flatnonzero(allowed)
         best = rows[np.argsort(-self._scores[rows], kind="stable")[:limit]]
+        if "relations" in self._parts:
+            best = self._with_direct_hits(best, rows)
         return [self._ranked(int(row)) for row in best]
 
-    def _ranked(self, row: int) -> Ranked:
-        parts = {name: float(values[row]) for name, values in self._parts.items()}
-        return Ranked(row, float(self._scores[row]), parts, self._paths(row) if self._spread else ())
+    def _with_direct_hits(self, best: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`best` with the best direct hits in place of the last of those that relations brought."""
+        current = rows[~np.isin(rows, list(self._candidates.corrected_by))]
+        ordered = current[np.argsort(-self._direct[current], kind="stable")]
+        direct = [row for row in ordered[: (len(best) + 1) // 2] if self._direct[row] > 0]
+        missing = [row for row in direct if row not in best]
+        kept = [row for row in best if row in direct]
+        others = [row for row in best if row not in direct]
+        chosen = np.array([*kept, *missing, *others[: len(others) - len(missing)]], dtype=np.int64)
+        return chosen[np.argsort(-self._scores[chosen], kind="stable")]
 
-    def _paths(self, row: int) -> tuple[Path, ...]:
+    def _ranked(self, row: int) -> Ranked:
+        return Ranked(
+            row,
+            float(self._scores[row]),
+            {name: float(values[row]) for name, values in self._parts.items()},
+            self._paths(row) if self._spread else (),
+            direct=float(self._direct[row]),
+            activation=float(self._over_relations.arrived[row]),
+            corrected_by=self._candidates.corrected_by.get(row),
+        )
+
+    def _paths(self, row: int) -> tuple[Way, ...]:
+        ways = [
+            *self._ways_over_turns_or_names(row),
+            *(
+                Way(path.nodes, path.contribution, relations=path.relations)
+                for path in self._over_relations.paths(row)
+            ),
+        ]
+        return tuple(sorted(ways, key=lambda way: -way.contribution))
+
+    def _ways_over_turns_or_names(self, row: int) -> list[Way]:
+        seqs = self._candidates.seqs
         if row in self._origins:
             seed, name = self._origins[row]
-            return (Path((seed, row), float(self._parts["names"][row]), via=name),)
+            return [Way((int(seqs[seed]), int(seqs[row])), float(self._parts["names"][row]), via=name)]
         receives = float(self._receives[row])
-        paths = strongest_paths(
+        paths = strongest_turn_paths(
             self._candidates.time_graph,
             self._initial,
             row,
             hops=self._settings.hops,
             decay=self._settings.decay,
         )
-        return tuple(Path(path.nodes, path.contribution * receives) for path in paths)
+        return [
+            Way(tuple(int(seqs[node]) for node in path.nodes), path.contribution * receives) for path in paths
+        ]
+
+
+def direct_parts(
+    arms: Mapping[str, FloatArray],
+    priors: Mapping[str, FloatArray],
+    *,
+    priority: NDArray[np.float64] | None,
+    settings: RankingSettings,
+) -> dict[str, FloatArray]:
+    """All that counts before anything spreads, by name, [n] each.
+
+    Priority is a gentle factor on what stands out, and nothing where all have the same.
+    """
+    parts = dict(arms) | dict(priors)
+    if priority is not None and len(priority) and np.ptp(priority) > _SAME_PRIORITY:
+        standing_out = np.maximum(total(parts.values(), len(priority)), 0.0)
+        gain = settings.priority_weight * (priority - priority.mean())
+        parts["priority"] = (standing_out * gain).astype(np.float32)
+    return parts
 
 
 def total(columns: Iterable[FloatArray], n: int) -> NDArray[np.float64]:
@@ -143,6 +238,16 @@ def _kept(
             lift[row] = max(0.0, floor + _STEP - scores[row])
             floor = max(floor, scores[row] + lift[row])
     return lift.astype(np.float32)
+
+
+def _corrections(scores: NDArray[np.float64], corrected_by: Mapping[int, int]) -> FloatArray:
+    """What puts each corrected memory just behind the one that holds now, and that in the better place of the two."""
+    moved = scores.copy()
+    for old, new in corrected_by.items():
+        moved[new] = max(moved[new], scores[old])
+    for old, new in corrected_by.items():
+        moved[old] = min(scores[old], moved[new] - _STEP)
+    return (moved - scores).astype(np.float32)
 
 
 def _session_best(fused: NDArray[np.float64], sessions: NDArray[np.int64]) -> FloatArray:

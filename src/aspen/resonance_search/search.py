@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from aspen.activation_db import StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
-from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
+from aspen.memory_graph import (
+    Activated,
+    SpreadingSettings,
+    current_priority,
+    preset_settings,
+    spread_activation,
+    spread_in,
+)
+from aspen.repository import Changes, KeyStamp, Repository, SpreadingStore, stamp_mismatch
 from aspen.resonance_search.arms import (
     ActivationArm,
     Arm,
@@ -22,14 +30,16 @@ from aspen.resonance_search.arms import (
     Query,
     Unavailable,
 )
-from aspen.resonance_search.entities import NameActivation, spread_over_names
+from aspen.resonance_search.entities import spread_over_names
 from aspen.resonance_search.familiarity import LOOKED_AT, familiarity, word_shares
+from aspen.resonance_search.filters import Filters
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.heads import HeadMatchArm, shortlist_length
 from aspen.resonance_search.held import Held, HeldKeys, ModelKeys
 from aspen.resonance_search.keyword import PromptWords, forget_stems
 from aspen.resonance_search.priors import TRAIT_WEIGHTS, DatePrior, Prior, SubjectPrior, TraitPrior
-from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, total
+from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, direct_parts, total
+from aspen.resonance_search.relations import Spread, spread_over_relations
 from aspen.resonance_search.snapshot import Candidates, Snapshot
 from aspen.resonance_search.vector import VectorArm
 from aspen.types import ArmReport, FloatArray, Seqs
@@ -46,7 +56,8 @@ _MOST_ALONE = 5000
 class SearchResult:
     """Ranked candidates, best first. `seqs` [n] of all candidates, by row; `familiarity` by row of the ranked.
 
-    overall_familiarity: how likely it is that the candidates can answer the prompt, in [0, 1].
+    overall_familiarity: how likely it is that the candidates can answer the prompt, in [0, 1]; priority: float64 [n] in
+    [0, 1]; truncated: whether a bound kept activation from all it could have reached over relations.
     """
 
     ranked: tuple[Ranked, ...]
@@ -54,6 +65,8 @@ class SearchResult:
     familiarity: Mapping[int, float]
     overall_familiarity: float
     arms: tuple[ArmReport, ...]
+    priority: NDArray[np.float64]
+    truncated: bool
 
 
 class ResonanceSearch:
@@ -100,16 +113,16 @@ class ResonanceSearch:
         conversation: str | None = None,
         spread: bool = True,
         arms: Collection[str] | None = None,
-        exclude: Collection[int] = (),
-        provenances: Collection[str] | None = None,
+        filters: Filters | None = None,
+        spreading: SpreadingSettings | None = None,
         settings: RankingSettings | None = None,
     ) -> SearchResult:
         """The `limit` best memories for `query`.
 
-        `conversation` limits the candidates; memories with a seq in `exclude` or of another provenance than
-        `provenances` still pass activation on, but are not returned. `arms` None means all that can run; an arm
-        that was asked for by name and cannot run at all raises (InvalidInput, ModelMismatch). `settings` other than
-        the default are for ablations.
+        `conversation` limits the candidates; of these, memories that `filters` leaves out still pass activation on, but
+        are not returned. `arms` None means all that can run; an arm that was asked for by name and cannot run at all
+        raises (InvalidInput, ModelMismatch). `spreading` says how activation spreads over relations, `settings` other
+        than the default are for ablations.
         """
         settings = settings or RankingSettings()
         self._check(arms)
@@ -122,21 +135,29 @@ class ResonanceSearch:
             scores, reports = _run(chosen, query, candidates)
             reports += self._match_heads(arms, query, candidates, held=held, scores=scores)
             lifts, more = self._lift(arms, query, candidates)
+            priority = current_priority(candidates.priority, now=query.asked_at)
+            parts = direct_parts(scores, lifts, priority=priority, settings=settings)
+            direct = total(parts.values(), len(candidates.seqs))
+            over_names, over_relations = None, None
+            if spread and scores:
+                if settings.names:
+                    over_names = spread_over_names(
+                        self._repository, query=query, candidates=candidates, direct=direct
+                    )
+                over_relations = spread_over_relations(
+                    self._spreader(held, spreading or preset_settings()), candidates=candidates, direct=direct
+                )
             ranking = Ranking(
                 candidates,
                 scores,
                 lifts,
-                over_names=(
-                    self._over_names(query, candidates, {**scores, **lifts})
-                    if spread and settings.names and scores
-                    else None
-                ),
+                over_names=over_names,
+                over_relations=over_relations,
+                priority=priority,
                 spread=spread,
                 settings=settings,
             )
-            allowed = ~np.isin(candidates.seqs, list(exclude))
-            if provenances is not None:
-                allowed &= np.isin(candidates.provenances, list(provenances))
+            allowed = (filters or Filters()).allowed(candidates)
             # Where no arm ran, nothing was found: any order would be made up.
             ranked = ranking.top(limit, allowed=allowed) if scores else []
             shares, cosines = _absolute(
@@ -150,7 +171,20 @@ class ResonanceSearch:
                 familiarity={hit.row: float(known[hit.row]) for hit in ranked if len(known)},
                 overall_familiarity=float(best[0]) if len(best) else 0.0,
                 arms=(*reports, *more),
+                priority=priority,
+                truncated=over_relations is not None and over_relations.truncated,
             )
+
+    def spread(self, initial: Mapping[int, float], *, settings: SpreadingSettings) -> Activated:
+        """Let activation spread over the relations of the store, without a prompt: see `spread_activation`."""
+        with self._lock:
+            return self._spreader(self._refresh(), settings)(initial)
+
+    def _spreader(self, held: Held, settings: SpreadingSettings) -> Spread:
+        """Inside the store, where it can do that; else over the graph that is held in memory."""
+        if isinstance(self._repository, SpreadingStore):
+            return lambda initial: spread_in(self._repository, initial, settings=settings)
+        return lambda initial: spread_activation(held.snapshot.relations, initial, settings=settings)
 
     def forget(self) -> None:
         """Let go of all that is held of the store, and of the words it was made of; the next search reads it anew.
@@ -163,12 +197,6 @@ class ResonanceSearch:
                 if isinstance(arm, HoldsMemories):
                     arm.forget()
         forget_stems()
-
-    def _over_names(
-        self, query: Query, candidates: Candidates, parts: Mapping[str, FloatArray]
-    ) -> NameActivation:
-        direct = total(parts.values(), len(candidates.seqs))
-        return spread_over_names(self._repository, query=query, candidates=candidates, direct=direct)
 
     def _check(self, names: Collection[str] | None) -> None:
         """InvalidInput where `names` has one that there is not, or none of an arm."""

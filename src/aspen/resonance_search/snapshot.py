@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import NotFound
-from aspen.memory_graph import Graph
-from aspen.repository import NEXT, NO_TIME, Changes, EdgeRows, MemoryRows, TraitRows
-from aspen.types import FloatArray, Seqs
+from aspen.memory_graph import PriorityFacts, TurnGraph, TypedGraph
+from aspen.repository import NEXT, NO_TIME, AccessRows, Changes, EdgeRows, MemoryRows, TraitRows
+from aspen.types import FloatArray, RelationType, Seqs
 
 SESSION_GAP = 2 * 3600 * 1_000_000
 """A pause longer than this (microseconds) between two turns of a conversation begins a new session."""
@@ -23,8 +23,10 @@ class Candidates:
 
     conversation: the only one they are of, or None; rows: where each stands in the snapshot, or None for all of
     it; subjects: a code for each subject, 0 for none, with `subject_names` by code and `subject_codes` by name;
-    traits: strengths in [0, 1] by name, [n] each; said_at: microseconds since 1970 in UTC, NO_TIME where unknown;
-    sessions: a number per session; time_graph: edges between consecutive turns, both ways.
+    traits: strengths in [0, 1] by name, [n] each; speakers: a code for each, with `speaker_codes` by name; tags:
+    those of each memory; priority: what its priority depends on; corrected_by: for each row that was corrected the row
+    of what holds now; said_at: microseconds since 1970 in UTC, NO_TIME where unknown; sessions: a number per session;
+    time_graph: edges between consecutive turns, both ways.
     """
 
     conversation: str | None
@@ -35,11 +37,16 @@ class Candidates:
     subject_names: Sequence[str | None]
     traits: Mapping[str, FloatArray]
     provenances: NDArray[np.str_]
+    speakers: NDArray[np.int64]
+    speaker_codes: Mapping[str | None, int]
+    tags: Sequence[tuple[str, ...]]
+    priority: PriorityFacts
+    corrected_by: Mapping[int, int]
     said_at: NDArray[np.int64]
     token_counts: NDArray[np.int32]
     term_counts: NDArray[np.int32]
     sessions: NDArray[np.int64]
-    time_graph: Graph
+    time_graph: TurnGraph
 
 
 class Snapshot:
@@ -48,18 +55,31 @@ class Snapshot:
     def __init__(self) -> None:
         self.revision = 0
         self._codes: dict[str | None, int] = {None: 0}
+        self._speaker_codes: dict[str | None, int] = {None: 0}
         self._subject_codes: dict[str | None, int] = {None: 0}
         self._subject_names: list[str | None] = [None]
         self._traits: dict[str, FloatArray] = {}
         self._columns: dict[str, NDArray[np.generic]] = {
             "seqs": np.zeros(0, dtype=np.int64),
             "conversations": np.zeros(0, dtype=np.int64),
+            "speakers": np.zeros(0, dtype=np.int64),
             "subjects": np.zeros(0, dtype=np.int64),
             "provenances": np.zeros(0, dtype=np.str_),
+            "types": np.zeros(0, dtype=np.str_),
+            "stabilities": np.zeros(0, dtype=np.str_),
+            "importances": np.zeros(0),
+            "emotions": np.zeros(0),
+            "counts": np.zeros(0, dtype=np.int64),
+            "used_at": np.zeros(0, dtype=np.int64),
             "said_at": np.zeros(0, dtype=np.int64),
             "token_counts": np.zeros(0, dtype=np.int32),
             "term_counts": np.zeros(0, dtype=np.int32),
         }
+        self._tags: list[tuple[str, ...]] = []
+        self._corrections: dict[int, int] = {}
+        self._relations = TypedGraph.empty()
+        self._unread: list[tuple[Seqs, list[str], EdgeRows]] = []
+        """Memories, their types and edges that the graph does not have yet: it is made when it is asked for."""
         self._edges = np.zeros((0, 2), dtype=np.int64)
         self._weights = np.zeros(0)
         self._candidates: dict[str | None, Candidates] = {}
@@ -75,14 +95,19 @@ class Snapshot:
         self._apply_traits(changes.traits, added=changes.memories.seqs)
         for name, added in self._columns_of(changes.memories).items():
             self._columns[name] = np.concatenate([self._columns[name], added])
+        self._tags += changes.memories.tags
+        self._apply_accesses(changes.accesses)
         self._subject_names += list(self._subject_codes)[len(self._subject_names) :]
         self._apply_edges(changes.edges)
+        self._unread.append((changes.memories.seqs, changes.memories.types, changes.edges))
         self._candidates.clear()
         self.revision = changes.revision
 
     def can_apply(self, changes: Changes) -> bool:
-        """Whether `changes` only add: nothing was forgotten, and no memory here was handed over again."""
-        return len(changes.forgotten) == 0 and not np.isin(changes.memories.seqs, self._columns["seqs"]).any()
+        """Whether `changes` only add: no memory or edge was removed, and no memory here was handed over again."""
+        if len(changes.forgotten) or changes.unrelated:
+            return False
+        return not np.isin(changes.memories.seqs, self._columns["seqs"]).any()
 
     def candidates(self, conversation: str | None) -> Candidates:
         """All memories, or those of one conversation; NotFound where it has none."""
@@ -90,12 +115,29 @@ class Snapshot:
             self._candidates[conversation] = self._select(conversation)
         return self._candidates[conversation]
 
+    @property
+    def relations(self) -> TypedGraph:
+        """All edges, as activation spreads over them."""
+        while self._unread:
+            seqs, types, edges = self._unread.pop(0)
+            self._relations = self._relations.changed(
+                nodes=seqs, types=types, edges=edges, forgotten=np.zeros(0, dtype=np.int64)
+            )
+        return self._relations
+
     def _columns_of(self, rows: MemoryRows) -> dict[str, NDArray[np.generic]]:
         return {
             "seqs": rows.seqs,
             "conversations": _coded(rows.conversations, self._codes),
+            "speakers": _coded(rows.speakers, self._speaker_codes),
             "subjects": _coded(rows.subjects, self._subject_codes),
             "provenances": np.array(rows.provenances, dtype=np.str_),
+            "types": np.array(rows.types, dtype=np.str_),
+            "stabilities": np.array(rows.stabilities, dtype=np.str_),
+            "importances": rows.importances,
+            "emotions": rows.emotions,
+            "counts": np.zeros(len(rows.seqs), dtype=np.int64),
+            "used_at": rows.created_at,
             "said_at": rows.said_at,
             "token_counts": rows.token_counts,
             "term_counts": rows.term_counts,
@@ -109,7 +151,18 @@ class Snapshot:
             before = self._traits.get(name, np.zeros(len(self), dtype=np.float32))
             self._traits[name] = np.concatenate([before, new])
 
+    def _apply_accesses(self, accesses: AccessRows) -> None:
+        rows = np.searchsorted(self._columns["seqs"], accesses.seqs)
+        for name, values in (("counts", accesses.counts), ("used_at", accesses.times)):
+            column = self._columns[name].copy()  # candidates handed out before keep theirs
+            column[rows] = values
+            self._columns[name] = column
+
     def _apply_edges(self, edges: EdgeRows) -> None:
+        columns = zip(edges.sources.tolist(), edges.targets.tolist(), edges.types, strict=True)
+        self._corrections |= {
+            source: target for source, target, kind in columns if kind == RelationType.HISTORICAL_VERSION_OF
+        }
         is_time = np.array([edge_type == NEXT for edge_type in edges.types], dtype=np.bool_)
         added = np.stack([edges.sources[is_time], edges.targets[is_time]], axis=1)
         pairs = np.concatenate([added, self._edges])  # new ones first: `unique` keeps the first of equals
@@ -118,7 +171,7 @@ class Snapshot:
         self._weights = weights[first]
 
     def _select(self, conversation: str | None) -> Candidates:
-        columns, traits = self._columns, self._traits
+        columns, traits, tags = self._columns, self._traits, self._tags
         rows = None
         if conversation is not None:
             rows = np.flatnonzero(columns["conversations"] == self._codes.get(conversation, -1))
@@ -130,6 +183,7 @@ class Snapshot:
                 )
             columns = {name: column[rows] for name, column in columns.items()}
             traits = {name: column[rows] for name, column in traits.items()}
+            tags = [tags[row] for row in rows.tolist()]
         seqs, said_at = columns["seqs"].astype(np.int64), columns["said_at"].astype(np.int64)
         return Candidates(
             conversation=conversation,
@@ -140,6 +194,18 @@ class Snapshot:
             subject_names=self._subject_names,
             traits=dict(traits),
             provenances=columns["provenances"].astype(np.str_),
+            speakers=columns["speakers"].astype(np.int64),
+            speaker_codes=self._speaker_codes,
+            tags=list(tags),
+            priority=PriorityFacts(
+                types=columns["types"].astype(np.str_),
+                stabilities=columns["stabilities"].astype(np.str_),
+                importances=columns["importances"].astype(np.float64),
+                emotions=columns["emotions"].astype(np.float64),
+                counts=columns["counts"].astype(np.int64),
+                used_at=columns["used_at"].astype(np.int64),
+            ),
+            corrected_by=self._corrected(seqs),
             said_at=said_at,
             token_counts=columns["token_counts"].astype(np.int32),
             term_counts=columns["term_counts"].astype(np.int32),
@@ -147,11 +213,24 @@ class Snapshot:
             time_graph=self._time_graph(seqs),
         )
 
-    def _time_graph(self, seqs: Seqs) -> Graph:
+    def _corrected(self, seqs: Seqs) -> dict[int, int]:
+        """By row of a corrected memory the row of the version that holds now; not where that is no candidate."""
+        rows = {int(seq): row for row, seq in enumerate(seqs.tolist())} if self._corrections else {}
+        found = {}
+        for seq in self._corrections:
+            newest, passed = seq, {seq}
+            while newest in self._corrections and self._corrections[newest] not in passed:
+                newest = self._corrections[newest]
+                passed.add(newest)
+            if seq in rows and newest in rows and newest not in self._corrections:
+                found[rows[seq]] = rows[newest]
+        return found
+
+    def _time_graph(self, seqs: Seqs) -> TurnGraph:
         ends = np.searchsorted(seqs, self._edges).clip(max=max(len(seqs) - 1, 0))
         inside = (seqs[ends] == self._edges).all(axis=1) if len(seqs) else np.zeros(0, dtype=np.bool_)
         ends, weights = ends[inside], self._weights[inside]
-        return Graph.of(
+        return TurnGraph.of(
             n_nodes=len(seqs),
             sources=np.concatenate([ends[:, 0], ends[:, 1]]),
             targets=np.concatenate([ends[:, 1], ends[:, 0]]),

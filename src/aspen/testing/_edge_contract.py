@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aspen.errors import InvalidInput, NotFound
-from aspen.repository import Repository
-from aspen.testing.repository_builders import edges_of, new_memory
-from aspen.types import Edge
+from aspen.repository import Repository, edges_of
+from aspen.testing.repository_builders import new_memory
+from aspen.types import Edge, Provenance
 
 
 class EdgeContract:
@@ -63,3 +65,67 @@ class EdgeContract:
             (a, d, "x"),
         ]
         assert edges_of(store.out_edges([], fan=1)) == []
+
+    def test_the_fan_counts_what_passes_the_filters(self, store: Repository) -> None:
+        a, b, c, d = (memory.seq for memory in store.add([new_memory(id_) for id_ in "abcd"]))
+        edges = [Edge(a, b, "x", 0.9), Edge(a, b, "y", 0.8), Edge(a, c, "y", 0.5), Edge(a, d, "z", 0.25)]
+        store.relate(edges)
+
+        def out(**filters: Any) -> list[Edge]:
+            return edges_of(store.out_edges([a], **filters))
+
+        assert out(fan=2, types={"y", "z", "\ud800"}) == edges[1:3]
+        assert out(fan=9, min_weight=0.5) == edges[:3]
+        assert out(fan=9, min_weight=0.6, types=["z", "y"]) == edges[1:2]
+        assert out(fan=9, types=[]) == []
+        for filters in (
+            {"fan": 0},
+            {"fan": 10_001},
+            {"fan": 1, "min_weight": 1.5},
+            {"fan": 1, "types": [None]},
+        ):
+            with pytest.raises(InvalidInput):
+                out(**filters)
+
+    def test_in_edges_are_the_heaviest(self, store: Repository) -> None:
+        a, b, c, d = (memory.seq for memory in store.add([new_memory(id_) for id_ in "abcd"]))
+        edges = [Edge(c, a, "x", 0.9), Edge(b, a, "x", 0.5), Edge(b, a, "y", 0.5), Edge(d, a, "x", 0.5)]
+        store.relate([*edges[::-1], Edge(a, b, "x", 1.0)])
+        assert edges_of(store.in_edges([c, a, a, 2**70], fan=3)) == edges[:3]
+        with pytest.raises(InvalidInput):
+            store.in_edges([a], fan=0)
+
+    def test_edges_say_where_they_come_from(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
+        store.relate([Edge(a, b, "x", 0.5, Provenance.SAID)])
+        assert edges_of(store.changes(0).edges) == [Edge(a, b, "x", 0.5, Provenance.SAID)]
+        store.relate([Edge(a, b, "x", 0.5, Provenance.IMPORTED)])
+        assert edges_of(store.in_edges([b], fan=1)) == [Edge(a, b, "x", 0.5, Provenance.IMPORTED)]
+        with pytest.raises(InvalidInput):
+            store.relate([Edge(a, b, "x", 0.5, "hearsay")])  # type: ignore[arg-type]
+
+    def test_edges_can_be_removed(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
+        store.relate([Edge(a, b, "x", 0.5), Edge(a, b, "y", 0.5), Edge(b, a, "x", 0.5)])
+        before = store.revision()
+        assert store.unrelate([(b, a, "y"), (a, 2**70, "x"), (a, b, "\ud800")]) == 0
+        assert store.revision() == before
+        assert not store.changes(before).unrelated
+        assert store.unrelate([(a, b, "x"), (a, b, "x"), (b, a, "x")]) == 2
+        assert store.revision() == before + 1
+        assert store.changes(before).unrelated
+        assert not store.changes(0).unrelated  # it is everything there is
+        assert not store.changes(before + 1).unrelated
+        assert edges_of(store.out_edges([a, b], fan=9)) == [Edge(a, b, "y", 0.5)]
+
+    def test_forgetting_a_memory_removes_its_edges_without_a_word(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory("a"), new_memory("b")]))
+        store.relate([Edge(a, b, "x", 0.5), Edge(b, a, "x", 0.5)])
+        before = store.revision()
+        store.forget(["a"])
+        assert not store.changes(before).unrelated
+        assert edges_of(store.in_edges([b], fan=9)) == edges_of(store.out_edges([b], fan=9)) == []
+
+    def test_types_of_memories(self, store: Repository) -> None:
+        a, b = (memory.seq for memory in store.add([new_memory("a", type="belief"), new_memory("b")]))
+        assert list(store.memory_types([b, 2**70, a, b]).items()) == [(b, "episodic"), (a, "belief")]

@@ -13,9 +13,15 @@ import numpy as np
 import pytest
 
 from aspen.errors import InvalidInput, NotFound
-from aspen.repository import NEXT, Conversation, NewMemory, Repository
-from aspen.testing.repository_builders import NOON, STAMP, edges_of, new_memory, new_trace
-from aspen.types import Edge, Memory, MemoryItem, Provenance
+from aspen.repository import NEXT, Conversation, NewMemory, Repository, edges_of
+from aspen.testing.repository_builders import (
+    NOON,
+    STAMP,
+    accesses_of,
+    new_memory,
+    new_trace,
+)
+from aspen.types import Edge, Emotion, Memory, MemoryItem, MemoryType, Provenance, Stability
 
 
 class MemoryContract:
@@ -53,6 +59,78 @@ class MemoryContract:
         assert isinstance(memory.provenance, Provenance)
         assert store.get(["m1"]) == [memory]
         assert store.get_by_seq([memory.seq]) == [memory]
+
+    def test_a_memory_keeps_what_kind_it_is(self, store: Repository) -> None:
+        (plain,) = store.add([new_memory("plain")])
+        assert (plain.type, plain.stability, plain.importance) == ("episodic", "tentative", 0.6)
+        assert (plain.emotion, plain.tags, plain.accessed_at, plain.access_count) == (None, (), None, 0)
+        (memory,) = store.add(
+            [
+                new_memory(
+                    "m",
+                    type=MemoryType.BELIEF,
+                    stability=Stability.CANONICAL,
+                    importance=1 / 3,
+                    emotion=Emotion('"joy" é', 0.1),
+                    tags=("é", 'a "b"', "é", "a, b"),
+                )
+            ]
+        )
+        assert (memory.type, memory.stability) == (MemoryType.BELIEF, Stability.CANONICAL)
+        assert isinstance(memory.type, MemoryType) and isinstance(memory.stability, Stability)
+        assert (memory.importance, memory.emotion) == (1 / 3, Emotion('"joy" é', 0.1))
+        assert memory.tags == ('a "b"', "a, b", "é")
+        assert store.get(["m"]) == store.list(limit=1) == [memory]
+        rows = store.changes(0).memories
+        assert (rows.types, rows.stabilities) == (["episodic", "belief"], ["tentative", "canonical"])
+        assert (rows.importances.tolist(), rows.emotions.tolist()) == ([0.6, 1 / 3], [0.0, 0.1])
+        assert rows.tags == [(), memory.tags]
+        assert rows.created_at.tolist() == [int(NOON.timestamp()) * 1_000_000] * 2
+        assert rows.importances.dtype == rows.emotions.dtype == np.float64
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "opinion"},
+            {"stability": ""},
+            {"importance": 1.01},
+            {"importance": float("nan")},
+            {"importance": True},
+            {"emotion": Emotion("joy", -0.1)},
+            {"emotion": Emotion("", 0.5)},
+            {"emotion": "joy"},
+            {"tags": "abc"},
+            {"tags": ("a\nb",)},
+            {"tags": (None,)},
+            {"tags": tuple(map(str, range(101)))},
+        ],
+        ids=str,
+    )
+    def test_kinds_that_there_are_not_are_refused(self, store: Repository, part: dict[str, Any]) -> None:
+        with pytest.raises(InvalidInput):
+            store.add([new_memory("a"), new_memory("b", **part)])
+        assert store.stats().memories == 0
+
+    def test_accesses_are_counted(self, store: Repository) -> None:
+        a, b, c = (memory.seq for memory in store.add([new_memory(id_) for id_ in "abc"]))
+        before = store.revision()
+        later = NOON + timedelta(days=1)
+        store.touch([a, b, a, c + 1, 2**70], at=later)
+        store.touch([b], at=NOON)
+        memories = store.get(["a", "b", "c"])
+        assert [memory.access_count for memory in memories] == [2, 2, 0]
+        assert [memory.accessed_at for memory in memories] == [later, later, None]
+        assert store.revision() == before + 2
+        changes = store.changes(before + 1)
+        assert accesses_of(changes.accesses) == {b: (2, int(later.timestamp()) * 1_000_000)}
+        assert len(changes.memories.seqs) == 0
+        store.touch([], at=NOON)
+        store.touch([c + 1], at=NOON)
+        assert store.revision() == before + 2
+        store.forget(["a"])
+        assert list(accesses_of(store.changes(0).accesses)) == [b]
+        with pytest.raises(InvalidInput):
+            store.touch([b], at=None)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("year", [1, 9999])
     def test_times_keep_their_microseconds_at_both_ends_of_the_calendar(

@@ -15,6 +15,7 @@ import tempfile
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from aspen.errors import MissingDependency
 
@@ -101,10 +102,10 @@ class PostgresServer:
         """The folder of its files."""
         return self._data
 
-    def url(self, database: str = "postgres", *, role: str = SUPERUSER, password: str = "") -> str:
-        """Where to connect."""
-        secret = f":{password}" if password else ""
-        return f"postgresql://{role}{secret}@/{database}?host={self._folder}"
+    def url(self, database: str = "postgres", *, role: str = SUPERUSER, tenant: str = "") -> str:
+        """Where to connect; `role` may have a password behind a colon."""
+        chosen = f"?tenant={tenant}" if tenant else ""
+        return f"postgresql://{role}@{quote(str(self._folder), safe='')}/{database}{chosen}"
 
     def new_name(self, kind: str) -> str:
         """A name that was not given before, for a database, a role or a tenant."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aspen.repository import (
-    EdgeRows,
+    AccessRows,
     KeyStamp,
     Mention,
     MentionRows,
@@ -17,7 +17,7 @@ from aspen.repository import (
     TraceInfo,
     TraitRows,
 )
-from aspen.types import Edge, MemoryItem
+from aspen.types import MemoryItem
 
 STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="1")
 NEXT_STAMP = KeyStamp(model_id="weights-tokens", model_name="a-model", key_version="2")
@@ -75,12 +75,11 @@ def new_trace(
     return NewTrace(info=info, body=body, mentions=mentions)
 
 
-def edges_of(rows: EdgeRows) -> list[Edge]:
-    """Columns of edges as edges."""
-    columns = zip(
-        rows.sources.tolist(), rows.targets.tolist(), rows.types, rows.weights.tolist(), strict=True
+def accesses_of(rows: AccessRows) -> dict[int, tuple[int, int]]:
+    """Columns of accesses as count and time by seq."""
+    return dict(
+        zip(rows.seqs.tolist(), zip(rows.counts.tolist(), rows.times.tolist(), strict=True), strict=True)
     )
-    return [Edge(*values) for values in columns]
 
 
 def mentions_of(rows: MentionRows) -> list[tuple[int, Mention]]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aspen.errors import AspenError
-from aspen.repository import Changes, InMemoryRepository, MemoryRows, Mention, Repository
+from aspen.repository import Changes, EdgeRows, InMemoryRepository, MemoryRows, Mention, Repository, edges_of
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
+    NOON,
     STAMP,
     OpenStore,
-    edges_of,
+    accesses_of,
     mentions_of,
     new_memory,
     new_trace,
     traits_of,
 )
-from aspen.types import Edge
+from aspen.types import Edge, Emotion, MemoryType, Provenance, Stability
 
 _IDS = [f"m{number}" for number in range(12)]
 _TERMS = ["x", "é", "e\u0301", "near", "北京", "_"]
@@ -41,6 +43,11 @@ _parts = st.fixed_dictionaries(
         "mentions": st.lists(st.tuples(st.sampled_from(_NAMES), _ranges), max_size=4),
         "traits": _traits,
         "head_keys": st.none() | st.binary(min_size=1, max_size=3),
+        "type": st.sampled_from(MemoryType),
+        "stability": st.sampled_from(Stability),
+        "importance": st.floats(0, 1),
+        "emotion": st.none() | st.builds(Emotion, st.sampled_from(["joy", "é"]), st.floats(0, 1)),
+        "tags": st.lists(st.sampled_from(["x", "é", '"', "a b"]), max_size=3).map(tuple),
     }
 )
 _memories = st.lists(
@@ -67,17 +74,20 @@ class Mirror:
         self.revision = 0
         self.rows: dict[int, tuple[Any, ...]] = {}
         self.traits: list[tuple[int, str, float]] = []
-        self.edges: dict[tuple[int, int, str], float] = {}
+        self.edges: dict[tuple[int, int, str], Edge] = {}
+        self.accesses: dict[int, tuple[int, int]] = {}
 
     def apply(self, changes: Changes) -> None:
         """Take in what happened after `revision`."""
         gone = set(changes.forgotten.tolist())
         self.rows = {seq: row for seq, row in self.rows.items() if seq not in gone}
-        self.edges = {name: weight for name, weight in self.edges.items() if not gone & set(name[:2])}
+        self.edges = {name: edge for name, edge in self.edges.items() if not gone & set(name[:2])}
+        self.accesses = {seq: access for seq, access in self.accesses.items() if seq not in gone}
+        self.accesses |= accesses_of(changes.accesses)
         self.rows.update({row[0]: row for row in _rows(changes.memories)})
         gone |= set(changes.memories.seqs.tolist())
         self.traits = [trait for trait in self.traits if trait[0] not in gone] + traits_of(changes.traits)
-        self.edges.update({(e.source, e.target, e.type): e.weight for e in edges_of(changes.edges)})
+        self.edges.update(_by_name(changes.edges))
         self.revision = changes.revision
 
 
@@ -148,8 +158,18 @@ class _RepositoryMachine(RuleBasedStateMachine):
     def relate_some(self, data: st.DataObject, count: int) -> None:
         seqs = [memory.seq for memory in self.oracle.list(limit=3)]  # few, so that edges meet again
         pairs = st.permutations(seqs).map(lambda order: (order[0], order[1]))
-        edges = data.draw(st.lists(st.tuples(pairs, _types, _weights), min_size=count, max_size=count))
-        self.both("relate", [Edge(*pair, kind, weight) for pair, kind, weight in edges])
+        drawn = st.tuples(pairs, _types, _weights, st.sampled_from(Provenance))
+        edges = data.draw(st.lists(drawn, min_size=count, max_size=count))
+        self.both("relate", [Edge(*pair, kind, weight, source) for pair, kind, weight, source in edges])
+
+    @rule(ends=st.lists(st.tuples(_seqs, _seqs, _types), max_size=3), some=st.integers(0, 2))
+    def unrelate(self, ends: list[tuple[int, int, str]], some: int) -> None:
+        there = list(_by_name(self.oracle.changes(0).edges))[:some]
+        self.both("unrelate", [*ends, *there])
+
+    @rule(seqs=st.lists(_seqs, max_size=4), day=st.integers(0, 3))
+    def touch(self, seqs: list[int], day: int) -> None:
+        self.both("touch", seqs, at=NOON + timedelta(days=day))
 
     @rule(
         version=st.sampled_from(sorted(_STAMPS)),
@@ -187,11 +207,15 @@ class _RepositoryMachine(RuleBasedStateMachine):
     @rule()
     def follow(self) -> None:
         """A reader catches up; between two times any number of steps may lie."""
-        self.mirror.apply(self.store.changes(self.mirror.revision))
+        changes = self.store.changes(self.mirror.revision)
+        if changes.unrelated:
+            self.mirror = Mirror()
+            changes = self.store.changes(0)
+        self.mirror.apply(changes)
         whole = self.oracle.changes(0)
         assert sorted(self.mirror.rows.values()) == _rows(whole.memories)
-        expected = {(e.source, e.target, e.type): e.weight for e in edges_of(whole.edges)}
-        assert self.mirror.edges == expected
+        assert self.mirror.edges == _by_name(whole.edges)
+        assert self.mirror.accesses == accesses_of(whole.accesses)
         assert sorted(self.mirror.traits) == traits_of(whole.traits)
 
     @invariant()
@@ -203,6 +227,8 @@ class _RepositoryMachine(RuleBasedStateMachine):
             assert left.memories.keys.shape == right.memories.keys.shape
             assert traits_of(left.traits) == traits_of(right.traits)
             assert edges_of(left.edges) == edges_of(right.edges)
+            assert accesses_of(left.accesses) == accesses_of(right.accesses)
+            assert left.unrelated == right.unrelated
             assert left.forgotten.tolist() == right.forgotten.tolist()
         for method in ("list", "conversations", "traces", "stamp", "check"):
             self.both(method)
@@ -212,9 +238,8 @@ class _RepositoryMachine(RuleBasedStateMachine):
         for stamp in _STAMPS.values():
             self.both("missing_keys", stamp, limit=5)
         seqs = list(range(12))
-        for fan in (1, 3):
-            out = [edges_of(repository.out_edges(seqs, fan=fan)) for repository in (self.oracle, self.store)]
-            assert out[0] == out[1]
+        assert _related(self.oracle) == _related(self.store)
+        self.both("memory_types", seqs)
         postings = [repository.postings(_SOUGHT) for repository in (self.oracle, self.store)]
         lists = [[(p.seqs.tolist(), p.positions.tolist()) for p in found] for found in postings]
         assert lists[0] == lists[1]
@@ -230,6 +255,19 @@ def _mentions(drawn: list[tuple[str, tuple[int, int]]], *, n_terms: int) -> tupl
     return tuple(Mention(name, start, stop) for name, (start, stop) in cut)
 
 
+def _by_name(edges: EdgeRows) -> dict[tuple[int, int, str], Edge]:
+    return {(edge.source, edge.target, edge.type): edge for edge in edges_of(edges)}
+
+
+def _related(store: Repository) -> list[list[Edge]]:
+    """What a store answers about edges."""
+    seqs = list(range(12))
+    answers = [store.in_edges(seqs, fan=2)]
+    for filters in ({"fan": 1}, {"fan": 3}, {"fan": 2, "min_weight": 0.5}, {"fan": 2, "types": ["a", "b"]}):
+        answers.append(store.out_edges(seqs, **filters))
+    return [edges_of(answer) for answer in answers]
+
+
 def _named(store: Repository) -> list[list[tuple[int, Mention]]]:
     """What a store answers about names."""
     answers = [store.mentions(range(12, -1, -1))]
@@ -243,8 +281,15 @@ def _rows(rows: MemoryRows) -> list[tuple[Any, ...]]:
     columns = (
         rows.seqs.tolist(),
         rows.conversations,
+        rows.speakers,
         rows.subjects,
         rows.provenances,
+        rows.types,
+        rows.stabilities,
+        rows.importances.tolist(),
+        rows.emotions.tolist(),
+        rows.tags,
+        rows.created_at.tolist(),
         rows.said_at.tolist(),
         rows.token_counts.tolist(),
         rows.term_counts.tolist(),

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from aspen.errors import InvalidInput, StoreError
-from aspen.repository import NEXT, NO_TIME, Mention, Repository
+from aspen.repository import NEXT, NO_TIME, Mention, Repository, edges_of
 from aspen.testing._edge_contract import EdgeContract
 from aspen.testing._key_contract import KeyContract
 from aspen.testing._keyword_contract import KeywordContract
@@ -29,7 +29,6 @@ from aspen.testing.repository_builders import (
     NOON,
     STAMP,
     OpenStore,
-    edges_of,
     new_key,
     new_memory,
     new_trace,
@@ -57,12 +56,16 @@ class RepositoryContract(MemoryContract, KeywordContract, NameContract, EdgeCont
 
     def test_columns(self, store: Repository) -> None:
         a, b = store.add(
-            [new_memory("a", conversation="c", said_at=NOON), new_memory("b", terms=("x", "x"), subject="s")]
+            [
+                new_memory("a", conversation="c", said_at=NOON),
+                new_memory("b", terms=("x", "x"), subject="s", speaker="Zoë"),
+            ]
         )
         rows = store.changes(0).memories
         assert rows.seqs.tolist() == [a.seq, b.seq]
         assert rows.conversations == ["c", None]
         assert rows.subjects == [None, "s"]
+        assert rows.speakers == [None, "Zoë"]
         assert rows.provenances == ["said", "said"]
         assert rows.said_at.tolist() == [int(NOON.timestamp()) * 1_000_000, NO_TIME]
         assert rows.token_counts.tolist() == [7, 7]

@@ -1,142 +1,367 @@
+import tracemalloc
+from collections.abc import Mapping
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.memory_graph.graph_worlds import (
+    World,
+    by_definition,
+    settings_of,
+    worlds,
+)
+from tests.unit.memory_graph.sql_spreading import frames_by_sql
 
-from aspen.errors import InvalidInput
-from aspen.memory_graph import Graph, Path, spread_activation, strongest_paths
+from aspen.errors import InvalidInput, NotFound
+from aspen.memory_graph import (
+    Activation,
+    EdgeSource,
+    Frame,
+    OutEdges,
+    Path,
+    SpreadingSettings,
+    TurnGraph,
+    TypedGraph,
+    spread_activation,
+    spread_over_turns,
+)
+from aspen.memory_graph.numbering import Ids, Values
+from aspen.repository import EdgeRows
 
-Edges = list[tuple[int, int, float]]
+PLAIN = SpreadingSettings(decay=1.0, type_boost={})
 
 
-def graph_of(n_nodes: int, edges: Edges) -> Graph:
-    sources, targets, weights = zip(*edges, strict=True) if edges else ((), (), ())
-    return Graph.of(
-        n_nodes=n_nodes,
-        sources=np.array(sources, dtype=np.int64),
-        targets=np.array(targets, dtype=np.int64),
-        weights=np.array(weights, dtype=np.float64),
+def spread(world: World, settings: SpreadingSettings = PLAIN) -> Activation:
+    return spread_activation(world.graph(), world.seeds, settings=settings)
+
+
+def by_node(of: Activation | Frame) -> dict[int, float]:
+    return dict(zip(of.nodes.tolist(), of.values.tolist(), strict=True))
+
+
+def close(values: Mapping[int, float]) -> object:
+    return pytest.approx(dict(values), rel=1e-9, abs=0)
+
+
+def chain(*weights: float, types: Mapping[int, str] | None = None) -> World:
+    """1 -> 2 -> 3 ..., and 1 is active."""
+    edges = {(i, i + 1, "supports"): weight for i, weight in enumerate(weights, start=1)}
+    return World(types or dict.fromkeys(range(1, len(weights) + 2), "episodic"), edges, {1: 1.0})
+
+
+# Against the definition and against SQL
+
+
+@given(worlds(exact=True), settings_of(exact=True))
+def test_activation_frames_and_truncation_are_those_of_the_definition(
+    world: World, settings: SpreadingSettings
+) -> None:
+    found, expected = spread(world, settings), by_definition(world, settings)
+    assert by_node(found) == expected.activation
+    assert [by_node(frame) for frame in found.frames] == expected.frames
+    assert found.truncated == expected.truncated
+
+
+@given(worlds(), settings_of(budget=False))
+def test_with_any_weights_activation_is_that_of_the_definition_and_of_a_recursive_query(
+    world: World, settings: SpreadingSettings
+) -> None:
+    found, expected = spread(world, settings), by_definition(world, settings)
+    assert by_node(found) == close(expected.activation)
+    assert found.truncated == expected.truncated
+    for frame, by_walks, by_sql in zip(
+        found.frames, expected.frames, frames_by_sql(world, settings), strict=True
+    ):
+        assert by_node(frame) == close(by_walks)
+        assert by_node(frame) == close(by_sql)
+
+
+@given(worlds(exact=True), settings_of(exact=True), st.integers(1, 4))
+def test_the_strongest_paths_are_the_first_of_all_paths(
+    world: World, settings: SpreadingSettings, limit: int
+) -> None:
+    check_paths(world, settings, limit)
+
+
+@given(worlds(), settings_of(budget=False), st.integers(1, 4))
+def test_with_any_weights_the_strongest_paths_are_the_first_of_all_paths(
+    world: World, settings: SpreadingSettings, limit: int
+) -> None:
+    check_paths(world, settings, limit)
+
+
+def check_paths(world: World, settings: SpreadingSettings, limit: int) -> None:
+    found, expected = spread(world, settings), by_definition(world, settings)
+    for node, activation, seed in zip(found.nodes, found.values, found.seeds, strict=True):
+        into = [
+            Path(walk.nodes, walk.relations, walk.brought)
+            for walk in expected.walks
+            if walk.nodes[-1] == node
+        ]
+        into.sort(key=lambda path: (-path.contribution, len(path.nodes), path.nodes, path.relations))
+        every = found.paths_to(int(node), limit=10**6)
+        assert every == into
+        assert found.paths_to(int(node), limit=limit) == into[:limit]
+        assert seed == world.seeds.get(int(node), 0.0)
+        assert sum(path.contribution for path in every) == pytest.approx(
+            activation - seed, rel=1e-9, abs=1e-12
+        )
+
+
+@given(worlds(), settings_of(budget=False))
+def test_frames_sum_to_the_activation(world: World, settings: SpreadingSettings) -> None:
+    found = spread(world, settings)
+    assert len(found.frames) == settings.max_hops + 1
+    total = dict.fromkeys(found.nodes.tolist(), 0.0)
+    for frame in found.frames:
+        assert (frame.values > 0).all()
+        assert (np.diff(frame.nodes) > 0).all()
+        for node, value in by_node(frame).items():
+            total[node] += value
+    assert total == close(by_node(found))
+
+
+@given(worlds(), settings_of(), st.randoms(use_true_random=False))
+def test_the_order_of_seeds_edges_and_memories_changes_not_one_bit(
+    world: World, settings: SpreadingSettings, random: Random
+) -> None:
+    other_order = World(
+        types=dict(random.sample(list(world.types.items()), len(world.types))),
+        edges=dict(random.sample(list(world.edges.items()), len(world.edges))),
+        seeds=dict(random.sample(list(world.seeds.items()), len(world.seeds))),
     )
-
-
-def active(*values: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return np.array(values, dtype=np.float64)
-
-
-def every_path(edges: Edges, initial: list[float], *, hops: int, decay: float) -> list[Path]:
-    """The definition: every walk of 1 to `hops` edges that never steps straight back."""
-    found: list[Path] = []
-
-    def walk(nodes: tuple[int, ...], activation: float) -> None:
-        if len(nodes) > hops:
-            return
-        for source, target, weight in edges:
-            came_from = nodes[-2] if len(nodes) > 1 else None
-            if source == nodes[-1] and target != came_from:
-                found.append(Path((*nodes, target), activation * weight * decay))
-                walk((*nodes, target), activation * weight * decay)
-
-    for node, activation in enumerate(initial):
-        walk((node,), activation)
-    return found
+    one, other = spread(world, settings), spread(other_order, settings)
+    assert one.nodes.tolist() == other.nodes.tolist()
+    assert one.values.tobytes() == other.values.tobytes()
+    assert [by_node(frame) for frame in one.frames] == [by_node(frame) for frame in other.frames]
+    assert all(one.paths_to(node) == other.paths_to(node) for node in one.nodes.tolist())
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[Edges, list[float]]:
-    """Graphs with cycles, parallel edges, loops and zero weights."""
-    n_nodes = draw(st.integers(1, 5))
-    node = st.integers(0, n_nodes - 1)
-    weight = st.sampled_from([0.0, 0.3, 1.0]) | st.floats(0.01, 1)
-    edges = draw(st.lists(st.tuples(node, node, weight), max_size=9))
-    initial = draw(st.lists(st.just(0.0) | st.floats(0.01, 5), min_size=n_nodes, max_size=n_nodes))
-    return edges, initial
+def turns(draw: st.DrawFn) -> tuple[int, list[tuple[int, int, float]], list[float]]:
+    """Turns of a conversation, edges between some of them, and what each starts with."""
+    n = draw(st.integers(1, 6))
+    node = st.integers(0, n - 1)
+    edges = draw(st.lists(st.tuples(node, node, st.just(0.0) | st.floats(0.01, 1)), max_size=12))
+    return n, edges, draw(st.lists(st.just(0.0) | st.floats(0.01, 5), min_size=n, max_size=n))
 
 
-@given(worlds(), st.integers(0, 3), st.just(0.0) | st.floats(0.01, 1))
-def test_what_arrives_is_the_sum_over_all_paths_without_steps_straight_back(
-    world: tuple[Edges, list[float]], hops: int, decay: float
+@given(turns(), st.integers(0, 3), st.floats(0.01, 1))
+def test_spreading_over_turns_is_the_same_without_types_and_limits(
+    conversation: tuple[int, list[tuple[int, int, float]], list[float]], hops: int, decay: float
 ) -> None:
-    edges, initial = world
-    expected = np.zeros(len(initial))
-    for path in every_path(edges, initial, hops=hops, decay=decay):
-        expected[path.nodes[-1]] += path.contribution
-    arrived = spread_activation(graph_of(len(initial), edges), active(*initial), hops=hops, decay=decay)
-    np.testing.assert_allclose(arrived, expected, rtol=1e-9, atol=1e-12)
+    n, edges, initial = conversation
+    sources, targets, weights = np.array(edges).reshape(-1, 3).T
+    turn_graph = TurnGraph.of(
+        n_nodes=n, sources=sources.astype(np.int64), targets=targets.astype(np.int64), weights=weights
+    )
+    arrived = spread_over_turns(turn_graph, np.array(initial), hops=hops, decay=decay)
+    # Edges with the same ends need types of their own to stand side by side.
+    typed = {(source, target, f"next {i}"): weight for i, (source, target, weight) in enumerate(edges)}
+    world = World(dict.fromkeys(range(n), "episodic"), typed, dict(enumerate(initial)))
+    settings = SpreadingSettings(max_hops=hops, decay=decay, type_boost={}, fan=5_000, node_budget=10_000)
+    found = spread(world, settings)
+    in_rows = np.zeros(n)
+    in_rows[found.nodes] = found.values - found.seeds
+    np.testing.assert_allclose(in_rows, arrived, rtol=1e-9, atol=1e-12)
 
 
-@given(worlds(), st.integers(0, 3), st.floats(0.01, 1))
-def test_strongest_paths_are_all_paths_and_together_bring_what_arrived(
-    world: tuple[Edges, list[float]], hops: int, decay: float
-) -> None:
-    edges, initial = world
-    graph = graph_of(len(initial), edges)
-    arrived = spread_activation(graph, active(*initial), hops=hops, decay=decay)
-    every = every_path(edges, initial, hops=hops, decay=decay)
-    for target in range(len(initial)):
-        paths = strongest_paths(graph, active(*initial), target, hops=hops, decay=decay, limit=10**6)
-        wanted = [path for path in every if path.nodes[-1] == target and path.contribution > 0]
-        assert sorted(path.nodes for path in paths) == sorted(path.nodes for path in wanted)
-        assert sum(path.contribution for path in paths) == pytest.approx(arrived[target], abs=1e-12)
-        assert [p.contribution for p in paths] == sorted((p.contribution for p in paths), reverse=True)
+# Each rule by itself, in numbers that can be worked out by hand
 
 
-def test_two_linked_memories_do_not_echo() -> None:
-    there_and_back = graph_of(2, [(0, 1, 1.0), (1, 0, 1.0)])
-    np.testing.assert_array_equal(spread_activation(there_and_back, active(1, 0), hops=3), [0, 1])
+def test_each_hop_multiplies_weight_boost_of_the_receiver_and_decay() -> None:
+    world = chain(0.5, 0.8, types={1: "self", 2: "belief", 3: "episodic"})
+    found = spread(world, SpreadingSettings(decay=0.6, type_boost={"self": 3.0, "belief": 1.75}))
+    at_2 = 1.0 * 0.5 * 1.75 * 0.6
+    assert by_node(found) == close({1: 1.0, 2: at_2, 3: at_2 * 0.8 * 1.0 * 0.6})
+    assert found.paths_to(3) == [Path((1, 2, 3), ("supports", "supports"), at_2 * 0.8 * 1.0 * 0.6)]
 
 
-def test_a_cycle_of_three_comes_round() -> None:
-    triangle = graph_of(3, [(0, 1, 1.0), (1, 2, 1.0), (2, 0, 1.0)])
-    np.testing.assert_array_equal(spread_activation(triangle, active(1, 0, 0), hops=3), [1, 1, 1])
+def test_two_memories_linked_both_ways_do_not_echo() -> None:
+    world = World({1: "self", 2: "self"}, {(1, 2, "supports"): 1.0, (2, 1, "causes"): 1.0}, {1: 1.0})
+    assert by_node(spread(world, SpreadingSettings(max_hops=3, decay=1.0, type_boost={}))) == {1: 1.0, 2: 1.0}
 
 
-def test_two_ways_to_a_memory_add_up_and_each_hop_decays() -> None:
-    diamond = graph_of(4, [(0, 1, 1.0), (0, 2, 0.5), (1, 3, 1.0), (2, 3, 1.0)])
-    arrived = spread_activation(diamond, active(8, 0, 0, 0), hops=2, decay=0.5)
-    np.testing.assert_allclose(arrived, [0, 4, 2, 2 + 1])
-    paths = strongest_paths(diamond, active(8, 0, 0, 0), 3, hops=2, decay=0.5)
-    assert paths == [Path((0, 1, 3), 2.0), Path((0, 2, 3), 1.0)]
+def test_a_cycle_of_three_comes_round_to_the_seed() -> None:
+    world = chain(1.0, 1.0)
+    world.edges[3, 1, "causes"] = 0.5
+    found = spread(world, SpreadingSettings(max_hops=3, decay=1.0, type_boost={}))
+    assert by_node(found) == {1: 1.5, 2: 1.0, 3: 1.0}
+    assert found.seeds.tolist() == [1.0, 0.0, 0.0]
+    assert found.paths_to(1) == [Path((1, 2, 3, 1), ("supports", "supports", "causes"), 0.5)]
 
 
-def test_what_a_memory_started_with_is_not_part_of_what_arrives() -> None:
-    assert spread_activation(graph_of(2, [(0, 1, 0.5)]), active(3, 0))[0] == 0
+def test_parallel_edges_of_several_types_add_up() -> None:
+    world = chain(0.5)
+    world.edges[1, 2, "causes"] = 0.25
+    found = spread(world)
+    assert by_node(found) == {1: 1.0, 2: 0.75}
+    assert [path.relations for path in found.paths_to(2)] == [("supports",), ("causes",)]
 
 
-def test_equal_paths_come_shorter_first_then_by_smaller_nodes_and_the_limit_holds() -> None:
-    # To node 3: directly from 2, directly from 1, and from 0 over 1; each brings 1.
-    graph = graph_of(4, [(2, 3, 1.0), (1, 3, 1.0), (0, 1, 1.0)])
-    paths = strongest_paths(graph, active(1, 1, 1, 0), 3)
-    assert [path.nodes for path in paths] == [(1, 3), (2, 3), (0, 1, 3)]
-    assert len(strongest_paths(graph, active(1, 1, 1, 0), 3, limit=2)) == 2
+def test_what_came_back_is_left_out_however_little_else_remains() -> None:
+    """1 and 3 both reach 2; nearly all comes from 1, and only what came from 3 may go to 1."""
+    edges = {(1, 2, "supports"): 1.0, (3, 2, "supports"): 1e-12, (2, 1, "supports"): 1.0}
+    world = World(dict.fromkeys((1, 2, 3), "episodic"), edges, {1: 1e6, 3: 0.3})
+    frame = spread(world).frames[2]
+    assert by_node(frame) == {1: pytest.approx(0.3e-12, rel=1e-9)}
 
 
-def test_no_hops_and_no_edges_bring_nothing() -> None:
-    graph = graph_of(2, [(0, 1, 1.0)])
-    np.testing.assert_array_equal(spread_activation(graph, active(1, 1), hops=0), [0, 0])
-    assert strongest_paths(graph, active(1, 1), 1, hops=0) == []
-    np.testing.assert_array_equal(spread_activation(graph_of(2, []), active(1, 1)), [0, 0])
-    assert strongest_paths(graph_of(2, []), active(1, 1), 0) == []
-    assert spread_activation(graph_of(0, []), active()).shape == (0,)
+def test_an_edge_back_takes_its_place_in_the_fan() -> None:
+    world = chain(1.0, 0.5)
+    world.edges[2, 1, "supports"] = 1.0  # heavier than 2 -> 3, and no path may take it
+    found = spread(world, SpreadingSettings(decay=1.0, type_boost={}, fan=1))
+    assert by_node(found) == {1: 1.0, 2: 1.0}
+    assert found.truncated
 
 
-@pytest.mark.parametrize("edge", [(0, 2, 1.0), (-1, 0, 1.0), (0, 1, 1.5), (0, 1, -0.1), (0, 1, float("nan"))])
-def test_edges_out_of_range_are_refused(edge: tuple[int, int, float]) -> None:
-    with pytest.raises(InvalidInput):
-        graph_of(2, [edge])
+def test_an_edge_of_weight_0_brings_nothing_but_takes_its_place_in_the_fan() -> None:
+    edges = {(1, 2, "causes"): 0.0, (1, 3, "causes"): 0.0, (2, 4, "causes"): 1.0}
+    found = spread(World(dict.fromkeys(range(1, 5), "self"), edges, {1: 1.0}), SpreadingSettings(fan=1))
+    assert by_node(found) == {1: 1.0}
+    assert found.paths_to(2) == []
+    assert found.truncated
 
 
-@pytest.mark.parametrize("initial", [active(1), active(1, -1), active(1, np.nan), active(np.inf, 0)])
-def test_initial_activation_must_fit_be_finite_and_not_negative(
-    initial: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-) -> None:
-    graph = graph_of(2, [(0, 1, 1.0)])
-    with pytest.raises(InvalidInput):
-        spread_activation(graph, initial)
-    with pytest.raises(InvalidInput):
-        strongest_paths(graph, initial, 1)
+def test_the_fan_is_cut_after_the_filters() -> None:
+    edges = {(1, 2, "next"): 1.0, (1, 3, "supports"): 0.5, (1, 4, "supports"): 0.1}
+    settings = SpreadingSettings(
+        decay=1.0, type_boost={}, fan=1, relation_types=frozenset({"supports"}), min_weight=0.2
+    )
+    found = spread(World(dict.fromkeys(range(1, 5), "self"), edges, {1: 1.0}), settings)
+    assert by_node(found) == {1: 1.0, 3: 0.5}
+    assert not found.truncated  # the lighter edge was filtered, not cut
 
 
-@pytest.mark.parametrize(("hops", "decay"), [(-1, 1.0), (4, 1.0), (2, -0.1), (2, 1.1), (2, float("nan"))])
-def test_hops_and_decay_out_of_range_are_refused(hops: int, decay: float) -> None:
-    with pytest.raises(InvalidInput):
-        spread_activation(graph_of(2, [(0, 1, 1.0)]), active(1, 0), hops=hops, decay=decay)
+def test_of_equally_heavy_edges_the_fan_takes_smaller_targets_then_smaller_types() -> None:
+    edges = {(1, 4, "causes"): 0.5, (1, 3, "next"): 0.5, (1, 3, "supports"): 0.5, (1, 3, "causes"): 0.5}
+    world = World(dict.fromkeys(range(1, 5), "self"), edges, {1: 1.0})
+    found = spread(world, SpreadingSettings(fan=2))
+    assert [path.relations for path in found.paths_to(3)] == [("causes",), ("next",)]
+    assert 4 not in by_node(found)
+
+
+def test_what_the_budget_leaves_out_counts_but_stays_where_it_is() -> None:
+    edges = {(1, 2, "causes"): 0.5, (1, 3, "causes"): 0.5, (2, 4, "causes"): 1.0, (3, 5, "causes"): 1.0}
+    world = World(dict.fromkeys(range(1, 6), "episodic"), edges, {1: 1.0})
+    found = spread(world, SpreadingSettings(decay=1.0, node_budget=1))
+    assert by_node(found) == {1: 1.0, 2: 0.5, 3: 0.5, 4: 0.5}
+    assert found.truncated
+
+
+def test_the_budget_binds_neither_seeds_nor_what_the_last_hop_reached() -> None:
+    edges = {(1, 3, "causes"): 0.5, (2, 4, "causes"): 0.5}
+    world = World(dict.fromkeys(range(1, 5), "episodic"), edges, {1: 1.0, 2: 1.0})
+    found = spread(world, SpreadingSettings(max_hops=1, decay=1.0, node_budget=1))
+    assert by_node(found) == {1: 1.0, 2: 1.0, 3: 0.5, 4: 0.5}
+    assert not found.truncated
+
+
+def test_top_takes_the_most_active_and_of_equals_the_older() -> None:
+    seeds = {9: 1.0, 3: 2.0, 7: 1.0, 5: 1.0}
+    found = spread(World(dict.fromkeys(seeds, "self"), {}, seeds))
+    for k, nodes in {0: [], 1: [3], 3: [3, 5, 7], 4: [3, 5, 7, 9], 9: [3, 5, 7, 9]}.items():
+        assert found.nodes[found.top(k)].tolist() == nodes
+
+
+def test_without_seeds_or_edges_nothing_spreads() -> None:
+    nothing = spread(World({}, {}, {}))
+    assert by_node(nothing) == {}
+    assert [len(frame.nodes) for frame in nothing.frames] == [0, 0, 0]
+    assert nothing.paths_to(1) == []
+    assert by_node(spread(World({1: "self"}, {}, {1: 2.0}))) == {1: 2.0}
+    assert by_node(spread(World({1: "self"}, {(1, 2, "causes"): 1.0}, {1: 0.0}))) == {}
+
+
+# Bounds and refusals
+
+
+class Counting:
+    """Counts the edges that a graph hands over."""
+
+    def __init__(self, graph: TypedGraph) -> None:
+        self._graph = graph
+        self.handed_over: list[int] = []
+
+    def missing(self, nodes: Ids) -> Ids:
+        return self._graph.missing(nodes)
+
+    def boosts_of(self, nodes: Ids, type_boost: Mapping[str, float]) -> Values:
+        return self._graph.boosts_of(nodes, type_boost)
+
+    def edges_out_of(self, nodes: Ids, *, settings: SpreadingSettings) -> OutEdges:
+        edges = self._graph.edges_out_of(nodes, settings=settings)
+        self.handed_over.append(len(edges.targets))
+        return edges
+
+
+def linked_hubs(n_hubs: int, n_spokes: int) -> tuple[TypedGraph, dict[int, float]]:
+    """Hubs 1, 2, ..., each linked there and back with the same spokes; and the weight of each spoke's edges."""
+    hubs, spokes = np.arange(1, n_hubs + 1), np.arange(n_hubs + 1, n_hubs + 1 + n_spokes)
+    weights = (np.arange(n_spokes) * 7919 % n_spokes + 1) / n_spokes  # each multiple of 1 / n_spokes once
+    out, back = np.repeat(hubs, n_spokes), np.tile(spokes, n_hubs)
+    edges = EdgeRows(
+        sources=np.concatenate([out, back]),
+        targets=np.concatenate([back, out]),
+        types=["similar_to"] * (2 * n_hubs * n_spokes),
+        weights=np.tile(weights, 2 * n_hubs),
+        provenances=["inferred"] * (2 * n_hubs * n_spokes),
+    )
+    nodes = np.concatenate([hubs, spokes])
+    graph = TypedGraph.of(nodes, types=["semantic"] * len(nodes), edges=edges)
+    return graph, dict(zip(spokes.tolist(), weights.tolist(), strict=True))
+
+
+def test_a_hub_of_100_000_edges_costs_no_more_than_its_fan() -> None:
+    graph, weights = linked_hubs(1, 100_000)
+    counting: EdgeSource = (counter := Counting(graph))
+    found = spread_activation(counting, {1: 1.0, 2: 1.0}, settings=SpreadingSettings(max_hops=3))
+    # The fan of the hub and the edge of the other seed; then that fan again and an edge of each spoke; then those.
+    assert counter.handed_over == [65, 128, 64]
+    assert found.truncated
+    heaviest = sorted(weights, key=lambda spoke: -weights[spoke])[:64]
+    assert by_node(found.frames[1]) == close(
+        {spoke: 0.6 * weights[spoke] for spoke in heaviest} | {1: 0.6e-5}
+    )
+
+
+def test_hubs_that_share_all_neighbours_take_memory_by_edges_not_by_paths() -> None:
+    """In the second hop 5,000 edges arrive at each of 2 hubs; in the third each of 5,000 edges leads back over one."""
+    graph, weights = linked_hubs(3, 5_000)
+    settings = SpreadingSettings(max_hops=3, decay=1.0, fan=5_000)
+    tracemalloc.start()
+    found = spread_activation(graph, {1: 1.0}, settings=settings)
+    paths = found.paths_to(4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000**2  # bytes: less than one for each edge that arrives with each that leads on
+    of_others = sum(weight**2 for spoke, weight in weights.items() if spoke != 4)
+    assert by_node(found.frames[3])[4] == pytest.approx(2 * of_others * weights[4], rel=1e-9)
+    first, second = sorted(weights, key=lambda spoke: -weights[spoke])[:2]
+    assert [path.nodes for path in paths] == [(1, 4), (1, first, 2, 4), (1, first, 3, 4)]
+    assert [path.nodes for path in found.paths_to(first)][1:] == [
+        (1, second, 2, first),
+        (1, second, 3, first),
+    ]
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), 1e101])
+def test_a_seed_that_is_negative_or_not_finite_or_huge_is_refused(value: float) -> None:
+    with pytest.raises(InvalidInput, match=r"must lie in .* got .* for 1\."):
+        spread(World({1: "self"}, {}, {1: value}))
+
+
+def test_the_largest_seeds_stay_finite() -> None:
+    world = chain(1.0, 1.0, types=dict.fromkeys((1, 2, 3), "self"))
+    boosts = SpreadingSettings(type_boost={"self": 10.0}, decay=1.0)
+    assert by_node(spread(World(world.types, world.edges, {1: 1e100}), boosts))[3] == pytest.approx(1e102)
+
+
+@pytest.mark.parametrize("unknown", [2, 3, -1, 10**18])
+def test_a_seed_that_is_no_memory_is_not_found(unknown: int) -> None:
+    world = World({1: "self"}, {(2, 1, "causes"): 1.0, (1, 3, "causes"): 1.0}, {1: 1.0, unknown: 1.0})
+    with pytest.raises(NotFound, match=f"no memory with seq {unknown} ") as refused:
+        spread(world)
+    assert refused.value.details == {"seqs": [unknown]}

@@ -9,19 +9,20 @@ import pytest
 from tests.conftest import OWNER
 
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
-from aspen.repository import Mention, Repository, SQLiteRepository
+from aspen.repository import Mention, Repository, SQLiteRepository, edges_of
 from aspen.repository._postgres import PostgresRepository
 from aspen.testing.postgres_server import PostgresServer
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
+    NOON,
     STAMP,
-    edges_of,
+    accesses_of,
     mentions_of,
     new_memory,
     new_trace,
     traits_of,
 )
-from aspen.types import Edge
+from aspen.types import Edge, Emotion, MemoryType, Provenance
 
 
 def everything(store: Repository) -> list[Any]:
@@ -37,7 +38,9 @@ def everything(store: Repository) -> list[Any]:
             changes.memories.term_counts.tolist(),
             traits_of(changes.traits),
             edges_of(changes.edges),
+            accesses_of(changes.accesses),
             changes.forgotten.tolist(),
+            changes.unrelated,
         ]
     seqs = list(range(1, 20))
     told += [
@@ -62,13 +65,20 @@ def fill(store: Repository) -> None:
         "subject": "ann",
         "mentions": (Mention("bob", 0, 2), Mention("bob", 1, 3)),
         "traits": {"calm": 0.1},
+        "type": MemoryType.BELIEF,
+        "importance": 1 / 3,
+        "emotion": Emotion("joy", 0.1),
+        "tags": ("é", '"'),
     }
     store.add([new_memory(name, head_keys=name.encode(), **parts) for name in "abc"])
     store.forget(["b"])
     trace = new_trace("t2", b"\x00\xff" * 9000, conversation="c", mentions=("a", "e"))
     store.add([new_memory("d", trace_id="t1")], trace=new_trace("t1"))
     store.add([new_memory("e", trace_id="t2", **parts), new_memory("f")], trace=trace)
-    store.relate([Edge(1, 3, "causes", 0.1), Edge(3, 1, "causes", 0.0)])
+    store.relate([Edge(1, 3, "causes", 0.1), Edge(3, 1, "causes", 0.0, Provenance.SAID)])
+    store.touch([1, 3, 1], at=NOON)
+    store.unrelate([(1, 3, "causes")])
+    store.touch([3], at=NOON)
     # Two more stamps, of which the first is gone, so that the numbers of the stamps are others in the copy.
     coming = {memory.seq: b"coming" for memory in store.missing_keys(NEXT_STAMP, limit=9)}
     store.add_keys(NEXT_STAMP, coming, traits={1: {"new": 1.0}}, head_keys={3: b"new"})
@@ -91,6 +101,7 @@ def test_a_backup_is_the_same_store_in_a_file(new_postgres_url: Callable[..., st
             both: tuple[Repository, Repository] = (store, copy)
             for each in both:  # both go on
                 each.add([new_memory("g", conversation="c", key=b"newkey")])
+                each.touch([1, 5], at=NOON)
                 each.add_keys(STAMP, dict.fromkeys([3, 4, 5], b"8 bytes!"))
                 assert each.forget(["a"]) == 1
             assert everything(copy) == everything(store)

@@ -65,7 +65,7 @@ def test_the_location_chooses_the_store(new_database: str) -> None:
             assert isinstance(store, PostgresRepository)
             assert store.location == url
             assert store.writable
-    with Aspen.open(f"{new_database}&tenant=alice") as aspen:
+    with Aspen.open(f"{new_database}?tenant=alice") as aspen:
         assert aspen.repository.list() == []
         assert aspen.repository.location.endswith("tenant=alice")
 
@@ -165,7 +165,7 @@ def test_a_wrong_password_is_said_and_not_shown(
     role = new_role(postgres_server, "ALTER ROLE {role} PASSWORD 'right'", database=new_database)
     sql(
         new_database,
-        f"GRANT CREATE ON DATABASE {new_database.partition('@/')[2].partition('?')[0]} TO {role}",
+        f"GRANT CREATE ON DATABASE {new_database.rpartition('/')[2]} TO {role}",
     )
     rules = postgres_server.data / "pg_hba.conf"
     rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
@@ -177,7 +177,7 @@ def test_a_wrong_password_is_said_and_not_shown(
         assert "wr%40ng" not in str(caught.value.diagnostics())
     with PostgresRepository(as_role(new_database, f"{role}:right")) as store:
         store.set_stamp(STAMP)
-        assert f"//{role}:***@/" in store.location
+        assert f"//{role}:***@%2F" in store.location
         store.close()
         with pytest.raises(StoreError, match="closed") as caught:
             store.list()
@@ -253,7 +253,7 @@ def test_settings_of_every_connection(new_postgres_url: Callable[..., str]) -> N
 
 def test_writes_are_durable_where_the_server_thinks_they_need_not_be(new_database: str) -> None:
     PostgresRepository(new_database).close()
-    name = new_database.partition("@/")[2].partition("?")[0]
+    name = new_database.rpartition("/")[2]
     sql(new_database, f"ALTER DATABASE {name} SET synchronous_commit = off")
     with PostgresRepository(new_database) as store, store._pool.writing() as session:
         assert session._connection.execute("SHOW synchronous_commit").fetchall() == [("on",)]

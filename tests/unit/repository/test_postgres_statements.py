@@ -17,7 +17,7 @@ NO_PLAN = {"begin_read", "begin_write", "commit", "commit_durably", "create_sche
 OF_ALL_TENANTS = {"migration"}
 LOOK_UPS = (
     "postings", "mentions", "mentioning", "mentioning_in_conversation", "about", "about_in_conversation", "out_edges",
-    "head_keys", "memories_by_id", "memories_by_seq", "list_conversation", "new_rows", "traits_of_new_rows",
+    "in_edges", "head_keys", "memories_by_id", "memories_by_seq", "list_conversation", "new_rows", "traits_of_new_rows",
     "new_edges", "new_forgotten", "forget_postings", "forget_traces", "trace_body", "statistics", "delete_traits",
 )  # fmt: skip
 """Which must go over an index, whatever rights the role has."""
@@ -99,7 +99,7 @@ def test_every_table_is_held_by_row_level_security(database: "psycopg.Connection
 def plan_of(database: "psycopg.Connection[tuple[Any, ...]]", query: str) -> dict[str, Any]:
     statement = queries()[query].decode()
     values: dict[str, Any] = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))
-    for name in ("limit", "fan", "after", "since", "before", "stamp"):
+    for name in ("limit", "fan", "after", "since", "before", "stamp", "min_weight"):
         if name in values and f"%({name})s::" not in statement:
             values[name] = 1
     values |= {"tenant": "t"} if "tenant" in values else {}

@@ -8,14 +8,13 @@ import pytest
 from tests.conftest import OWNER
 
 from aspen.errors import NotFound
-from aspen.repository import Mention, Repository
+from aspen.repository import Mention, Repository, edges_of
 from aspen.repository._postgres import PostgresRepository
 from aspen.repository._postgres._statements import table_names
 from aspen.testing.postgres_server import SUPERUSER, PostgresServer
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     STAMP,
-    edges_of,
     new_memory,
     new_trace,
     traits_of,
@@ -150,7 +149,7 @@ def test_sql_of_one_tenant_sees_no_row_of_another(
     alice, bob = (store._address.tenant for store in stores)
     for table in sorted(table_names() - {"migration"}):
         found = as_alice.execute(f"SELECT DISTINCT tenant_id FROM aspen.{table}").fetchall()
-        assert found == ([] if table in ("forgotten", "trace_mention") else [(alice,)]), table
+        assert found == ([] if table in ("access", "forgotten", "trace_mention") else [(alice,)]), table
         assert as_alice.execute(f"SELECT 1 FROM aspen.{table} WHERE tenant_id = %s", [bob]).fetchall() == []
         assert as_alice.execute(f"DELETE FROM aspen.{table} WHERE tenant_id = %s", [bob]).rowcount == 0
         changed = as_alice.execute(
@@ -173,20 +172,21 @@ def test_sql_of_one_tenant_writes_no_row_of_another(
     memory = (
         "INSERT INTO aspen.memory (tenant_id, seq, id, provenance, created_at, token_count, term_count, text)"
     )
-    edge = "INSERT INTO aspen.edge (tenant_id, source, target, type, weight, revision)"
+    edge = "INSERT INTO aspen.edge"
     for statement, values in (
-        (f"{memory} VALUES (%s, 9, 'e', 'said', 0, 1, 0, 'x')", [bob]),
-        (f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1)", [bob]),
+        (f"{memory} VALUES (%s, 9, 'e', 'said', 0, 1, 0, 'x', 'self', 'stable', 1)", [bob]),
+        (f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said')", [bob]),
         ("UPDATE aspen.memory SET tenant_id = %s WHERE seq = 3", [bob]),
         ("UPDATE aspen.edge SET tenant_id = %s", [bob]),
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             as_alice.execute(statement, values)
     for statement in (
-        f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1)",  # there is a 4 in bob's store alone
+        f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said')",  # there is a 4 in bob's store alone
         "INSERT INTO aspen.mention VALUES (%s, 'x', 4, 0, 0)",
         "INSERT INTO aspen.trait VALUES (%s, 4, 1, 'x', 1)",
         "INSERT INTO aspen.memory_key VALUES (%s, 4, 1, 1, 'x')",
+        "INSERT INTO aspen.access VALUES (%s, 4, 1, 0, 1)",
     ):
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             as_alice.execute(statement, [alice])

@@ -155,7 +155,7 @@ def test_damage_and_orphans_are_found(tmp_path: Path) -> None:
         "DELETE FROM memory_key WHERE seq = 1; DELETE FROM keyword WHERE rowid = 2;"
         "INSERT INTO keyword (rowid, terms) VALUES (77, 'y'); UPDATE memory SET trace_id = 'gone' WHERE seq = 3;"
         "INSERT INTO trace VALUES (1, 't', NULL, 0, 0, 'int8', 1, x'00'); INSERT INTO forgotten VALUES (3, 1);"
-        "INSERT INTO edge VALUES (1, 99, 'x', 0.5, 1); INSERT INTO memory_key VALUES (2, 9, 1, x'00');"
+        "INSERT INTO edge VALUES (1, 99, 'x', 0.5, 1, 'said'); INSERT INTO memory_key VALUES (2, 9, 1, x'00');"
         "INSERT INTO mention VALUES ('x', 99, 0, 0); INSERT INTO trait VALUES (99, 1, 'x', 0.5);"
         "INSERT INTO memory_head_key VALUES (99, 1, x'00'), (2, 9, x'00')",
     )

@@ -14,9 +14,9 @@ PACKAGE = Path(aspen.repository.__file__).parent
 def objects(script: str) -> list[tuple[object, ...]]:
     connection = apsw.Connection(":memory:")
     connection.execute(script).fetchall()
-    return connection.execute(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
-    ).fetchall()
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+    # A column that a migration adds stands on the line of the one before it.
+    return [(*names, re.sub(r"\s*([,()])\s*|\s+", r" \1 ", sql or "")) for *names, sql in found]
 
 
 def test_the_schema_is_the_sum_of_the_migrations() -> None:

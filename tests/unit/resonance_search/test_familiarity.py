@@ -6,7 +6,7 @@ from tests.searching import Start
 from aspen.activation_db import KeyCode, KeyRecipe, KeySpace
 from aspen.activation_db.moments import Moments
 from aspen.repository import InMemoryRepository, Postings
-from aspen.resonance_search import ModelKeys, Query, ResonanceSearch
+from aspen.resonance_search import Filters, ModelKeys, Query, ResonanceSearch
 from aspen.resonance_search.familiarity import LOOKED_AT, StoredKeys, familiarity, word_shares
 from aspen.resonance_search.keyword import CHUNK, PromptWords
 from aspen.resonance_search.snapshot import Candidates
@@ -157,7 +157,9 @@ def test_a_store_knows_no_more_by_memories_of_another_conversation_or_left_out(s
     asked = query(engine, texts[0])
     for arms in (None, ["activation"], ["keyword"]):
         known = engine.search.search(asked, limit=3, arms=arms).overall_familiarity
-        without = engine.search.search(asked, limit=3, arms=arms, exclude=[1]).overall_familiarity
+        without = engine.search.search(
+            asked, limit=3, arms=arms, filters=Filters(exclude=[1])
+        ).overall_familiarity
         assert without < known
         assert known > 0.9
 
@@ -202,7 +204,10 @@ def test_memories_left_out_do_not_take_the_place_of_those_that_may_be_returned(s
     assert [hit.row for hit in near.ranked] == list(range(n))
     one, every = (
         search.search(
-            query(engine, text), limit=limit, arms=["activation", "latest"], exclude=range(1, n + 1)
+            query(engine, text),
+            limit=limit,
+            arms=["activation", "latest"],
+            filters=Filters(exclude=range(1, n + 1)),
         )
         for limit in (1, 2)
     )

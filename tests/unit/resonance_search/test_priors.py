@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from tests.builders import like_new
 
-from aspen.memory_graph import Graph
+from aspen.memory_graph import TurnGraph
 from aspen.repository import NO_TIME
 from aspen.resonance_search.arms import Query, Unavailable
 from aspen.resonance_search.priors import QUESTION, DatePrior, SubjectPrior, TraitPrior, traits_of
@@ -26,11 +27,16 @@ def candidates(subjects: Sequence[str | None], **traits: Sequence[float]) -> Can
         subject_names=list(codes),
         traits={name: np.array(values, dtype=np.float32) for name, values in traits.items()},
         provenances=np.array(["said"] * n),
+        speakers=np.zeros(n, dtype=np.int64),
+        speaker_codes={None: 0},
+        tags=[()] * n,
+        priority=like_new(n),
+        corrected_by={},
         said_at=np.full(n, NO_TIME),
         token_counts=np.full(n, 5, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
         sessions=np.zeros(n, dtype=np.int64),
-        time_graph=Graph.of(
+        time_graph=TurnGraph.of(
             n_nodes=n,
             sources=np.zeros(0, dtype=np.int64),
             targets=np.zeros(0, dtype=np.int64),

@@ -2,9 +2,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from tests.builders import drawn
+from tests.builders import drawn, like_new
 
-from aspen.memory_graph import Graph
+from aspen.memory_graph import TurnGraph
 from aspen.repository import NO_TIME
 from aspen.resonance_search.entities import NameActivation
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings
@@ -25,11 +25,16 @@ def chain(n: int, *, tokens: Sequence[int] = (), sessions: Sequence[int] = ()) -
         subject_names=[None],
         traits={},
         provenances=np.array(["said"] * n),
+        speakers=np.zeros(n, dtype=np.int64),
+        speaker_codes={None: 0},
+        tags=[()] * n,
+        priority=like_new(n),
+        corrected_by={},
         said_at=np.full(n, NO_TIME),
         token_counts=np.array(tokens or [10] * n, dtype=np.int32),
         term_counts=np.full(n, 5, dtype=np.int32),
         sessions=np.array(sessions or [0] * n, dtype=np.int64),
-        time_graph=Graph.of(
+        time_graph=TurnGraph.of(
             n_nodes=n,
             sources=np.concatenate([before, behind]),
             targets=np.concatenate([behind, before]),
@@ -76,13 +81,13 @@ def test_a_score_is_the_sum_of_its_parts_and_paths_sum_to_what_neighbours_brough
         # Three paths are kept; a chain of six with three hops has up to six.
         assert brought <= hit.parts["neighbours"] + 1e-5
         assert len(hit.paths) == 3 or brought == pytest.approx(hit.parts["neighbours"], abs=1e-5)
-        assert all(path.nodes[-1] == hit.row for path in hit.paths)
+        assert all(path.nodes[-1] == hit.row + 1 for path in hit.paths)
 
 
 def test_activation_spreads_from_what_stands_out_and_halves_at_each_turn() -> None:
     hits = by_row(ranking(chain(5), [8, -2, -2, -2, -2]), 5)
     assert [hits[row].parts["neighbours"] for row in range(5)] == [0, 4, 2, 1, 0]
-    assert [path.nodes for path in hits[2].paths] == [(0, 1, 2)]
+    assert [path.nodes for path in hits[2].paths] == [(1, 2, 3)]
 
 
 def test_what_lies_below_the_mean_spreads_nothing() -> None:
@@ -143,7 +148,7 @@ def test_of_time_and_names_the_greater_counts_and_gives_the_path() -> None:
     hits = by_row(ranking(chain(4), [4, 0, 0, 0], over_names=by_name(0, 1.5, 1.5, 0)), 4)
     assert (hits[1].parts["neighbours"], hits[1].parts["names"]) == (2, 0)
     assert (hits[2].parts["neighbours"], hits[2].parts["names"]) == (0, 1.5)
-    assert [(path.nodes, path.via) for path in hits[2].paths] == [((0, 2), "oslo")]
+    assert [(path.nodes, path.via) for path in hits[2].paths] == [((1, 3), "oslo")]
     assert all(path.via == "" for path in hits[1].paths)
 
 

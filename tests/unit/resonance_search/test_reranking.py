@@ -162,8 +162,13 @@ def test_bytes_bring_a_reranker_back() -> None:
 
 
 def result(*scores: float) -> SearchResult:
-    ranked = tuple(Ranked(row, score, {"keyword": score}, ()) for row, score in enumerate(scores))
-    return SearchResult(ranked, np.arange(len(scores)), {}, 0.5, ())
+    ranked = tuple(
+        Ranked(row, score, {"keyword": score}, (), direct=score, activation=0.0, corrected_by=None)
+        for row, score in enumerate(scores)
+    )
+    return SearchResult(
+        ranked, np.arange(len(scores)), {}, 0.5, (), priority=np.zeros(len(scores)), truncated=False
+    )
 
 
 def by_attention(model: FakeModel) -> ContextReranker:

@@ -9,7 +9,7 @@ from tests.searching import WHERE, many, recall
 
 from aspen.engine import Engine
 from aspen.errors import InvalidInput, NotFound
-from aspen.resonance_search import ModelKeys, Query, RankingSettings, ResonanceSearch, Unavailable
+from aspen.resonance_search import Filters, ModelKeys, Query, RankingSettings, ResonanceSearch, Unavailable
 from aspen.resonance_search.snapshot import Candidates
 from aspen.types import FloatArray, MemoryItem, Provenance
 
@@ -42,13 +42,13 @@ def test_a_question_finds_what_shares_its_words(engine: Engine) -> None:
 
 def test_what_was_said_next_comes_along_by_spreading(engine: Engine) -> None:
     turns = ["Guess who moved to Lisbon?", "No idea!", "Mine is a cat.", "Rain all week."]
-    remember(engine, [MemoryItem(turn, conversation="c") for turn in turns])
+    stored = remember(engine, [MemoryItem(turn, conversation="c") for turn in turns])
     (first, second, *_) = engine.search.search(
         query(engine, "Who moved to Lisbon?"), limit=4, arms=["keyword"]
     ).ranked
     assert (first.row, second.row) == (0, 1)
     assert second.parts["neighbours"] > 0
-    assert second.paths[0].nodes == (0, 1)
+    assert second.paths[0].nodes == (stored[0].seq, stored[1].seq)
 
 
 def test_a_conversation_is_searched_alone_and_by_its_own_statistics(engine: Engine) -> None:
@@ -64,17 +64,22 @@ def test_what_is_excluded_is_not_returned_but_passes_activation_on(engine: Engin
     turns = ["Guess who moved to Lisbon?", "No idea!", "Mine is a cat.", "Rain all week."]
     stored = remember(engine, [MemoryItem(turn, conversation="c") for turn in turns])
     result = engine.search.search(
-        query(engine, "Who moved to Lisbon?"), limit=4, arms=["keyword"], exclude=[stored[0].seq]
+        query(engine, "Who moved to Lisbon?"),
+        limit=4,
+        arms=["keyword"],
+        filters=Filters(exclude=[stored[0].seq]),
     )
     assert stored[0].text not in found(engine, result)
-    assert result.ranked[0].paths[0].nodes == (0, 1)
+    assert result.ranked[0].paths[0].nodes == (stored[0].seq, stored[1].seq)
 
 
 def test_memories_of_other_provenances_are_not_returned(engine: Engine) -> None:
     remember(engine, [MemoryItem(FACTS[0]), MemoryItem(FACTS[1], provenance=Provenance.GENERATED)])
-    result = engine.search.search(query(engine, WHERE), limit=4, provenances=(Provenance.GENERATED,))
+    result = engine.search.search(
+        query(engine, WHERE), limit=4, filters=Filters(provenances=(Provenance.GENERATED,))
+    )
     assert found(engine, result) == [FACTS[1]]
-    assert engine.search.search(query(engine, WHERE), limit=4, provenances=()).ranked == ()
+    assert engine.search.search(query(engine, WHERE), limit=4, filters=Filters(provenances=())).ranked == ()
 
 
 def test_familiarity_is_a_probability_by_whatever_arms_run(engine: Engine) -> None:

@@ -147,7 +147,7 @@ def test_turns_around_a_forgotten_one_stand_beside_each_other(engine: Engine) ->
     engine.repository.forget([stored[1].id])
     result = engine.search.search(query(engine, "Who moved to Lisbon?"), limit=2, arms=["keyword"])
     assert found(engine, result) == [turns[0], turns[2]]
-    assert [path.nodes for path in result.ranked[1].paths] == [(0, 1)]
+    assert [path.nodes for path in result.ranked[1].paths] == [(stored[0].seq, stored[2].seq)]
 
 
 FOLLOWING = [

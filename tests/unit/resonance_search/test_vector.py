@@ -43,7 +43,7 @@ TEXTS = ["zzz zzz", "abc abc", "xyz", "hello there", "mmm"]
 def test_it_runs_as_a_third_arm_and_ranks_by_cosine(location: str, config: Config) -> None:
     with open_with(location, Letters(), config) as aspen:
         aspen.remember_many([{"text": text} for text in TEXTS])
-        recall = aspen.recall("zz z", arms=["vector"], spread=False, limit=5)
+        recall = aspen.recall("zz z", arms=["vector"], use_spreading_activation=False, limit=5)
         assert [hit.memory.text for hit in recall.hits][:2] == ["zzz zzz", "xyz"]
         assert [(arm.name, arm.ran) for arm in aspen.recall("abc").arms][:3] == [
             ("activation", True),
@@ -69,7 +69,7 @@ def test_what_was_forgotten_leaves_no_vector(location: str, config: Config) -> N
         memories = aspen.remember_many([{"text": text} for text in TEXTS])
         aspen.recall("abc", arms=["vector"])
         aspen.forget(memories[0].id)
-        recall = aspen.recall("zzz", arms=["vector"], spread=False)
+        recall = aspen.recall("zzz", arms=["vector"], use_spreading_activation=False)
         assert memories[0].id not in [hit.memory.id for hit in recall.hits]
         assert aspen.repository.check() == []
 

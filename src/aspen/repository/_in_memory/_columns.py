@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from aspen.repository.values import EdgeRows, Mention, MentionRows, TraitRows
-from aspen.types import Edge
+from aspen.repository import _incoming as incoming
+from aspen.repository.values import (
+    NO_TIME,
+    AccessRows,
+    EdgeRows,
+    MemoryRows,
+    Mention,
+    MentionRows,
+    TraitRows,
+)
+from aspen.types import Edge, Memory
 
 
 def mention_rows(mentions: Iterable[tuple[int, Mention]]) -> MentionRows:
@@ -39,4 +48,45 @@ def edge_rows(edges: Iterable[Edge]) -> EdgeRows:
         targets=np.array([edge.target for edge in columns], dtype=np.int64),
         types=[edge.type for edge in columns],
         weights=np.array([edge.weight for edge in columns], dtype=np.float64),
+        provenances=[edge.provenance.value for edge in columns],
+    )
+
+
+def access_rows(memories: Iterable[Memory]) -> AccessRows:
+    """How often memories were used, and when last, in the order given."""
+    columns = [
+        (memory.seq, memory.access_count, incoming.to_microseconds(memory.accessed_at))
+        for memory in memories
+        if memory.accessed_at is not None
+    ]
+    seqs, counts, times = zip(*columns, strict=True) if columns else ((), (), ())
+    return AccessRows(*(np.array(column, dtype=np.int64) for column in (seqs, counts, times)))
+
+
+def memory_rows(
+    memories: Sequence[Memory],
+    *,
+    subjects: list[str | None],
+    term_counts: Sequence[int],
+    keys: Sequence[bytes],
+    key_size: int,
+) -> MemoryRows:
+    """Memories with what a store keeps of each beside it, in the order given."""
+    times = [memory.said_at and incoming.to_microseconds(memory.said_at) for memory in memories]
+    return MemoryRows(
+        seqs=np.array([memory.seq for memory in memories], dtype=np.int64),
+        conversations=[memory.conversation for memory in memories],
+        speakers=[memory.speaker for memory in memories],
+        subjects=subjects,
+        provenances=[memory.provenance.value for memory in memories],
+        types=[memory.type.value for memory in memories],
+        stabilities=[memory.stability.value for memory in memories],
+        importances=np.array([memory.importance for memory in memories], dtype=np.float64),
+        emotions=np.array([m.emotion.intensity if m.emotion else 0 for m in memories], dtype=np.float64),
+        tags=[memory.tags for memory in memories],
+        created_at=np.array([incoming.to_microseconds(m.created_at) for m in memories], dtype=np.int64),
+        said_at=np.array([NO_TIME if time is None else time for time in times], dtype=np.int64),
+        token_counts=np.array([memory.token_count for memory in memories], dtype=np.int32),
+        term_counts=np.array(term_counts, dtype=np.int32),
+        keys=np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(memories), key_size),
     )

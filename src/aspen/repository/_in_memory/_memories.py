@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from aspen.repository import _incoming as incoming
 from aspen.repository.values import Conversation
@@ -80,6 +81,14 @@ class Memories:
         )
         seqs = {name: self.of(name) for name in names}
         return [Conversation(name, len(own), own[0], own[-1]) for name, own in seqs.items()]
+
+    def touch(self, seqs: Sequence[int], at: datetime) -> set[int]:
+        """Count an access for each of `seqs` that is there; returns these."""
+        for memory in self.by_seq(seqs):
+            last = at if memory.accessed_at is None else max(at, memory.accessed_at)
+            count = self._by_seq[memory.seq].access_count + 1
+            self._by_seq[memory.seq] = replace(memory, accessed_at=last, access_count=count)
+        return {seq for seq in seqs if seq in self}
 
     def forget(self, memory: Memory) -> None:
         """Drop a memory."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 from bisect import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from threading import RLock
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import _incoming as incoming
-from aspen.repository._in_memory._columns import edge_rows, trait_rows
+from aspen.repository._in_memory._columns import access_rows, edge_rows, memory_rows, trait_rows
 from aspen.repository._in_memory._edges import Edges
 from aspen.repository._in_memory._keys import Keys
 from aspen.repository._in_memory._memories import Memories
@@ -23,7 +24,6 @@ from aspen.repository._in_memory._terms import Terms
 from aspen.repository._in_memory._traces import Traces
 from aspen.repository.values import (
     NEXT,
-    NO_TIME,
     Changes,
     Conversation,
     EdgeRows,
@@ -58,6 +58,7 @@ class InMemoryRepository:
         self._activated = 0  # the revision at which it became the current one
         self._keys = Keys()
         self._row_revisions: dict[int, int] = {}
+        self._access_revisions: dict[int, int] = {}
         self._statistics: dict[str, bytes] = {}
         self._forgotten: dict[int, int] = {}
 
@@ -136,6 +137,14 @@ class InMemoryRepository:
         with self._lock:
             return self._memories.conversations()
 
+    def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
+        time = incoming.required_time(at, what="at")
+        with self._lock:
+            touched = self._memories.touch(incoming.storable_seqs(seqs), time)
+            if touched:
+                self._revision += 1
+                self._access_revisions.update(dict.fromkeys(touched, self._revision))
+
     def forget(self, ids: Sequence[str]) -> int:
         with self._lock:
             gone = {memory.seq: memory for memory in self.get(ids)}
@@ -147,6 +156,7 @@ class InMemoryRepository:
                 for part in (self._terms, self._names, self._keys):
                     part.forget(seq)
                 del self._row_revisions[seq]
+                self._access_revisions.pop(seq, None)
                 self._forgotten[seq] = self._revision
             self._edges.forget(gone)
             self._close_gaps(gone.values())
@@ -197,10 +207,32 @@ class InMemoryRepository:
             for edge in checked:
                 self._edges.put(edge, self._revision)
 
-    def out_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
-        incoming.checked_limit(fan, what="fan")
+    def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
+        names = incoming.checked_edge_names(edges)
         with self._lock:
-            return edge_rows(edge for seq in dict.fromkeys(seqs) for edge in self._edges.heaviest(seq, fan))
+            if self._edges.there(names):
+                self._revision += 1
+            return self._edges.remove(names, self._revision)
+
+    def out_edges(
+        self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None
+    ) -> EdgeRows:
+        incoming.check_edge_filters(fan=fan, min_weight=min_weight, types=types)
+        with self._lock:
+            return edge_rows(
+                edge
+                for seq in dict.fromkeys(seqs)
+                for edge in self._edges.out_of(seq, fan=fan, min_weight=min_weight, types=types)
+            )
+
+    def in_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+        incoming.check_edge_filters(fan=fan)
+        with self._lock:
+            return edge_rows(edge for seq in dict.fromkeys(seqs) for edge in self._edges.into(seq, fan=fan))
+
+    def memory_types(self, seqs: Sequence[int]) -> dict[int, str]:
+        with self._lock:
+            return {memory.seq: memory.type.value for memory in self._memories.by_seq(seqs)}
 
     # Traces
 
@@ -328,23 +360,21 @@ class InMemoryRepository:
                 memories=self._rows(seqs),
                 traits=trait_rows((seq, self._keys.traits_of(self._stamp).get(seq, {})) for seq in seqs),
                 edges=edge_rows(self._edges.since(since)),
+                accesses=access_rows(
+                    memory for memory in self._memories if self._access_revisions.get(memory.seq, 0) > since
+                ),
                 forgotten=np.array(forgotten, dtype=np.int64),
+                unrelated=self._edges.removed_since(since),
             )
 
     def _rows(self, seqs: builtins.list[int]) -> MemoryRows:
-        memories = self._memories.by_seq(seqs)
         keys = self._keys.of(self._stamp)
-        times = [m.said_at and incoming.to_microseconds(m.said_at) for m in memories]
-        body = b"".join(keys[seq] for seq in seqs)
-        return MemoryRows(
-            seqs=np.array(seqs, dtype=np.int64),
-            conversations=[memory.conversation for memory in memories],
+        return memory_rows(
+            self._memories.by_seq(seqs),
             subjects=self._names.subjects(seqs),
-            provenances=[str(memory.provenance) for memory in memories],
-            said_at=np.array([NO_TIME if time is None else time for time in times], dtype=np.int64),
-            token_counts=np.array([memory.token_count for memory in memories], dtype=np.int32),
-            term_counts=np.array([self._terms.count(seq) for seq in seqs], dtype=np.int32),
-            keys=np.frombuffer(body, dtype=np.uint8).reshape(len(seqs), self._keys.length(self._stamp) or 0),
+            term_counts=[self._terms.count(seq) for seq in seqs],
+            keys=[keys[seq] for seq in seqs],
+            key_size=self._keys.length(self._stamp) or 0,
         )
 
     def stats(self) -> StoreStats:

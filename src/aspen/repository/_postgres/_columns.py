@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.repository._rows import Row
-from aspen.repository.values import EdgeRows, MemoryRows, Postings, TraitRows
+from aspen.repository._rows import Row, tags_of
+from aspen.repository.values import AccessRows, EdgeRows, MemoryRows, Postings, TraitRows
 
 BLOCK = 16_384
 """Rows in one packed block: 5 MB of keys. A packed value of Postgres ends at 1 GB."""
@@ -25,19 +25,29 @@ def int32_of(packed: bytes | None) -> NDArray[np.int32]:
     return np.frombuffer(packed or b"", dtype=">i4").astype(np.int32)
 
 
+def float64_of(packed: bytes | None) -> NDArray[np.float64]:
+    """The values of `float8send`, float64 [n]."""
+    return np.frombuffer(packed or b"", dtype=">f8").astype(np.float64)
+
+
 def postings_of(row: Row) -> Postings:
     seqs, positions = row
     return Postings(seqs=int64_of(seqs), positions=int32_of(positions))
 
 
 def edge_rows_of(row: Row) -> EdgeRows:
-    sources, targets, types, weights = row
+    sources, targets, types, weights, provenances = row
     return EdgeRows(
         sources=int64_of(sources),
         targets=int64_of(targets),
         types=types or [],
-        weights=np.frombuffer(weights or b"", dtype=">f8").astype(np.float64),
+        weights=float64_of(weights),
+        provenances=provenances or [],
     )
+
+
+def access_rows_of(row: Row) -> AccessRows:
+    return AccessRows(*map(int64_of, row))
 
 
 def trait_rows_of(row: Row) -> TraitRows:
@@ -49,29 +59,48 @@ def trait_rows_of(row: Row) -> TraitRows:
     )
 
 
+_NUMBERS: tuple[Callable[[bytes | None], NDArray[Any]], ...] = (
+    float64_of,
+    float64_of,
+    int64_of,
+    int64_of,
+    int32_of,
+    int32_of,
+)
+
+
 def memory_rows_of(block_after: Callable[[int], Row], *, key_size: int) -> MemoryRows:
     """All blocks joined. `block_after` gives the block of rows whose seqs come after a seq, empty at the end."""
-    parts: list[list[Any]] = [[] for _ in range(8)]
-    seqs, conversations, subjects, provenances, said_at, token_counts, term_counts, keys = parts
+    seqs, keys = [], []
+    texts: list[list[Any]] = [[] for _ in range(7)]
+    numbers: list[list[NDArray[Any]]] = [[] for _ in _NUMBERS]
     after, count = 0, BLOCK
     while count == BLOCK:
-        count, packed_seqs, *lists, times, tokens, terms, bodies = block_after(after)
+        count, packed_seqs, *columns, bodies = block_after(after)
         seqs.append(int64_of(packed_seqs))
-        for column, values in zip((conversations, subjects, provenances), lists, strict=True):
+        for column, values in zip(texts, columns[: len(texts)], strict=True):
             column.extend(values or [])
-        said_at.append(int64_of(times))
-        token_counts.append(int32_of(tokens))
-        term_counts.append(int32_of(terms))
+        for parts, unpack, packed in zip(numbers, _NUMBERS, columns[len(texts) :], strict=True):
+            parts.append(unpack(packed))
         keys.append(keys_of(bodies, count=count, size=key_size))
         after = int(seqs[-1][-1]) if count else after
+    conversations, speakers, subjects, provenances, types, stabilities, tags = texts
+    importances, emotions, created_at, said_at, token_counts, term_counts = map(np.concatenate, numbers)
     return MemoryRows(
         seqs=np.concatenate(seqs),
         conversations=conversations,
+        speakers=speakers,
         subjects=subjects,
         provenances=provenances,
-        said_at=np.concatenate(said_at),
-        token_counts=np.concatenate(token_counts),
-        term_counts=np.concatenate(term_counts),
+        types=types,
+        stabilities=stabilities,
+        importances=importances,
+        emotions=emotions,
+        tags=[tags_of(own) for own in tags],
+        created_at=created_at,
+        said_at=said_at,
+        token_counts=token_counts,
+        term_counts=term_counts,
         keys=np.concatenate(keys),
     )
 

@@ -14,6 +14,7 @@ _TABLES = {
     "copy_memories": "add_memory",
     "copy_terms": "add_keywords",
     "copy_mentions": "add_mention",
+    "copy_accesses": "touch",
     "copy_edges": "put_edge",
     "copy_statistics": "save_statistics",
     "copy_forgotten": "add_forgotten",
@@ -24,8 +25,8 @@ _OF_STAMPS = {"copy_keys": "put_key", "copy_head_keys": "put_head_key", "copy_tr
 
 def back_up(session: Session, destination: Path) -> None:
     """Copy what the transaction sees to a file."""
-    revision, last_seq = session.row("counters") or (0, 0)
-    with copied_to(destination, revision=revision, last_seq=last_seq) as copy:
+    revision, last_seq, unrelated = session.row("counters") or (0, 0, 0)
+    with copied_to(destination, revision=revision, last_seq=last_seq, unrelated=unrelated) as copy:
         for trace in session.each("copy_traces"):  # in the order in which they were stored
             copy.run("add_trace", **trace)
         for query, statement in _TABLES.items():

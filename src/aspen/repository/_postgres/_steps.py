@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
+from aspen.repository._postgres._edges import put_edges
 from aspen.repository._postgres._keys import put_keys
 from aspen.repository._postgres._names import add_names
 from aspen.repository._postgres._pool import Session
 from aspen.repository.values import NEXT, NewMemory, NewTrace
-from aspen.types import Edge, Memory
+from aspen.types import Edge, Memory, Provenance
 
 
 def by_id(session: Session, ids: Iterable[str]) -> dict[str, Memory]:
@@ -126,21 +127,9 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
             seqs=[seq for seq, _ in gone],
             conversations=[name for _, name in gone],
             type=NEXT,
+            provenance=Provenance.INFERRED.value,
             revision=revision,
         )
     session.run("delete_statistics")
     session.run("add_forgotten", seqs=seqs, revision=revision)
     return traces
-
-
-def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
-    """Add or replace edges; of several with the same ends and type the last counts."""
-    last = {(edge.source, edge.target, edge.type): edge.weight for edge in edges}
-    session.run_many(
-        "put_edges",
-        [
-            {"source": source, "target": target, "type": kind, "weight": weight}
-            for (source, target, kind), weight in last.items()
-        ],
-        revision=revision,
-    )

@@ -13,12 +13,13 @@ from aspen.repository._sqlite._repository import SQLiteRepository
 
 
 @contextmanager
-def copied_to(destination: Path, *, revision: int, last_seq: int) -> Iterator[Session]:
+def copied_to(destination: Path, *, revision: int, last_seq: int, unrelated: int) -> Iterator[Session]:
     """A transaction on an empty store, which then takes the place of what is at `destination`."""
     with replacing(destination) as aside:
         with SQLiteRepository(aside) as copy, copy._writing() as session:
             yield session
             session.run("set_revision", revision=revision)
+            session.run("note_unrelated", revision=unrelated)
             session.run("forget_last_seq")
             session.run("set_last_seq", seq=last_seq)
         if aside.with_name(aside.name + "-wal").exists():

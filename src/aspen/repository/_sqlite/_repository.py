@@ -5,8 +5,9 @@ from __future__ import annotations
 import builtins
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
+from aspen.repository._sqlite import _edges as relating
 from aspen.repository._sqlite import _keys as keying
 from aspen.repository._sqlite import _names as naming
 from aspen.repository._sqlite import _steps as steps
@@ -179,6 +181,13 @@ class SQLiteRepository:
         with self._reading() as session:
             return [Conversation(*row) for row in session.rows("conversations")]
 
+    def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
+        time = incoming.required_time(at, what="at")
+        with self._writing() as session:
+            known = steps.existing(session, seqs)
+            if known:
+                relating.touch(session, (seq for seq in incoming.storable_seqs(seqs) if seq in known), time)
+
     def forget(self, ids: Sequence[str]) -> int:
         with self._writing() as session:
             seqs = steps.seqs_by_id(session, ids)
@@ -224,15 +233,32 @@ class SQLiteRepository:
             for end in ends:
                 if end not in known:
                     raise incoming.unknown("memory", end)
-            steps.put_edges(session, checked, session.value("next_revision"))
+            relating.put_edges(session, checked, session.value("next_revision"))
 
-    def out_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
-        incoming.checked_limit(fan, what="fan")
-        wanted = dict.fromkeys(incoming.storable_seqs(seqs))
-        # One short index scan per source: a join would read all edges of a hub to keep `fan` of them.
+    def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
+        names = incoming.checked_edge_names(edges)
+        with self._writing() as session:
+            return relating.remove_edges(session, names)
+
+    def out_edges(
+        self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None
+    ) -> EdgeRows:
+        incoming.check_edge_filters(fan=fan, min_weight=min_weight, types=types)
+        wanted = incoming.storable_seqs(seqs)
         with self._reading() as session:
-            found = [row for seq in wanted for row in session.rows("out_edges", source=seq, fan=fan)]
-        return rows.edge_rows_of(found)
+            return relating.out_edges(session, wanted, fan=fan, min_weight=min_weight, types=types)
+
+    def in_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+        incoming.check_edge_filters(fan=fan)
+        wanted = incoming.storable_seqs(seqs)
+        with self._reading() as session:
+            return relating.in_edges(session, wanted, fan=fan)
+
+    def memory_types(self, seqs: Sequence[int]) -> dict[int, str]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._reading() as session:
+            types: dict[int, str] = dict(session.rows("memory_types", seqs=json.dumps(wanted)))
+        return {seq: types[seq] for seq in wanted if seq in types}
 
     # Traces
 
@@ -356,12 +382,15 @@ class SQLiteRepository:
             forgotten = session.rows("new_forgotten", since=since) if since else []
             memories, traits = keying.changed_rows(session, since)
             edges = session.rows("new_edges", since=since) if since else session.rows("all_edges")
+            accesses = session.rows("new_accesses", since=since) if since else session.rows("all_accesses")
             return Changes(
                 revision=revision,
                 memories=memories,
                 traits=traits,
                 edges=rows.edge_rows_of(edges),
+                accesses=rows.access_rows_of(accesses),
                 forgotten=np.array([seq for (seq,) in forgotten], dtype=np.int64),
+                unrelated=0 < since < session.value("unrelated"),
             )
 
     def stats(self) -> StoreStats:

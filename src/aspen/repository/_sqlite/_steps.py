@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
+from aspen.repository._sqlite._edges import put_edges
 from aspen.repository._sqlite._keys import put_keys
 from aspen.repository._sqlite._names import add_names
 from aspen.repository._sqlite._pool import Session
 from aspen.repository.values import NEXT, NewMemory, NewTrace
-from aspen.types import Edge, Memory
+from aspen.types import Edge, Memory, Provenance
 
 
 def names(wanted: Iterable[str]) -> str:
@@ -131,26 +132,14 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
     _forget_words(session, seqs)
     gone = session.rows("places_of", seqs=json.dumps(seqs))
     session.run_many("forget_memory", [{"seq": seq} for seq in seqs])
+    provenance = Provenance.INFERRED.value
     session.run_many(
         "close_gap",
-        [{"conversation": name, "seq": seq, "type": NEXT, "revision": revision} for seq, name in gone],
+        [
+            {"conversation": name, "seq": seq, "type": NEXT, "provenance": provenance, "revision": revision}
+            for seq, name in gone
+        ],
     )
     session.run("delete_statistics")
     session.run_many("add_forgotten", [{"seq": seq, "revision": revision} for seq in seqs])
     return traces
-
-
-def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
-    session.run_many(
-        "put_edge",
-        [
-            {
-                "source": edge.source,
-                "target": edge.target,
-                "type": edge.type,
-                "weight": edge.weight,
-                "revision": revision,
-            }
-            for edge in edges
-        ],
-    )

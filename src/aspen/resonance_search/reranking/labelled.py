@@ -53,7 +53,14 @@ def labelled_sets() -> list[LabelledSet]:
 
 def labelled_digest() -> str:
     """SHA-256 over names and contents of all sets: a re-ranker that was learned from others is out of date."""
-    digest = hashlib.sha256(repr(labelled_sets()).encode())
+    digest = hashlib.sha256()
+    for texts in labelled_sets():
+        items = [
+            [item.source, item.speaker, str(item.said_at), item.conversation, item.text]
+            for item in texts.items
+        ]
+        questions = [[question.text, question.evidence] for question in texts.questions]
+        digest.update(json.dumps([texts.name, items, questions]).encode())
     return digest.hexdigest()
 
 

@@ -21,7 +21,7 @@ WHERE tenant_id = %(tenant)s
 FOR UPDATE
 
 -- name: add_store
-INSERT INTO aspen.store (tenant_id, revision, last_seq) VALUES (%(tenant)s, 0, 0) ON CONFLICT (tenant_id) DO NOTHING
+INSERT INTO aspen.store (tenant_id) VALUES (%(tenant)s) ON CONFLICT (tenant_id) DO NOTHING
 
 -- name: transaction_status
 SELECT pg_xact_status(%(number)s::xid8)
@@ -31,6 +31,9 @@ SET LOCAL synchronous_commit = on
 
 -- name: revision
 SELECT coalesce((SELECT revision FROM aspen.store WHERE tenant_id = %(tenant)s), 0)
+
+-- name: unrelated
+SELECT coalesce((SELECT unrelated FROM aspen.store WHERE tenant_id = %(tenant)s), 0)
 
 -- name: next_revision
 UPDATE aspen.store SET revision = revision + 1 WHERE tenant_id = %(tenant)s RETURNING revision
@@ -91,13 +94,15 @@ WHERE seq IS NOT NULL
 -- name: add_memories
 INSERT INTO aspen.memory (
     tenant_id, seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count,
-    term_count, trace_id, text
+    term_count, trace_id, text, type, stability, importance, emotion, emotion_intensity, tags
 )
 SELECT %(tenant)s, *
 FROM unnest(
     %(seq)s::bigint[], %(id)s::text[], %(conversation)s::text[], %(speaker)s::text[], %(subject)s::text[],
     %(said_at)s::bigint[], %(source)s::text[], %(provenance)s::text[], %(created_at)s::bigint[],
-    %(token_count)s::integer[], %(term_count)s::integer[], %(trace_id)s::text[], %(text)s::text[]
+    %(token_count)s::integer[], %(term_count)s::integer[], %(trace_id)s::text[], %(text)s::text[], %(type)s::text[],
+    %(stability)s::text[], %(importance)s::double precision[], %(emotion)s::text[],
+    %(emotion_intensity)s::double precision[], %(tags)s::text[]
 )
 
 -- Sorted, so that a page of the index that is changed twice is still at hand.
@@ -121,31 +126,39 @@ SELECT %(tenant)s, * FROM unnest(%(seq)s::bigint[], %(stamp)s::integer[], %(name
 DELETE FROM aspen.trait WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[]) AND stamp = %(stamp)s
 
 -- name: memories_by_id
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
-FROM aspen.memory
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
 WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s::text[])
 
 -- name: seqs_by_id
 SELECT id, seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s::text[])
 
 -- name: memories_by_seq
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
-FROM aspen.memory
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
 WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
 
 -- name: existing_seqs
 SELECT seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
 
 -- name: list_memories
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
-FROM aspen.memory
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
 WHERE tenant_id = %(tenant)s AND seq < %(before)s AND (%(speaker)s::text IS NULL OR speaker = %(speaker)s)
 ORDER BY seq DESC
 LIMIT %(limit)s
 
 -- name: list_conversation
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
-FROM aspen.memory
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
 WHERE
     tenant_id = %(tenant)s
     AND conversation = %(conversation)s
@@ -187,8 +200,8 @@ RETURNING seq, conversation
 
 -- Joins the memories around those that were forgotten, so that each conversation stays one chain.
 -- name: close_gaps
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, revision)
-SELECT DISTINCT %(tenant)s, before, after, %(type)s, 1.0, %(revision)s::bigint
+INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
+SELECT DISTINCT %(tenant)s, before, after, %(type)s, 1.0, %(provenance)s, %(revision)s::bigint
 FROM unnest(%(seqs)s::bigint[], %(conversations)s::text[]) AS gone (seq, conversation)
 CROSS JOIN LATERAL (
     SELECT max(seq) AS before
@@ -201,7 +214,8 @@ CROSS JOIN LATERAL (
     WHERE tenant_id = %(tenant)s AND conversation = gone.conversation AND seq > gone.seq
 ) AS later
 WHERE before IS NOT NULL AND after IS NOT NULL
-ON CONFLICT (tenant_id, source, target, type) DO UPDATE SET weight = excluded.weight, revision = excluded.revision
+ON CONFLICT (tenant_id, source, target, type)
+DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
 
 -- name: add_forgotten
 INSERT INTO aspen.forgotten (tenant_id, seq, revision)
@@ -210,8 +224,8 @@ SELECT %(tenant)s, seq, %(revision)s FROM unnest(%(seqs)s::bigint[]) AS seq
 -- SKIP_LOCKED: it never waits for another vacuum. TRUNCATE FALSE: it never locks readers out to cut the file.
 -- name: vacuum
 VACUUM (SKIP_LOCKED, TRUNCATE FALSE)
-    aspen.memory, aspen.posting, aspen.mention, aspen.trait, aspen.edge, aspen.memory_key, aspen.memory_head_key,
-    aspen.trace, aspen.trace_mention, aspen.statistics
+    aspen.memory, aspen.posting, aspen.mention, aspen.trait, aspen.access, aspen.edge, aspen.memory_key,
+    aspen.memory_head_key, aspen.trace, aspen.trace_mention, aspen.statistics
 
 -- Keywords. A term is a bound value, compared byte by byte: no query language that a memory or a prompt could speak.
 
@@ -298,29 +312,78 @@ ORDER BY place, seq
 -- Edges
 
 -- name: put_edges
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, revision)
-SELECT %(tenant)s, source, target, type, weight, %(revision)s
+INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
+SELECT %(tenant)s, *, %(revision)s
 FROM unnest(
-    %(source)s::bigint[], %(target)s::bigint[], %(type)s::text[], %(weight)s::double precision[]
-) AS new (source, target, type, weight)
-ON CONFLICT (tenant_id, source, target, type) DO UPDATE SET weight = excluded.weight, revision = excluded.revision
+    %(source)s::bigint[], %(target)s::bigint[], %(type)s::text[], %(weight)s::double precision[],
+    %(provenance)s::text[]
+)
+ON CONFLICT (tenant_id, source, target, type)
+DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
+
+-- name: remove_edges
+DELETE FROM aspen.edge
+USING unnest(%(sources)s::bigint[], %(targets)s::bigint[], %(types)s::text[]) AS gone (source, target, type)
+WHERE
+    edge.tenant_id = %(tenant)s
+    AND edge.source = gone.source
+    AND edge.target = gone.target
+    AND edge.type = gone.type
+RETURNING 1
+
+-- name: note_unrelated
+UPDATE aspen.store SET unrelated = revision WHERE tenant_id = %(tenant)s
 
 -- One short index scan for each source: a join would read all edges of a hub to keep some of them.
 -- name: out_edges
 SELECT
-    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type), string_agg(float8send(weight), '')
+    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
+    string_agg(float8send(weight), ''), array_agg(provenance)
 FROM (
     SELECT heaviest.*
     FROM unnest(%(seqs)s::bigint[]) WITH ORDINALITY AS sought (seq, place)
     CROSS JOIN LATERAL (
-        SELECT source, target, type, weight
+        SELECT source, target, type, weight, provenance
         FROM aspen.edge
-        WHERE tenant_id = %(tenant)s AND source = sought.seq
+        WHERE
+            tenant_id = %(tenant)s
+            AND source = sought.seq
+            AND weight >= %(min_weight)s
+            AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
         ORDER BY weight DESC, target, type
         LIMIT %(fan)s
     ) AS heaviest
     ORDER BY place, weight DESC, target, type
 ) AS sorted
+
+-- name: in_edges
+SELECT
+    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
+    string_agg(float8send(weight), ''), array_agg(provenance)
+FROM (
+    SELECT heaviest.*
+    FROM unnest(%(seqs)s::bigint[]) WITH ORDINALITY AS sought (seq, place)
+    CROSS JOIN LATERAL (
+        SELECT source, target, type, weight, provenance
+        FROM aspen.edge
+        WHERE tenant_id = %(tenant)s AND target = sought.seq
+        ORDER BY weight DESC, source, type
+        LIMIT %(fan)s
+    ) AS heaviest
+    ORDER BY place, weight DESC, source, type
+) AS sorted
+
+-- name: memory_types
+SELECT seq, type FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+
+-- name: touch
+INSERT INTO aspen.access (tenant_id, seq, count, at, revision)
+SELECT %(tenant)s, seq, count, %(at)s, %(revision)s
+FROM unnest(%(seqs)s::bigint[], %(counts)s::bigint[]) AS used (seq, count)
+ON CONFLICT (tenant_id, seq) DO UPDATE SET
+    count = access.count + excluded.count,
+    at = greatest(access.at, excluded.at),
+    revision = excluded.revision
 
 -- Traces
 
@@ -417,8 +480,10 @@ FROM (
 ) AS sorted
 
 -- name: missing_keys
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
-FROM aspen.memory
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
 WHERE
     tenant_id = %(tenant)s
     AND NOT EXISTS (
@@ -454,14 +519,23 @@ SELECT
     count(*)::integer,
     string_agg(int8send(seq), ''),
     array_agg(conversation),
+    array_agg(speaker),
     array_agg(subject),
     array_agg(provenance),
+    array_agg(type),
+    array_agg(stability),
+    array_agg(tags),
+    string_agg(float8send(importance), ''),
+    string_agg(float8send(coalesce(emotion_intensity, 0)), ''),
+    string_agg(int8send(created_at), ''),
     string_agg(int8send(coalesce(said_at, %(no_time)s::bigint)), ''),
     string_agg(int4send(token_count), ''),
     string_agg(int4send(term_count), ''),
     string_agg(body, '')
 FROM (
-    SELECT seq, conversation, subject, provenance, said_at, token_count, term_count, body
+    SELECT
+        seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
+        created_at, said_at, token_count, term_count, body
     FROM aspen.memory JOIN aspen.memory_key USING (tenant_id, seq)
     WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
     ORDER BY seq
@@ -473,14 +547,23 @@ SELECT
     count(*)::integer,
     string_agg(int8send(seq), ''),
     array_agg(conversation),
+    array_agg(speaker),
     array_agg(subject),
     array_agg(provenance),
+    array_agg(type),
+    array_agg(stability),
+    array_agg(tags),
+    string_agg(float8send(importance), ''),
+    string_agg(float8send(coalesce(emotion_intensity, 0)), ''),
+    string_agg(int8send(created_at), ''),
     string_agg(int8send(coalesce(said_at, %(no_time)s::bigint)), ''),
     string_agg(int4send(token_count), ''),
     string_agg(int4send(term_count), ''),
     string_agg(body, '')
 FROM (
-    SELECT seq, conversation, subject, provenance, said_at, token_count, term_count, body
+    SELECT
+        seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
+        created_at, said_at, token_count, term_count, body
     FROM aspen.memory JOIN aspen.memory_key USING (tenant_id, seq)
     WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s AND revision > %(since)s
     ORDER BY seq
@@ -507,19 +590,37 @@ FROM (
 
 -- name: all_edges
 SELECT
-    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type), string_agg(float8send(weight), '')
+    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
+    string_agg(float8send(weight), ''), array_agg(provenance)
 FROM (
-    SELECT source, target, type, weight FROM aspen.edge WHERE tenant_id = %(tenant)s ORDER BY source, target, type
+    SELECT source, target, type, weight, provenance
+    FROM aspen.edge
+    WHERE tenant_id = %(tenant)s
+    ORDER BY source, target, type
 ) AS sorted
 
 -- name: new_edges
 SELECT
-    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type), string_agg(float8send(weight), '')
+    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
+    string_agg(float8send(weight), ''), array_agg(provenance)
 FROM (
-    SELECT source, target, type, weight
+    SELECT source, target, type, weight, provenance
     FROM aspen.edge
     WHERE tenant_id = %(tenant)s AND revision > %(since)s
     ORDER BY source, target, type
+) AS sorted
+
+-- name: all_accesses
+SELECT string_agg(int8send(seq), ''), string_agg(int8send(count), ''), string_agg(int8send(at), '')
+FROM (SELECT seq, count, at FROM aspen.access WHERE tenant_id = %(tenant)s ORDER BY seq) AS sorted
+
+-- name: new_accesses
+SELECT string_agg(int8send(seq), ''), string_agg(int8send(count), ''), string_agg(int8send(at), '')
+FROM (
+    SELECT seq, count, at
+    FROM aspen.access
+    WHERE tenant_id = %(tenant)s AND revision > %(since)s
+    ORDER BY seq
 ) AS sorted
 
 -- name: new_forgotten
@@ -528,7 +629,7 @@ SELECT seq FROM aspen.forgotten WHERE tenant_id = %(tenant)s AND revision > %(si
 -- Copies. The names of the columns are the parameters of the statements that take them in a store of SQLite.
 
 -- name: counters
-SELECT revision, last_seq FROM aspen.store WHERE tenant_id = %(tenant)s
+SELECT revision, last_seq, unrelated FROM aspen.store WHERE tenant_id = %(tenant)s
 
 -- name: copy_stamps
 SELECT number, model_id, model_name, key_version, current, activated
@@ -553,7 +654,7 @@ GROUP BY trace.id
 -- name: copy_memories
 SELECT
     seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count, trace_id,
-    text
+    text, type, stability, importance, emotion, emotion_intensity, tags
 FROM aspen.memory
 WHERE tenant_id = %(tenant)s
 ORDER BY seq
@@ -572,8 +673,11 @@ ORDER BY seq
 -- name: copy_mentions
 SELECT name, seq, start, stop FROM aspen.mention WHERE tenant_id = %(tenant)s ORDER BY name, seq, start
 
+-- name: copy_accesses
+SELECT seq, at, count, revision FROM aspen.access WHERE tenant_id = %(tenant)s ORDER BY seq
+
 -- name: copy_edges
-SELECT source, target, type, weight, revision
+SELECT source, target, type, weight, provenance, revision
 FROM aspen.edge
 WHERE tenant_id = %(tenant)s
 ORDER BY source, target, type

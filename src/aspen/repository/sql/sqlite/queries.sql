@@ -40,10 +40,10 @@ SELECT max(seq) FROM memory WHERE conversation = :conversation
 -- name: add_memory
 INSERT INTO memory (
     seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count,
-    trace_id, text
+    trace_id, text, type, stability, importance, emotion, emotion_intensity, tags
 ) VALUES (
     :seq, :id, :conversation, :speaker, :subject, :said_at, :source, :provenance, :created_at, :token_count,
-    :term_count, :trace_id, :text
+    :term_count, :trace_id, :text, :type, :stability, :importance, :emotion, :emotion_intensity, :tags
 )
 
 -- name: add_keywords
@@ -61,7 +61,9 @@ INSERT INTO trait (seq, stamp, name, value) VALUES (:seq, :stamp, :name, :value)
 DELETE FROM trait WHERE seq = :seq AND stamp = :stamp
 
 -- name: memories_by_id
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
 FROM memory
 WHERE id IN (SELECT value FROM json_each(:ids))
 
@@ -69,7 +71,9 @@ WHERE id IN (SELECT value FROM json_each(:ids))
 SELECT id, seq FROM memory WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: memories_by_seq
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
 FROM memory
 WHERE seq IN (SELECT value FROM json_each(:seqs))
 
@@ -77,14 +81,18 @@ WHERE seq IN (SELECT value FROM json_each(:seqs))
 SELECT seq FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: list_memories
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
 FROM memory
 WHERE seq < :before AND (:speaker IS NULL OR speaker = :speaker)
 ORDER BY seq DESC
 LIMIT :limit
 
 -- name: list_conversation
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
 FROM memory
 WHERE conversation = :conversation AND seq < :before AND (:speaker IS NULL OR speaker = :speaker)
 ORDER BY seq DESC
@@ -141,15 +149,16 @@ DELETE FROM memory WHERE seq = :seq
 
 -- Joins the memories around a forgotten one, so that its conversation stays one chain.
 -- name: close_gap
-INSERT INTO edge (source, target, type, weight, revision)
-SELECT before, after, :type, 1.0, :revision
+INSERT INTO edge (source, target, type, weight, provenance, revision)
+SELECT before, after, :type, 1.0, :provenance, :revision
 FROM (
     SELECT
         (SELECT max(seq) FROM memory WHERE conversation = :conversation AND seq < :seq) AS before,
         (SELECT min(seq) FROM memory WHERE conversation = :conversation AND seq > :seq) AS after
 )
 WHERE before IS NOT NULL AND after IS NOT NULL
-ON CONFLICT (source, target, type) DO UPDATE SET weight = excluded.weight, revision = excluded.revision
+ON CONFLICT (source, target, type)
+DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
 
 -- name: add_forgotten
 INSERT INTO forgotten (seq, revision) VALUES (:seq, :revision)
@@ -206,16 +215,47 @@ LIMIT :limit
 -- Edges
 
 -- name: put_edge
-INSERT INTO edge (source, target, type, weight, revision)
-VALUES (:source, :target, :type, :weight, :revision)
-ON CONFLICT (source, target, type) DO UPDATE SET weight = excluded.weight, revision = excluded.revision
+INSERT INTO edge (source, target, type, weight, provenance, revision)
+VALUES (:source, :target, :type, :weight, :provenance, :revision)
+ON CONFLICT (source, target, type)
+DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
+
+-- name: remove_edge
+DELETE FROM edge WHERE source = :source AND target = :target AND type = :type RETURNING 1
+
+-- name: note_unrelated
+UPDATE meta SET value = :revision WHERE name = 'unrelated'
+
+-- name: unrelated
+SELECT value FROM meta WHERE name = 'unrelated'
 
 -- name: out_edges
-SELECT source, target, type, weight
+SELECT source, target, type, weight, provenance
 FROM edge
-WHERE source = :source
+WHERE
+    source = :source
+    AND weight >= :min_weight
+    AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
 ORDER BY weight DESC, target, type
 LIMIT :fan
+
+-- name: in_edges
+SELECT source, target, type, weight, provenance
+FROM edge
+WHERE target = :target
+ORDER BY weight DESC, source, type
+LIMIT :fan
+
+-- name: memory_types
+SELECT seq, type FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: touch
+UPDATE memory
+SET
+    accessed_at = max(coalesce(accessed_at, :at), :at),
+    access_count = access_count + :count,
+    access_revision = :revision
+WHERE seq = :seq
 
 -- Traces
 
@@ -294,7 +334,9 @@ WHERE stamp = :stamp AND seq IN (SELECT value FROM json_each(:seqs))
 SELECT seq, body FROM memory_key WHERE +stamp = :stamp AND seq > :after ORDER BY seq
 
 -- name: missing_keys
-SELECT id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
 FROM memory
 WHERE NOT EXISTS (SELECT 1 FROM memory_key WHERE memory_key.seq = memory.seq AND memory_key.stamp = :stamp)
 ORDER BY seq
@@ -324,7 +366,9 @@ DELETE FROM statistics
 SELECT count(*) FROM memory_key WHERE stamp = :stamp
 
 -- name: all_rows
-SELECT memory.seq, conversation, subject, provenance, said_at, token_count, term_count, body
+SELECT
+    memory.seq, conversation, speaker, subject, provenance, type, stability, importance, emotion_intensity, tags,
+    created_at, said_at, token_count, term_count, body
 FROM memory CROSS JOIN memory_key ON memory_key.seq = memory.seq AND memory_key.stamp = :stamp
 ORDER BY memory.seq
 
@@ -332,7 +376,9 @@ ORDER BY memory.seq
 SELECT count(*) FROM memory_key WHERE stamp = :stamp AND revision > :since
 
 -- name: new_rows
-SELECT memory.seq, conversation, subject, provenance, said_at, token_count, term_count, body
+SELECT
+    memory.seq, conversation, speaker, subject, provenance, type, stability, importance, emotion_intensity, tags,
+    created_at, said_at, token_count, term_count, body
 FROM memory_key JOIN memory ON memory.seq = memory_key.seq
 WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
 ORDER BY memory.seq
@@ -347,11 +393,20 @@ WHERE memory_key.stamp = :stamp AND memory_key.revision > :since
 ORDER BY trait.seq, name
 
 -- name: all_edges
-SELECT source, target, type, weight FROM edge ORDER BY source, target, type
+SELECT source, target, type, weight, provenance FROM edge ORDER BY source, target, type
 
 -- The plus keeps SQLite from reading all edges in the order of the table, to be spared the sorting of a few.
 -- name: new_edges
-SELECT source, target, type, weight FROM edge WHERE revision > :since ORDER BY +source, target, type
+SELECT source, target, type, weight, provenance FROM edge WHERE revision > :since ORDER BY +source, target, type
+
+-- name: all_accesses
+SELECT seq, access_count, accessed_at FROM memory WHERE access_revision > 0 ORDER BY seq
+
+-- name: new_accesses
+SELECT seq, access_count, accessed_at
+FROM memory
+WHERE access_revision > 0 AND access_revision > :since
+ORDER BY +seq
 
 -- name: new_forgotten
 SELECT seq FROM forgotten WHERE revision > :since ORDER BY seq

@@ -1,12 +1,13 @@
 -- The whole schema: the sum of migrations/, held equal by a test.
 
--- Counters of the whole store. `revision` counts the transactions that wrote something.
+-- Counters of the whole store. `revision` counts the transactions that wrote something; `unrelated` is the one that
+-- last removed an edge otherwise than with a memory.
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO meta (name, value) VALUES ('revision', 0);
+INSERT INTO meta (name, value) VALUES ('revision', 0), ('unrelated', 0);
 
 -- Whose keys the store holds. `activated` is the revision at which the stamp became the current one: who read
 -- the store before that needs every key again.
@@ -36,6 +37,7 @@ CREATE TABLE trace (
 
 CREATE INDEX trace_by_conversation ON trace (conversation, number);
 
+-- `tags` is a JSON array, NULL for none; `access_revision` is that of the last access, 0 before the first.
 CREATE TABLE memory (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -49,12 +51,22 @@ CREATE TABLE memory (
     token_count INTEGER NOT NULL CHECK (token_count >= 0),
     term_count INTEGER NOT NULL CHECK (term_count >= 0),
     trace_id TEXT REFERENCES trace (id) ON DELETE SET NULL,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    type TEXT NOT NULL DEFAULT 'episodic',
+    stability TEXT NOT NULL DEFAULT 'tentative',
+    importance REAL NOT NULL DEFAULT 0.6 CHECK (importance BETWEEN 0 AND 1),
+    emotion TEXT,
+    emotion_intensity REAL CHECK (emotion_intensity BETWEEN 0 AND 1),
+    tags TEXT,
+    accessed_at INTEGER,
+    access_count INTEGER NOT NULL DEFAULT 0,
+    access_revision INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX memory_by_conversation ON memory (conversation, seq);
 CREATE INDEX memory_by_subject ON memory (subject, seq) WHERE subject IS NOT NULL;
 CREATE INDEX memory_by_subject_within ON memory (conversation, subject, seq) WHERE subject IS NOT NULL;
+CREATE INDEX memory_by_access ON memory (access_revision) WHERE access_revision > 0;
 CREATE INDEX memory_by_trace ON memory (trace_id) WHERE trace_id IS NOT NULL;
 
 -- Memories whose text stands in a trace, beside those that refer to it.
@@ -122,12 +134,13 @@ CREATE TABLE edge (
     type TEXT NOT NULL,
     weight REAL NOT NULL CHECK (weight BETWEEN 0 AND 1),
     revision INTEGER NOT NULL,
+    provenance TEXT NOT NULL,
     PRIMARY KEY (source, target, type),
     CHECK (source <> target)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX edge_by_weight ON edge (source, weight DESC, target, type);
-CREATE INDEX edge_by_target ON edge (target);
+CREATE INDEX edge_by_weight_into ON edge (target, weight DESC, source, type);
 CREATE INDEX edge_by_revision ON edge (revision);
 
 CREATE TABLE statistics (

@@ -11,11 +11,13 @@ CREATE TABLE aspen.migration (
 );
 
 -- One row for each tenant, locked by every transaction that writes: so the revisions, which count those transactions,
--- become visible in their order. `last_seq` is the last one that was given away.
+-- become visible in their order. `last_seq` is the last one that was given away; `unrelated` is the revision that last
+-- removed an edge otherwise than with a memory.
 CREATE TABLE aspen.store (
     tenant_id TEXT COLLATE "C" PRIMARY KEY CHECK (tenant_id <> ''),
-    revision BIGINT NOT NULL,
-    last_seq BIGINT NOT NULL
+    revision BIGINT NOT NULL DEFAULT 0,
+    last_seq BIGINT NOT NULL DEFAULT 0,
+    unrelated BIGINT NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- Whose keys the store holds. `activated` is the revision at which the stamp became the current one: who read the store
@@ -51,6 +53,7 @@ CREATE TABLE aspen.trace (
 
 CREATE INDEX trace_by_conversation ON aspen.trace (tenant_id, conversation, number);
 
+-- `tags` is a JSON array, NULL for none.
 CREATE TABLE aspen.memory (
     tenant_id TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
@@ -66,6 +69,12 @@ CREATE TABLE aspen.memory (
     term_count INTEGER NOT NULL CHECK (term_count >= 0),
     trace_id TEXT COLLATE "C",
     text TEXT NOT NULL,
+    type TEXT NOT NULL,
+    stability TEXT NOT NULL,
+    importance DOUBLE PRECISION NOT NULL CHECK (importance BETWEEN 0 AND 1),
+    emotion TEXT,
+    emotion_intensity DOUBLE PRECISION CHECK (emotion_intensity BETWEEN 0 AND 1),
+    tags TEXT,
     PRIMARY KEY (tenant_id, seq),
     UNIQUE (tenant_id, id),
     FOREIGN KEY (tenant_id, trace_id) REFERENCES aspen.trace (tenant_id, id) ON DELETE SET NULL (trace_id)
@@ -75,6 +84,20 @@ CREATE INDEX memory_by_conversation ON aspen.memory (tenant_id, conversation, se
 CREATE INDEX memory_by_subject ON aspen.memory (tenant_id, subject, seq) WHERE subject IS NOT NULL;
 CREATE INDEX memory_by_subject_within ON aspen.memory (tenant_id, conversation, subject, seq) WHERE subject IS NOT NULL;
 CREATE INDEX memory_by_trace ON aspen.memory (tenant_id, trace_id) WHERE trace_id IS NOT NULL;
+
+-- How often a memory was used, and when last; no row before the first time. Beside the memory: changing a row writes all
+-- of it anew, and the old one stays for a while.
+CREATE TABLE aspen.access (
+    tenant_id TEXT COLLATE "C" NOT NULL,
+    seq BIGINT NOT NULL,
+    count BIGINT NOT NULL CHECK (count > 0),
+    at BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, seq),
+    FOREIGN KEY (tenant_id, seq) REFERENCES aspen.memory (tenant_id, seq) ON DELETE CASCADE
+);
+
+CREATE INDEX access_by_revision ON aspen.access (tenant_id, revision);
 
 -- Memories whose text stands in a trace, beside those that refer to it.
 CREATE TABLE aspen.trace_mention (
@@ -158,6 +181,7 @@ CREATE TABLE aspen.edge (
     type TEXT COLLATE "C" NOT NULL,
     weight DOUBLE PRECISION NOT NULL CHECK (weight BETWEEN 0 AND 1),
     revision BIGINT NOT NULL,
+    provenance TEXT NOT NULL,
     PRIMARY KEY (tenant_id, source, target, type),
     FOREIGN KEY (tenant_id, source) REFERENCES aspen.memory (tenant_id, seq) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, target) REFERENCES aspen.memory (tenant_id, seq) ON DELETE CASCADE,
@@ -165,7 +189,7 @@ CREATE TABLE aspen.edge (
 );
 
 CREATE INDEX edge_by_weight ON aspen.edge (tenant_id, source, weight DESC, target, type);
-CREATE INDEX edge_by_target ON aspen.edge (tenant_id, target);
+CREATE INDEX edge_by_weight_into ON aspen.edge (tenant_id, target, weight DESC, source, type);
 CREATE INDEX edge_by_revision ON aspen.edge (tenant_id, revision);
 
 CREATE TABLE aspen.statistics (
@@ -194,6 +218,7 @@ ALTER TABLE aspen.store ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.key_stamp ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.trace ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.memory ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE aspen.access ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.trace_mention ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.memory_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.memory_head_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -209,6 +234,7 @@ CREATE POLICY tenant ON aspen.store USING (tenant_id = current_setting('aspen.te
 CREATE POLICY tenant ON aspen.key_stamp USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.trace USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.memory USING (tenant_id = current_setting('aspen.tenant', true));
+CREATE POLICY tenant ON aspen.access USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.trace_mention USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.memory_key USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.memory_head_key USING (tenant_id = current_setting('aspen.tenant', true));

@@ -1,0 +1,131 @@
+"""What every part of the front door stands on: an open store, and a model that is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aspen.config import Config
+from aspen.engine import Engine
+from aspen.models import LanguageModel, load_model
+from aspen.repository import Repository, open_repository
+from aspen.rerank import load_reranker
+from aspen.resonance_search import Embedder, ResonanceSearch
+from aspen.resonance_search.reranking import ContextReranker
+from aspen.validation import check_kind
+
+
+class FrontDoor:
+    """A store and a model."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        load: Callable[[], LanguageModel],
+        config: Config,
+        embedder: Embedder | None = None,
+        notify: Callable[[str], None] = lambda message: None,
+        owns_repository: bool = True,
+    ) -> None:
+        self.repository = repository
+        self.config = config
+        self._load = load
+        self._embedder = embedder
+        self._notify = notify
+        self._owns_repository = owns_repository
+        self._engine: Engine | None = None
+        self._by_words = ResonanceSearch(repository, keys=None)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        store: str | Path | Repository,
+        *,
+        model: str | LanguageModel | None = None,
+        embedder: Embedder | None = None,
+        config: Config | None = None,
+        notify: Callable[[str], None] = lambda message: None,
+    ) -> Self:
+        """Open a store, or create it.
+
+        Parameters
+        ----------
+        store:
+            Path of a store file, ":memory:", or a repository, which the caller goes on owning.
+        model:
+            "bundled", a Hugging Face id, a folder, or a loaded model; `config.model` where None. It is loaded when
+            it is first needed: listing and forgetting do not wait for it.
+        embedder:
+            A sentence embedder for a third arm, "vector"; its vectors are kept in the store.
+        config:
+            Settings; from the environment where None.
+        notify:
+            Called with a sentence when something takes long (converting or calibrating a model, once each).
+        """
+        settings = config or Config.from_environment()
+
+        def load() -> LanguageModel:
+            if model is not None and not isinstance(model, str):
+                return model
+            return load_model(
+                model or settings.model,
+                cache_dir=settings.cache_dir,
+                device=settings.device,
+                dtype=settings.dtype,
+                threads=settings.threads,
+                progress=notify,
+            )
+
+        if isinstance(store, str | Path):
+            return cls(open_repository(store), load=load, config=settings, embedder=embedder, notify=notify)
+        return cls(store, load=load, config=settings, embedder=embedder, notify=notify, owns_repository=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _seqs(self, ids: Iterable[str]) -> dict[str, int]:
+        """The seqs of memories by id; NotFound names the first unknown one."""
+        wanted = list(dict.fromkeys(ids))
+        for id_ in wanted:
+            check_kind(id_, str, what="memory id")
+        return {memory.id: memory.seq for memory in self.repository.get(wanted)}
+
+    def close(self) -> None:
+        """Close the store, unless it was handed in open."""
+        if self._owns_repository:
+            self.repository.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The model with its keys and search; loaded now if it was not yet."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = Engine.start(
+                    self._load(),
+                    repository=self.repository,
+                    cache_dir=self.config.cache_dir,
+                    notify=self._notify,
+                    embedder=self._embedder,
+                )
+            return self._engine
+
+    @cached_property
+    def reranker(self) -> ContextReranker:
+        """What re-ranks with the model, see `recall(rerank=True)`; loaded, or learned, at its first use."""
+        return load_reranker(self.engine, cache_dir=self.config.cache_dir, notify=self._notify)
+
+    @property
+    def model(self) -> LanguageModel:
+        """The language model; loaded now if it was not yet."""
+        return self.engine.model

@@ -1,0 +1,114 @@
+"""Chatting with memory, and the traces of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from aspen.activation_db import decode_trace
+from aspen.activation_logger import Recording, record
+from aspen.front_door.recalling import Recalling
+from aspen.front_door.relating import Relating
+from aspen.memory_injector import write_note
+from aspen.seed_manager import ReplayReport, choose_seed, replay
+from aspen.turn import Reply, Turn, answer, history_of
+from aspen.types import Provenance, SamplerSettings, Trace, TraceLevel
+from aspen.validation import check_count, check_kind, check_name, check_text
+
+
+class Conversing(Recalling, Relating):
+    """What talks, records and replays."""
+
+    def chat(
+        self,
+        message: str,
+        *,
+        conversation: str = "default",
+        seed: int | None = None,
+        memory: bool = True,
+        remember: bool = True,
+        sampler: SamplerSettings | None = None,
+        max_tokens: int = 256,
+        note_tokens: int = 200,
+        system: str | None = None,
+        level: TraceLevel = TraceLevel.POOLED,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Answer `message`, with a note of what resonates with it, and remember the turn with its activations.
+
+        PromptTooLong where the message leaves no room for a reply; if `remember`, also what `remember_many` raises.
+
+        Parameters
+        ----------
+        conversation:
+            Its last messages go before `message`, and the turn is stored in it.
+        seed:
+            Of the sampler, in [0, 2**53 - 1]; drawn from the system's secure source where None. Either way it is in
+            the reply.
+        memory, remember:
+            Whether to recall for this message, and whether to store the turn; then the memories in the note count as
+            used together, too, unless `config.reinforce` is False (see `reinforce`).
+        sampler:
+            How tokens are drawn; `SamplerSettings()` where None.
+        max_tokens:
+            Most tokens of the reply, >= 1. At most half of the context is kept free for it.
+        note_tokens:
+            Most tokens of the memory note, >= 0; never more than a quarter of the context.
+        system:
+            A system prompt of your own; the model's default where None.
+        level:
+            How much of the activations the trace keeps.
+        on_text:
+            Called with each piece of the reply as it is generated.
+        """
+        check_text(message, what="message")
+        check_name(check_text(conversation, what="conversation"), what="conversation")
+        if system is not None:
+            check_text(system, what="system")
+        check_count(max_tokens, what="max_tokens", maximum=1_000_000)
+        check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
+        check_kind(sampler, SamplerSettings | None, what="sampler")
+        check_kind(level, TraceLevel, what="level")
+        seed, sampler = choose_seed(seed), sampler or SamplerSettings()
+        if remember:
+            self.engine.claim_store()
+        history = history_of(self.engine, conversation)
+        recall, note = None, None
+        if memory:
+            # What the model itself said stays out of the notes: it would repeat its own mistakes as facts.
+            said = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
+            recall = self.recall(message, provenances=said, exclude=history)
+            note = write_note(
+                recall.hits,
+                prompt=message,
+                budget=min(note_tokens, self.model.info.context_length // 4),
+                count_tokens=lambda text: len(self.model.tokenize(text)),
+            )
+        reply = answer(
+            self.engine,
+            Turn(message, conversation, seed, sampler, max_tokens, system, level),
+            history=history,
+            note=note,
+            recall=recall,
+            remember=remember,
+            on_text=on_text,
+        )
+        if remember and self.config.reinforce and reply.note is not None:
+            self.reinforce(sorted(self.repository.known(reply.note.memory_ids)))
+        return reply
+
+    def record(self) -> AbstractContextManager[Recording]:
+        """Record the next session of `aspen.model` that is started inside the context, whatever code runs it."""
+        return record(self.model)
+
+    def trace(self, trace_id: str) -> Trace:
+        """A stored trace, at the level it was kept. NotFound where there is none of this id."""
+        check_kind(trace_id, str, what="trace_id")
+        return decode_trace(self.repository.trace(trace_id))
+
+    def replay(self, trace_id: str) -> ReplayReport:
+        """Run a trace again, and say whether tokens and activations are the same bit for bit. NotFound: see `trace`.
+
+        Where they cannot be the same, for the model or the machine is another, the report says so.
+        """
+        return replay(self.model, self.trace(trace_id))

@@ -169,9 +169,8 @@ def test_sql_of_one_tenant_writes_no_row_of_another(
 ) -> None:
     alice, bob = (store._address.tenant for store in stores)
     before = [content(store) for store in stores]
-    memory = (
-        "INSERT INTO aspen.memory (tenant_id, seq, id, provenance, created_at, token_count, term_count, text)"
-    )
+    columns = "tenant_id, seq, id, provenance, created_at, token_count, term_count, text, type, stability, importance"
+    memory = f"INSERT INTO aspen.memory ({columns})"
     edge = "INSERT INTO aspen.edge"
     for statement, values in (
         (f"{memory} VALUES (%s, 9, 'e', 'said', 0, 1, 0, 'x', 'self', 'stable', 1)", [bob]),

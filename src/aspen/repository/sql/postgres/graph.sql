@@ -73,3 +73,79 @@ ON CONFLICT (tenant_id, seq) DO UPDATE SET
     count = access.count + excluded.count,
     at = greatest(access.at, excluded.at),
     revision = excluded.revision
+
+-- Activation that spreads from some memories over edges, all in one query. A row of `walk` is one path: where it leads
+-- and what it brings there. One edge more than the fan is read out of each memory: its row, of activation NULL, tells
+-- that the fan left something out, and goes no further. A path never goes straight back; an edge of weight 0 takes its
+-- place in the fan and brings nothing. What would be less than the smallest number is left out: Postgres takes a product
+-- that is rounded to 0 for an error.
+-- name: spread
+WITH RECURSIVE boost AS MATERIALIZED (
+    SELECT type, factor
+    FROM unnest(%(boosted)s::text[], %(factors)s::double precision[]) AS given (type, factor)
+), walk (hop, previous, node, activation, nodes, types) AS (
+    SELECT 0, NULL::bigint, seq, activation, ARRAY[seq], ARRAY[]::text[] COLLATE "C"
+    FROM unnest(%(seqs)s::bigint[], %(activations)s::double precision[]) AS seed (seq, activation)
+    UNION ALL
+    SELECT
+        hop + 1,
+        node,
+        target,
+        CASE WHEN place <= %(fan)s THEN activation * weight * coalesce(factor, 1) * %(decay)s END,
+        nodes || target,
+        types || edge.type
+    FROM walk
+    CROSS JOIN LATERAL (
+        SELECT target, type, weight, row_number() OVER (ORDER BY weight DESC, target, type) AS place
+        FROM aspen.edge
+        WHERE
+            tenant_id = %(tenant)s
+            AND source = node
+            AND weight >= %(min_weight)s
+            AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
+        ORDER BY weight DESC, target, type
+        LIMIT %(fan)s + 1
+    ) AS edge
+    JOIN aspen.memory ON memory.tenant_id = %(tenant)s AND memory.seq = target
+    LEFT JOIN boost ON boost.type = memory.type
+    WHERE
+        hop < %(max_hops)s
+        AND activation > 0
+        AND CASE
+            WHEN place > %(fan)s THEN true
+            WHEN weight = 0 OR target = previous THEN false
+            ELSE ln(activation) + ln(weight) + ln(%(decay)s::double precision) > -744
+        END
+)
+SELECT truncated, frames.*, ways.*
+FROM (
+    SELECT count(*) > 0 AS truncated FROM walk WHERE activation IS NULL
+) AS cut
+CROSS JOIN (
+    SELECT string_agg(int4send(hop), ''), string_agg(int8send(node), ''), string_agg(float8send(arrived), '')
+    FROM (
+        SELECT hop, node, sum(activation) AS arrived
+        FROM walk
+        WHERE activation IS NOT NULL
+        GROUP BY hop, node
+        ORDER BY hop, node
+    ) AS summed
+) AS frames
+CROSS JOIN (
+    SELECT
+        string_agg(int8send(node), ''),
+        string_agg(int8send(nodes[1]), ''),
+        string_agg(int8send(CASE hop WHEN 2 THEN nodes[2] ELSE 0 END), ''),
+        array_agg(types[1]),
+        array_agg(coalesce(types[2], '')),
+        string_agg(float8send(activation), '')
+    FROM (
+        SELECT
+            *,
+            row_number() OVER (PARTITION BY node ORDER BY activation DESC, hop, nodes, types) AS place
+        FROM walk
+        WHERE hop > 0 AND activation IS NOT NULL
+        ORDER BY node, place
+    ) AS ranked
+    WHERE place <= %(paths)s
+) AS ways

@@ -55,7 +55,7 @@ CREATE TABLE aspen.trace (
 
 CREATE INDEX trace_by_conversation ON aspen.trace (tenant_id, conversation, number);
 
--- `tags` is a JSON array, NULL for none.
+-- `tags` is a JSON array, NULL for none. The type lies in the primary key for activation, which asks for it at each step.
 CREATE TABLE aspen.memory (
     tenant_id TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE aspen.memory (
     emotion TEXT,
     emotion_intensity DOUBLE PRECISION CHECK (emotion_intensity BETWEEN 0 AND 1),
     tags TEXT,
-    PRIMARY KEY (tenant_id, seq),
+    PRIMARY KEY (tenant_id, seq) INCLUDE (type),
     UNIQUE (tenant_id, id),
     FOREIGN KEY (tenant_id, trace_id) REFERENCES aspen.trace (tenant_id, id) ON DELETE SET NULL (trace_id)
 );

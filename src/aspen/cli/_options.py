@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -129,6 +130,18 @@ def _make_folder(folder: Path) -> None:
             f"The folder {folder} for the store cannot be made: {error}.",
             hint="Name another store with --store or ASPEN_STORE.",
             path=str(folder),
+        ) from error
+
+
+def time_of(text: str | None, *, what: str) -> datetime | None:
+    """The time that an option gives in ISO 8601; InvalidInput where it is none."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{what} {text!r} is no date.", hint="Write it as in 2026-05-02T18:30:00+02:00 (ISO 8601)."
         ) from error
 
 

@@ -14,23 +14,25 @@ import typer
 
 from aspen.aspen import Aspen
 from aspen.cli._screen import say
-from aspen.config import Config
+from aspen.config import Config, is_url
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
 from aspen.models import LanguageModel
 
 
 def _default_store() -> str:
     """Where the store lies that neither an option nor the environment names, short enough for a line of help."""
-    path = Config.from_environment({}).store
+    path = Path(Config.from_environment({}).store)
     with contextlib.suppress(RuntimeError, ValueError):  # there is no home folder, or the path is outside
         return f"~/{path.relative_to(Path.home())}"
     return str(path)
 
 
 StoreOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--store", metavar="PATH", help=f"The store file. Default: $ASPEN_STORE, or {_default_store()}."
+        "--store",
+        metavar="PATH",
+        help=f"The store file, or a postgresql:// URL. Default: $ASPEN_STORE, or {_default_store()}.",
     ),
 ]
 ModelOption = Annotated[
@@ -73,7 +75,7 @@ def given_model(context: typer.Context) -> LanguageModel | None:
 def open_aspen(
     context: typer.Context,
     *,
-    store: Path | None,
+    store: str | None,
     model: str | None = None,
     device: str | None = None,
     create: bool = False,
@@ -86,12 +88,18 @@ def open_aspen(
     stderr.
     """
     config = settings_for(model=model, device=device)
-    path = store or config.store
-    if create and store is None:
-        _make_folder(path.parent)
-    if not create and str(path) != ":memory:":
-        _check_filled(path)
-    return Aspen.open(path, model=given_model(context), config=config, notify=notices(quiet=quiet))
+    location = config.store if store is None else location_of(store)
+    if isinstance(location, Path):  # a database says by itself whether it is there
+        if create and store is None:
+            _make_folder(location.parent)
+        if not create and str(location) != ":memory:":
+            _check_filled(location)
+    return Aspen.open(location, model=given_model(context), config=config, notify=notices(quiet=quiet))
+
+
+def location_of(store: str) -> Path | str:
+    """What `--store` names: a path, or the URL of a database as it stands."""
+    return store if is_url(store) else Path(store)
 
 
 def notices(*, quiet: bool) -> Callable[[str], None]:

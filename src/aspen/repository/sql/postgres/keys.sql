@@ -50,12 +50,13 @@ SELECT seq, body
 FROM aspen.memory_head_key
 WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq = ANY(%(seqs)s::bigint[])
 
+-- `stamp + 0` keeps the planner from the index by stamp and revision, whose rows it would have to sort, keys and all.
 -- name: keys_after
 SELECT string_agg(int8send(seq), ''), string_agg(body, '')
 FROM (
     SELECT seq, body
     FROM aspen.memory_key
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
+    WHERE tenant_id = %(tenant)s AND stamp + 0 = %(stamp)s AND seq > %(after)s
     ORDER BY seq
     LIMIT %(limit)s
 ) AS sorted

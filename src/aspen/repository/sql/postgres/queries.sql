@@ -1,8 +1,9 @@
--- Statements that the Postgres repository runs, by name: here and in the files beside this one. Parameters are named; %(tenant)s is given to all. Row-level
--- security lets superusers and roles with BYPASSRLS see everything, so each statement names the tenant as well.
+-- Statements that the Postgres repository runs, by name: here and in the files beside this one. Parameters are named;
+-- %(tenant)s is given to all. Row-level security lets superusers and roles with BYPASSRLS see everything, so each
+-- statement names the tenant as well.
 --
--- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because a
--- million Python objects take longer than the query.
+-- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because
+-- a million Python objects take longer than the query.
 
 -- name: begin_read
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL aspen.tenant = {tenant}
@@ -160,8 +161,16 @@ RETURNING seq, conversation
 
 -- Joins the memories around those that were forgotten, so that each conversation stays one chain.
 -- name: close_gaps
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
-SELECT DISTINCT %(tenant)s, before, after, %(type)s, 1.0, %(provenance)s, %(revision)s::bigint
+INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision, target_type)
+SELECT DISTINCT
+    %(tenant)s,
+    before,
+    after,
+    %(type)s,
+    1.0,
+    %(provenance)s,
+    %(revision)s::bigint,
+    (SELECT memory.type FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = after)
 FROM unnest(%(seqs)s::bigint[], %(conversations)s::text[]) AS gone (seq, conversation)
 CROSS JOIN LATERAL (
     SELECT max(seq) AS before
@@ -303,6 +312,7 @@ LIMIT %(limit)s
 
 -- Changes: one query for everything, in the order of the table, and one that starts from an index. Both in blocks.
 
+-- The keys come first, in the order of their primary key: `stamp + 0` is no condition for the other index.
 -- name: all_rows
 SELECT
     count(*)::integer,
@@ -325,10 +335,16 @@ FROM (
     SELECT
         seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
         created_at, said_at, token_count, term_count, body
-    FROM aspen.memory JOIN aspen.memory_key USING (tenant_id, seq)
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
+    FROM (
+        SELECT seq, body
+        FROM aspen.memory_key
+        WHERE tenant_id = %(tenant)s AND stamp + 0 = %(stamp)s AND seq > %(after)s
+        ORDER BY seq
+        LIMIT %(limit)s
+    ) AS next_key
+    JOIN aspen.memory USING (seq)
+    WHERE memory.tenant_id = %(tenant)s
     ORDER BY seq
-    LIMIT %(limit)s
 ) AS sorted
 
 -- name: new_rows

@@ -112,8 +112,21 @@ class PostgresServer:
         return f"postgresql://{role}@{quote(str(self._folder), safe='')}/{database}{chosen}"
 
     def new_name(self, kind: str) -> str:
-        """A name that was not given before, for a database, a role or a tenant."""
+        """A name that was not given before, for a role or a tenant."""
         return f"{kind}{next(self._names)}"
+
+    def new_role(self) -> str:
+        """A role that may log in, and nothing else."""
+        name = self.new_name("role")
+        self.run("createuser", f"--host={self._folder}", f"--username={SUPERUSER}", name)
+        return name
+
+    def new_database(self, *options: str, owner: str = SUPERUSER) -> str:
+        """An empty database; `options` are those of the program createdb."""
+        name = self.new_name("database")
+        where = (f"--host={self._folder}", f"--username={SUPERUSER}", f"--owner={owner}")
+        self.run("createdb", *where, *options, name)
+        return name
 
     def run(self, program: str, *arguments: str) -> str:
         """Run one of the programs of Postgres; returns what it prints."""

@@ -37,7 +37,6 @@ def options(busy_timeout: float) -> dict[str, Any]:
 
 def settle(connection: Connection) -> None:
     """What every connection begins with."""
-    # Compiling a query takes longer than any query here runs, and the planner cannot tell for recursive ones.
     connection.execute(queries()["settle"])
 
 

@@ -67,7 +67,11 @@ FROM (
 ) AS sorted
 
 -- name: memory_types
-SELECT seq, type FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+SELECT own.*
+FROM unnest(%(seqs)s::bigint[]) AS sought (seq)
+CROSS JOIN LATERAL (
+    SELECT seq, type FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = sought.seq LIMIT 1
+) AS own
 
 -- name: touch
 INSERT INTO aspen.access (tenant_id, seq, count, at, revision)

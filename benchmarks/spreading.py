@@ -22,7 +22,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/spreading.py` from anywhere
 
 from benchmarks import _graphs
-from benchmarks._postgres import local_server
 from benchmarks._program import exit_code, positive
 
 from aspen.benchmarks import output
@@ -31,6 +30,7 @@ from aspen.benchmarks.plotting import check_plotting, plot_growth
 from aspen.errors import AspenError
 from aspen.memory_graph import Activated, SpreadingSettings, TypedGraph, spread_activation, spread_in
 from aspen.repository import EdgeRows, Repository, open_repository
+from aspen.testing.postgres_server import PostgresServer
 
 _EDGES_EACH = 10
 _SEEDS, _TOP = 20, 10
@@ -106,7 +106,7 @@ def _homes(
         homes = [Home("memory", lambda seeds: spread_activation(graph, seeds, settings=_SETTINGS), [])]
         stores = {"sqlite": str(folder / f"{len(types)}.db")}
         if server is not None:
-            stores["postgres"] = f"{server}?tenant=nodes{len(types)}"
+            stores["postgres"] = server.url(tenant=f"nodes{len(types)}")
         for name, location in stores.items():
             store = open_stores.enter_context(open_repository(location))
             output.note(f"filling {name} with {len(types):,} memories and {len(edges.sources):,} relations")
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
     sizes: dict[str, dict[str, object]] = {}
     timed: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        server = None if arguments.no_postgres else running.enter_context(local_server())
+        server = None if arguments.no_postgres else running.enter_context(PostgresServer())
         for n_nodes in arguments.nodes:
             types, edges = _graphs.power_law(n_nodes, n_nodes * _EDGES_EACH)
             with _homes(Path(folder), server, types, edges) as (homes, building):

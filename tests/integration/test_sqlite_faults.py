@@ -1,123 +1,41 @@
 """Kills, crowds, full and read-only disks: what was acknowledged is there, and nothing is half there."""
 
 import os
-import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import apsw
 import pytest
-from tests.integration.sqlite_worker import HEAD_KEY_SIZE, KEY_SIZE, own_term
+from tests.integration.store_faults import chain, crowd, finish, finish_all, in_fork, kill_writers, start
 
 from aspen.errors import StoreError, StoreNotWritable
-from aspen.repository import SQLiteRepository, edges_of
-from aspen.testing.repository_builders import STAMP, new_key, new_memory
+from aspen.repository import SQLiteRepository
+from aspen.testing.repository_builders import STAMP, new_memory
 
-WORKER = Path(__file__).with_name("sqlite_worker.py")
 NOBODY = 65534
-
-
-def start(*arguments: object, prefix: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-    command = [*prefix, sys.executable, str(WORKER), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: "subprocess.Popen[str]", timeout: float = 120) -> str:
-    output, errors = process.communicate(timeout=timeout)
-    assert process.returncode == 0, errors
-    return output
-
-
-def chain(store: SQLiteRepository, conversation: str) -> list[tuple[int, int]]:
-    seqs = {memory.seq for memory in store.list(conversation=conversation, limit=10_000)}
-    return [(edge.source, edge.target) for edge in edges_of(store.changes(0).edges) if edge.source in seqs]
 
 
 @pytest.mark.slow
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    chance = random.Random(5)
-    acknowledged: list[str] = []
-    gone: set[str] = set()
-    for number in range(8):
-        process = start("add_for_ever", path, f"r{number}")
-        assert process.stdout is not None
-        lines = [process.stdout.readline()]  # it is past its imports
-        killer = threading.Timer(chance.uniform(0.0, 0.6), process.kill)
-        killer.start()
-        lines += process.stdout.readlines()
-        process.wait()
-        killer.join()
-        process.communicate()
-        assert process.returncode == -9
-        whole = [line.strip() for line in lines if line.endswith("\n")]
-        acknowledged += [line for line in whole if not line.startswith("gone ")]
-        gone |= {line.removeprefix("gone ") for line in whole if line.startswith("gone ")}
-        with SQLiteRepository(path) as store:
-            check_all_there(store, acknowledged, gone)
-    assert len(acknowledged) > 50
-    assert gone
-
-
-def check_all_there(store: SQLiteRepository, acknowledged: list[str], gone: set[str]) -> None:
-    assert store.check() == []
-    assert store.known(sorted(gone)) == set()
-    # A memory of which "gone" was not printed any more may have been forgotten all the same.
-    unsure = {name for name in acknowledged if int(name.partition("-")[2]) % 7 == 0}
-    kept = [name for name in acknowledged if name not in unsure]
-    memories = store.get(kept)
-    changes = store.changes(0)
-    rows = changes.memories
-    keys = {seq: key.tobytes() for seq, key in zip(rows.seqs.tolist(), rows.keys, strict=True)}
-    head_keys = store.head_keys(rows.seqs.tolist())
-    traits = dict(zip(changes.traits.seqs.tolist(), changes.traits.names, strict=True))
-    assert keys.keys() == head_keys.keys() == traits.keys()
-    for memory in memories:
-        assert keys[memory.seq] == new_key(memory.id, size=KEY_SIZE)
-        assert head_keys[memory.seq] == new_key(memory.id, size=HEAD_KEY_SIZE)
-        assert traits[memory.seq] == own_term(memory.id)
-        assert store.trace(f"trace-{memory.id}") == memory.id.encode() * 2000
-    own, seqs = [own_term(name) for name in kept], [memory.seq for memory in memories]
-    assert [found.seqs.tolist() for found in store.postings(own)] == [[seq] for seq in seqs]
-    for find in (store.mentioning, store.about):
-        assert find(own, limit=2).seqs.tolist() == seqs
-    assert store.mentions(seqs).names == [name for term in own for name in ("common", term)]
-    edges = set(chain(store, "c"))
-    for before, after in pairwise(memories):
-        if after.seq == before.seq + 1:
-            assert (before.seq, after.seq) in edges
+    kill_writers(str(tmp_path / "store.db"), runs=8)
 
 
 @pytest.mark.slow
 def test_two_processes_of_several_threads_share_a_store(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    processes = [start("add_in_threads", path, f"p{number}", 4, 30) for number in range(2)]
-    for process in processes:
-        finish(process)
-    with SQLiteRepository(path) as store:
-        assert store.check() == []
-        assert store.stats().memories == 2 * 4 * 30
-        assert store.revision() == 2 * 4 * 30 + 1  # one more for the stamp
-        for conversation in ("c0", "c1"):
-            seqs = sorted(memory.seq for memory in store.list(conversation=conversation, limit=10_000))
-            assert len(seqs) == 2 * 4 * 15
-            assert chain(store, conversation) == list(pairwise(seqs))
+    crowd(str(tmp_path / "store.db"))
 
 
 @pytest.mark.slow
 def test_six_processes_create_one_store(tmp_path: Path) -> None:
     for number in range(2):
         path = tmp_path / f"store{number}.db"
-        processes = [start("create", path) for _ in range(6)]
-        assert [finish(process) for process in processes] == ["[]\n"] * 6
+        assert finish_all(start("create", path) for _ in range(6)) == ["[]\n"] * 6
 
 
 @pytest.mark.parametrize("statement", ["PRAGMA page_size = 16384", "BEGIN IMMEDIATE; CREATE TABLE meta (x)"])
@@ -152,27 +70,6 @@ def open_folder() -> Iterator[Path]:
     yield folder
     folder.chmod(0o755)
     shutil.rmtree(folder)
-
-
-def in_fork(action: Callable[[], str], *, user: int | None = None) -> str:
-    """What `action` returns in a forked child, which runs as another user where one is given."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: the test runner has threads
-        child = os.fork()
-    if child == 0:
-        try:
-            if user is not None:
-                os.setgid(user)
-                os.setuid(user)
-            os.write(writer, action().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as output:
-        text = output.read()
-    os.waitpid(child, 0)
-    return text
 
 
 def look_as_nobody(path: Path) -> str:

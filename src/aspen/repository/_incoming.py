@@ -283,6 +283,11 @@ def storable_seqs(seqs: Iterable[int]) -> list[int]:
     return [number for number in numbers if 0 < number <= MAX_SEQ]
 
 
+def findable(name: str) -> bool:
+    """False for what no row can hold, NUL and lone surrogates: no database needs to be asked for it."""
+    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in name)
+
+
 def required_time(time: object, *, what: str) -> datetime:
     """The time in UTC; InvalidInput where there is none."""
     checked = check_time(time, what=what)

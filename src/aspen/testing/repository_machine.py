@@ -67,7 +67,7 @@ def repository_machine(open_store: OpenStore) -> type[RuleBasedStateMachine]:
     return Machine
 
 
-class _Mirror:
+class Mirror:
     """What a reader knows who applies changes one after another, as recall does."""
 
     def __init__(self) -> None:
@@ -78,6 +78,7 @@ class _Mirror:
         self.accesses: dict[int, tuple[int, int]] = {}
 
     def apply(self, changes: Changes) -> None:
+        """Take in what happened after `revision`."""
         gone = set(changes.forgotten.tolist())
         self.rows = {seq: row for seq, row in self.rows.items() if seq not in gone}
         self.edges = {name: edge for name, edge in self.edges.items() if not gone & set(name[:2])}
@@ -95,7 +96,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
         super().__init__()
         self.oracle = InMemoryRepository()
         self.store = open_store()
-        self.mirror = _Mirror()
+        self.mirror = Mirror()
 
     def both(self, method: str, *values: Any, **options: Any) -> Any:
         """Call both; they return the same, or raise the same kind of error."""
@@ -208,7 +209,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
         """A reader catches up; between two times any number of steps may lie."""
         changes = self.store.changes(self.mirror.revision)
         if changes.unrelated:
-            self.mirror = _Mirror()
+            self.mirror = Mirror()
             changes = self.store.changes(0)
         self.mirror.apply(changes)
         whole = self.oracle.changes(0)

@@ -37,8 +37,8 @@ def test_the_location_chooses_the_store(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.chdir("/")
         store.set_stamp(STAMP)
         assert (tmp_path / "b.db").exists()
-    with pytest.raises(InvalidInput, match="postgresql"):
-        open_repository("postgresql://localhost/aspen")
+    with pytest.raises(InvalidInput, match="mysql"):
+        open_repository("mysql://localhost/aspen")
 
 
 @pytest.mark.parametrize(

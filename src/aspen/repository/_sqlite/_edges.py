@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from aspen.repository import _incoming as incoming
-from aspen.repository._sqlite import _rows as rows
-from aspen.repository._sqlite._names import storable
+from aspen.repository import _rows as rows
 from aspen.repository._sqlite._pool import Session
 from aspen.repository.values import EdgeRows
 from aspen.types import Edge
@@ -37,7 +36,7 @@ def remove_edges(session: Session, names: Sequence[tuple[int, int, str]]) -> int
     removed = sum(
         len(session.rows("remove_edge", source=source, target=target, type=kind))
         for source, target, kind in names
-        if storable(kind)
+        if incoming.findable(kind)
     )
     if removed:
         session.run("note_unrelated", revision=session.value("next_revision"))
@@ -48,7 +47,7 @@ def out_edges(
     session: Session, seqs: Sequence[int], *, fan: int, min_weight: float, types: Collection[str] | None
 ) -> EdgeRows:
     """One short index scan for each source: a join would read all edges of a hub to keep `fan` of them."""
-    wanted = None if types is None else json.dumps([kind for kind in types if storable(kind)])
+    wanted = None if types is None else json.dumps([kind for kind in types if incoming.findable(kind)])
     values = {"fan": fan, "min_weight": min_weight, "types": wanted}
     return rows.edge_rows_of(
         [row for seq in dict.fromkeys(seqs) for row in session.rows("out_edges", source=seq, **values)]

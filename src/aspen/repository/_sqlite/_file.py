@@ -6,8 +6,8 @@ descriptor of a file drops all POSIX locks that the process holds on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -218,9 +218,23 @@ def _pragma(connection: apsw.Connection, name: str) -> str:
 
 
 def back_up(source: apsw.Connection, path: Path, destination: Path) -> None:
-    """Copy the store beside `destination`, then rename: a copy is there whole or not at all."""
+    """Copy the store in `path`, of which `source` is a connection, to `destination`."""
     if destination.exists() and destination.samefile(path):
         raise InvalidInput("A store cannot be backed up onto itself.", path=str(destination))
+    wiping_vfs()
+    with (
+        replacing(destination) as aside,
+        translated(destination),
+        closing(apsw.Connection(str(aside), vfs=VFS_NAME)) as copy,
+        copy.backup("main", source, "main") as job,
+    ):
+        while not job.done:
+            job.step(-1)  # all pages in one go: one moment of the store
+
+
+@contextmanager
+def replacing(destination: Path) -> Iterator[Path]:
+    """A path beside `destination` to write a store to, which then takes its place: it is there whole or not at all."""
     if destination.with_name(destination.name + "-wal").exists():
         raise InvalidInput(
             f"A store in use is at {destination}.", hint="Choose another path.", path=str(destination)
@@ -232,17 +246,11 @@ def back_up(source: apsw.Connection, path: Path, destination: Path) -> None:
             path=str(destination),
         )
     aside = destination.with_name(f"{destination.name}.{token_hex(4)}.part")
-    wiping_vfs()
     try:
-        with (
-            translated(destination),
-            closing(apsw.Connection(str(aside), vfs=VFS_NAME)) as copy,
-            copy.backup("main", source, "main") as job,
-        ):
-            while not job.done:
-                job.step(-1)  # all pages in one go: one moment of the store
+        yield aside
         aside.replace(destination)
     except OSError as error:
         raise not_writable(destination, cause=str(error)) from error
     finally:
-        aside.unlink(missing_ok=True)
+        for end in ("", "-wal", "-shm", ".lock"):
+            aside.with_name(aside.name + end).unlink(missing_ok=True)

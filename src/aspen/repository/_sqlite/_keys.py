@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aspen.repository import _incoming as incoming
-from aspen.repository._sqlite import _rows as rows
+from aspen.repository import _rows as rows
 from aspen.repository._sqlite._pool import Session
 from aspen.repository.values import KeyStamp, MemoryRows, NewMemory, TraitRows
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from aspen.repository._sqlite import _rows as rows
-from aspen.repository._sqlite._pool import Row, Session
+from aspen.repository import _incoming as incoming
+from aspen.repository import _rows as rows
+from aspen.repository._rows import Row
+from aspen.repository._sqlite._pool import Session
 from aspen.repository.values import MentionRows, NewMemory
-
-
-def storable(name: str) -> bool:
-    """False for a lone surrogate, which has no UTF-8 form: no row can match it."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def add_names(session: Session, new_by_seq: Mapping[int, NewMemory]) -> None:
@@ -44,4 +41,4 @@ def about(session: Session, names: Sequence[str], *, conversation: str | None, l
 
 
 def _for_each(names: Sequence[str], find: Callable[[str], list[Row]]) -> MentionRows:
-    return rows.mention_rows_of([row for name in names if storable(name) for row in find(name)])
+    return rows.mention_rows_of([row for name in names if incoming.findable(name) for row in find(name)])

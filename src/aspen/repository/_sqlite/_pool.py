@@ -13,10 +13,9 @@ from weakref import WeakSet
 import apsw
 
 from aspen.errors import StoreError
+from aspen.repository._rows import Row
 from aspen.repository._sqlite._errors import translated
 from aspen.repository._sqlite._statements import queries
-
-Row = tuple[Any, ...]
 
 
 class Session:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.repository import _incoming as incoming
+from aspen.repository import _rows as rows
 from aspen.repository._sqlite import _edges as relating
 from aspen.repository._sqlite import _keys as keying
 from aspen.repository._sqlite import _names as naming
-from aspen.repository._sqlite import _rows as rows
 from aspen.repository._sqlite import _steps as steps
 from aspen.repository._sqlite._check import findings
 from aspen.repository._sqlite._errors import not_writable
@@ -204,7 +204,7 @@ class SQLiteRepository:
     def postings(self, terms: Sequence[str]) -> builtins.list[Postings]:
         with self._reading() as session:
             return [
-                rows.postings_of(session.rows("postings", term=term) if naming.storable(term) else [])
+                rows.postings_of(session.rows("postings", term=term) if incoming.findable(term) else [])
                 for term in terms
             ]
 
@@ -266,7 +266,7 @@ class SQLiteRepository:
         incoming.check_sought(trace_id, what="trace_id")
         with self._reading() as session:
             body: bytes | None = (
-                session.value("trace_body", trace_id=trace_id) if naming.storable(trace_id) else None
+                session.value("trace_body", trace_id=trace_id) if incoming.findable(trace_id) else None
             )
         if body is None:
             raise incoming.unknown("trace", trace_id)
@@ -356,7 +356,7 @@ class SQLiteRepository:
     def statistics(self, name: str) -> bytes | None:
         incoming.check_sought(name, what="statistics name")
         with self._reading() as session:
-            body: bytes | None = session.value("statistics", name=name) if naming.storable(name) else None
+            body: bytes | None = session.value("statistics", name=name) if incoming.findable(name) else None
         return body
 
     def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:

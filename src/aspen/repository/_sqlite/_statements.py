@@ -1,40 +1,26 @@
-"""Reads the `.sql` files: named queries, and migrations in the order of their numbers."""
+"""The statements of the SQLite store, from its `.sql` files."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
 
-_SQL = files("aspen.repository") / "sql" / "sqlite"
-_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+from aspen.repository._sql_files import read_migrations, read_queries, read_schema
 
 
-@cache
 def queries() -> dict[str, str]:
-    """Name -> statement, from the blocks of `queries.sql` that begin with `-- name: ...`."""
-    _, *blocks = _NAME.split((_SQL / "queries.sql").read_text(encoding="utf-8"))
-    names, statements = blocks[::2], blocks[1::2]
-    if len(set(names)) != len(names):
-        raise ValueError("queries.sql names two statements alike")
-    return {name: statement.strip() for name, statement in zip(names, statements, strict=True)}
+    """Name -> statement."""
+    return read_queries("sqlite")
 
 
-@cache
 def migrations() -> tuple[str, ...]:
     """The scripts in order: number k (from 1) brings a store from version k - 1 to version k."""
-    folder = _SQL / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    for number, name in enumerate(names, start=1):
-        if not name.startswith(f"{number:04}_"):
-            raise ValueError(f"the migration {name} should have the number {number:04}")
-    return tuple((folder / name).read_text(encoding="utf-8") for name in names)
+    return read_migrations("sqlite")
 
 
-@cache
 def schema() -> str:
     """The whole schema as one script."""
-    return (_SQL / "schema.sql").read_text(encoding="utf-8")
+    return read_schema("sqlite")
 
 
 @cache

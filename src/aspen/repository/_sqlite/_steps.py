@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from aspen.repository import _incoming as incoming
-from aspen.repository._sqlite import _rows as rows
+from aspen.repository import _rows as rows
 from aspen.repository._sqlite._edges import put_edges
 from aspen.repository._sqlite._keys import put_keys
-from aspen.repository._sqlite._names import add_names, storable
+from aspen.repository._sqlite._names import add_names
 from aspen.repository._sqlite._pool import Session
 from aspen.repository.values import NEXT, NewMemory, NewTrace
 from aspen.types import Edge, Memory, Provenance
@@ -18,7 +18,7 @@ from aspen.types import Edge, Memory, Provenance
 
 def names(wanted: Iterable[str]) -> str:
     """A JSON array for `json_each`, without what no row can match."""
-    return json.dumps([name for name in wanted if storable(name)], ensure_ascii=False)
+    return json.dumps([name for name in wanted if incoming.findable(name)], ensure_ascii=False)
 
 
 def by_id(session: Session, ids: Iterable[str]) -> dict[str, Memory]:

@@ -18,6 +18,17 @@ SELECT value FROM meta WHERE name = 'revision'
 -- name: next_revision
 UPDATE meta SET value = value + 1 WHERE name = 'revision' RETURNING value
 
+-- Counters of a copy, so that it goes on where the other store stood. SQLite keeps one row for each table that counts.
+
+-- name: set_revision
+UPDATE meta SET value = :revision WHERE name = 'revision'
+
+-- name: forget_last_seq
+DELETE FROM sqlite_sequence WHERE name = 'memory'
+
+-- name: set_last_seq
+INSERT INTO sqlite_sequence (name, seq) VALUES ('memory', :seq)
+
 -- Memories
 
 -- name: last_seq

@@ -1,6 +1,6 @@
 """A process that uses a store, for the tests that kill it, crowd it, or take its disk away.
 
-Usage: sqlite_worker.py COMMAND PATH [ARGUMENT...]
+Usage: store_worker.py COMMAND LOCATION [ARGUMENT...]
 """
 
 import resource
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aspen.errors import AspenError, StoreNotWritable
-from aspen.repository import Mention, SQLiteRepository
+from aspen.repository import Mention, Repository, open_repository
 from aspen.testing.repository_builders import STAMP, new_key, new_memory, new_trace
 
 KEY_SIZE = 2900
@@ -22,7 +22,7 @@ def own_term(name: str) -> str:
     return "only" + name.replace("-", "_")
 
 
-def add_one(store: SQLiteRepository, name: str, conversation: str = "c") -> None:
+def add_one(store: Repository, name: str, conversation: str = "c") -> None:
     """A memory with a trace and all that a memory can have, each of its own."""
     own = own_term(name)
     store.add(
@@ -43,9 +43,9 @@ def add_one(store: SQLiteRepository, name: str, conversation: str = "c") -> None
     )
 
 
-def add_for_ever(path: Path, prefix: str) -> None:
+def add_for_ever(location: str, prefix: str) -> None:
     """Print each id when its `add` has returned."""
-    with SQLiteRepository(path) as store:
+    with open_repository(location) as store:
         store.set_stamp(STAMP)
         number = 0
         while True:
@@ -57,9 +57,9 @@ def add_for_ever(path: Path, prefix: str) -> None:
                 print(f"gone {prefix}-{number}", flush=True)
 
 
-def add_in_threads(path: Path, prefix: str, threads: str, count: str) -> None:
+def add_in_threads(location: str, prefix: str, threads: str, count: str) -> None:
     """Several threads, two conversations."""
-    with SQLiteRepository(path, busy_timeout=60) as store:
+    with open_repository(location, busy_timeout=60) as store:
         store.set_stamp(STAMP)
         revisions: list[list[int]] = [[] for _ in range(int(threads))]
 
@@ -73,14 +73,14 @@ def add_in_threads(path: Path, prefix: str, threads: str, count: str) -> None:
         assert all(seen == sorted(set(seen)) for seen in revisions)
 
 
-def create(path: Path) -> None:
+def create(location: str) -> None:
     """Open a store that others create at this moment."""
-    with SQLiteRepository(path) as store:
+    with open_repository(location) as store:
         store.set_stamp(STAMP)
         print(store.check())
 
 
-def _add_until_full(store: SQLiteRepository) -> int:
+def _add_until_full(store: Repository) -> int:
     for number in range(100_000):
         try:
             add_one(store, f"m{number}")
@@ -89,33 +89,33 @@ def _add_until_full(store: SQLiteRepository) -> int:
     raise AssertionError("the disk never became full")
 
 
-def fill_limit(path: Path) -> None:
+def fill_limit(location: str) -> None:
     """A limit on the size of files stands for the full disk; then it is lifted."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    with SQLiteRepository(path) as store:
+    with open_repository(location) as store:
         store.set_stamp(STAMP)
         resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, resource.RLIM_INFINITY))
         number = _add_until_full(store)
         _check_full(store, number)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         add_one(store, f"m{number}")
-    _check_after(path, number + 1)
+    _check_after(location, number + 1)
 
 
-def fill_disk(path: Path) -> None:
+def fill_disk(location: str) -> None:
     """A real full disk, with a file on it that can be removed."""
-    ballast = path.with_name("ballast")
+    ballast = Path(location).with_name("ballast")
     ballast.write_bytes(bytes(2_000_000))
-    with SQLiteRepository(path) as store:
+    with open_repository(location) as store:
         store.set_stamp(STAMP)
         number = _add_until_full(store)
         _check_full(store, number)
         ballast.unlink()
         add_one(store, f"m{number}")
-    _check_after(path, number + 1)
+    _check_after(location, number + 1)
 
 
-def _check_full(store: SQLiteRepository, number: int) -> None:
+def _check_full(store: Repository, number: int) -> None:
     """Nothing is half-written, reading goes on, and the next attempt fails the same way."""
     assert number > 10, number
     assert store.stats().memories == store.stats().traces == number
@@ -133,22 +133,22 @@ def _check_full(store: SQLiteRepository, number: int) -> None:
     assert store.revision() == revision
 
 
-def _check_after(path: Path, count: int) -> None:
-    with SQLiteRepository(path) as store:
+def _check_after(location: str, count: int) -> None:
+    with open_repository(location) as store:
         assert store.stats().memories == count
         assert store.check() == []
         print("sound")
 
 
-def try_to_write(path: Path) -> None:
+def try_to_write(location: str) -> None:
     """Say what writing brings while another process holds the store."""
     try:
-        with SQLiteRepository(path, busy_timeout=0.1) as store:
+        with open_repository(location, busy_timeout=0.1) as store:
             add_one(store, "new")
     except AspenError as error:
         print(type(error).__name__)
 
 
 if __name__ == "__main__":
-    command, path, *arguments = sys.argv[1:]
-    globals()[command](Path(path), *arguments)
+    command, location, *arguments = sys.argv[1:]
+    globals()[command](location, *arguments)

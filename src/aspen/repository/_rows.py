@@ -1,4 +1,4 @@
-"""Rows of the database <-> Aspen's values."""
+"""Rows of a database <-> Aspen's values. Both databases keep times as integers, and columns in one order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from aspen.repository import _incoming as incoming
-from aspen.repository._sqlite._pool import Row
 from aspen.repository.values import (
     NO_TIME,
     AccessRows,
@@ -25,6 +24,8 @@ from aspen.repository.values import (
     TraitRows,
 )
 from aspen.types import Emotion, Memory, MemoryType, Provenance, Stability
+
+Row = tuple[Any, ...]
 
 _BLOCK = 4096
 """Rows fetched at once, so that keys are never held twice."""
@@ -113,7 +114,7 @@ def memory_of(row: Row) -> Memory:
         stability=Stability(stability),
         importance=importance,
         emotion=None if emotion is None else Emotion(emotion, intensity),
-        tags=_tags(tags),
+        tags=tags_of(tags),
         accessed_at=None if accessed_at is None else incoming.from_microseconds(accessed_at),
         access_count=access_count,
     )
@@ -197,7 +198,7 @@ def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryR
         stabilities=stabilities,
         importances=np.array(importances, dtype=np.float64),
         emotions=np.array([intensity or 0.0 for intensity in emotions], dtype=np.float64),
-        tags=[_tags(own) for own in tags],
+        tags=[tags_of(own) for own in tags],
         created_at=np.array(created_at, dtype=np.int64),
         said_at=np.array([NO_TIME if time is None else time for time in said_at], dtype=np.int64),
         token_counts=np.array(token_counts, dtype=np.int32),
@@ -206,7 +207,8 @@ def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryR
     )
 
 
-def _tags(body: str | None) -> tuple[str, ...]:
+def tags_of(body: str | None) -> tuple[str, ...]:
+    """From a JSON array, NULL for none."""
     return () if body is None else tuple(json.loads(body))
 
 

@@ -1,0 +1,403 @@
+"""PostgresRepository: every method of `Repository` as named queries in one transaction."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aspen.errors import StoreError
+from aspen.repository import _incoming as incoming
+from aspen.repository import _rows as rows
+from aspen.repository._postgres import _columns as columns
+from aspen.repository._postgres import _edges as relating
+from aspen.repository._postgres import _keys as keying
+from aspen.repository._postgres import _names as naming
+from aspen.repository._postgres import _steps as steps
+from aspen.repository._postgres._address import read_address
+from aspen.repository._postgres._check import findings
+from aspen.repository._postgres._copying import back_up
+from aspen.repository._postgres._database import prepare
+from aspen.repository._postgres._errors import not_writable
+from aspen.repository._postgres._pool import Pool, Session
+from aspen.repository._postgres._sizes import sizes
+from aspen.repository.values import (
+    Changes,
+    Conversation,
+    EdgeRows,
+    KeyStamp,
+    MentionRows,
+    NewMemory,
+    NewTrace,
+    Postings,
+    StoreStats,
+    TraceInfo,
+)
+from aspen.types import Edge, Memory, Seqs
+
+logger = logging.getLogger(__name__)
+
+
+class PostgresRepository:
+    """The store of one tenant in a Postgres database, for any number of threads and processes.
+
+    The tables lie in the schema `aspen`, and hold the stores of all tenants. No tenant reads, changes or refers to what
+    belongs to another: every statement names its tenant, every key and foreign key begins with it, and row-level
+    security holds back the rest, from all roles but superusers and those with BYPASSRLS.
+
+    `forget` deletes rows and then asks for a VACUUM, which takes them out of the tables as soon as no older transaction
+    can see them. Postgres cannot promise more: bytes of deleted rows can stay in free parts of pages until others are
+    written there, in the write-ahead log and its archives, on replicas, and in backups. `VACUUM FULL` writes the tables
+    anew. Only a role that owns the tables may vacuum them; for others, Postgres does it by and by.
+
+    Parameters
+    ----------
+    url:
+        As libpq takes it, "postgresql://user:password@host:5432/database", with one more parameter: `?tenant=name`
+        chooses the store, "default" where it is not given. The schema is created where there is none.
+    busy_timeout:
+        Seconds to wait for another process that holds the store, for a free connection or for the server, > 0; after
+        that, StoreBusy, or StoreError where there is no connection.
+    """
+
+    def __init__(self, url: str, *, busy_timeout: float = 10.0) -> None:
+        self._address = read_address(url)
+        self._writable = prepare(self._address, busy_timeout)
+        self._pool = Pool(self._address, busy_timeout=busy_timeout)
+
+    @property
+    def location(self) -> str:
+        return self._address.location
+
+    @property
+    def writable(self) -> bool:
+        return self._writable
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """One transaction, alone in writing to this store."""
+        if not self.writable:
+            raise not_writable(self.location)
+        with self._pool.writing() as session:
+            yield session
+        if session.deleted:
+            self._vacuum()
+
+    def _vacuum(self) -> None:
+        """Never fails the call that committed: Postgres vacuums by itself later."""
+        try:
+            self._pool.vacuum()
+        except StoreError as error:
+            logger.warning("What was forgotten in %s could not be vacuumed away: %s", self.location, error)
+
+    # Memories
+
+    def add(
+        self, memories: Sequence[NewMemory], *, trace: NewTrace | None = None, stamp: KeyStamp | None = None
+    ) -> list[Memory]:
+        checked = [incoming.checked_memory(new) for new in memories]
+        trace = incoming.checked_trace(trace, memories) if trace else None
+        if not memories:
+            return []
+        with self._writing() as session:
+            number = keying.check_keys(session, memories, stamp, location=self.location)
+            known_trace = steps.check_traces(session, memories, trace)
+            ids = [memory.id for memory in checked]
+            stored = steps.by_id(session, ids)
+            fresh: dict[str, tuple[NewMemory, Memory]] = {}
+            for new, memory in zip(memories, checked, strict=True):
+                if memory.id not in stored:
+                    fresh.setdefault(memory.id, (new, memory))
+            if fresh:
+                referred = any(trace and memory.trace_id == trace.info.id for _, memory in fresh.values())
+                new_trace = trace if referred and not known_trace else None
+                added = steps.add_memories(session, list(fresh.values()), stamp=number, trace=new_trace)
+                stored |= {memory.id: memory for memory in added}
+            return [stored[memory_id] for memory_id in ids]
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        with self._pool.reading() as session:
+            return set(steps.seqs_by_id(session, ids))
+
+    def get(self, ids: Sequence[str]) -> list[Memory]:
+        with self._pool.reading() as session:
+            stored = steps.by_id(session, ids)
+        for memory_id in ids:
+            if memory_id not in stored:
+                raise incoming.unknown("memory", memory_id)
+        return [stored[memory_id] for memory_id in ids]
+
+    def get_by_seq(self, seqs: Sequence[int]) -> list[Memory]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._pool.reading() as session:
+            found = session.rows("memories_by_seq", seqs=wanted)
+        by_seq = {memory.seq: memory for memory in map(rows.memory_of, found)}
+        return [by_seq[seq] for seq in wanted if seq in by_seq]
+
+    def list(
+        self,
+        *,
+        conversation: str | None = None,
+        speaker: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Memory]:
+        incoming.check_filters(conversation=conversation, speaker=speaker)
+        values: dict[str, Any] = {
+            "speaker": speaker,
+            "before": incoming.MAX_SEQ if before is None else min(before, incoming.MAX_SEQ),
+            "limit": incoming.checked_limit(limit),
+        }
+        with self._pool.reading() as session:
+            if conversation is None:
+                found = session.rows("list_memories", **values)
+            else:
+                found = session.rows("list_conversation", conversation=conversation, **values)
+        return [rows.memory_of(row) for row in found]
+
+    def conversations(self) -> builtins.list[Conversation]:
+        with self._pool.reading() as session:
+            return [Conversation(*row) for row in session.rows("conversations")]
+
+    def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
+        time = incoming.required_time(at, what="at")
+        with self._writing() as session:
+            known = steps.existing(session, seqs)
+            if known:
+                relating.touch(session, (seq for seq in incoming.storable_seqs(seqs) if seq in known), time)
+
+    def forget(self, ids: Sequence[str]) -> int:
+        with self._writing() as session:
+            seqs = steps.seqs_by_id(session, ids)
+            for memory_id in ids:
+                if memory_id not in seqs:
+                    raise incoming.unknown("memory", memory_id)
+            if not seqs:
+                return 0
+            session.deleted = True
+            return steps.forget(session, sorted(seqs.values()))
+
+    # Keywords, names and edges
+
+    def postings(self, terms: Sequence[str]) -> builtins.list[Postings]:
+        # A term that no row can hold occurs nowhere, as the empty one.
+        sought = [term if incoming.findable(term) else "" for term in terms]
+        with self._pool.reading() as session:
+            return [columns.postings_of(row) for row in session.rows("postings", terms=sought)]
+
+    def mentions(self, seqs: Sequence[int]) -> MentionRows:
+        wanted = incoming.storable_seqs(seqs)
+        with self._pool.reading() as session:
+            return rows.mention_rows_of(session.rows("mentions", seqs=wanted))
+
+    def mentioning(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        incoming.check_names_sought(names, conversation=conversation, limit=limit)
+        with self._pool.reading() as session:
+            return naming.mentioning(session, names, conversation=conversation, limit=limit)
+
+    def about(self, names: Sequence[str], *, conversation: str | None = None, limit: int) -> MentionRows:
+        incoming.check_names_sought(names, conversation=conversation, limit=limit)
+        with self._pool.reading() as session:
+            return naming.about(session, names, conversation=conversation, limit=limit)
+
+    def relate(self, edges: Sequence[Edge]) -> None:
+        checked = [incoming.checked_edge(edge) for edge in edges]
+        if not checked:
+            return
+        with self._writing() as session:
+            ends = [end for edge in checked for end in (edge.source, edge.target)]
+            known = steps.existing(session, ends)
+            for end in ends:
+                if end not in known:
+                    raise incoming.unknown("memory", end)
+            relating.put_edges(session, checked, session.value("next_revision"))
+
+    def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
+        names = incoming.checked_edge_names(edges)
+        with self._writing() as session:
+            return relating.remove_edges(session, names)
+
+    def out_edges(
+        self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None
+    ) -> EdgeRows:
+        incoming.check_edge_filters(fan=fan, min_weight=min_weight, types=types)
+        wanted = incoming.storable_seqs(seqs)
+        with self._pool.reading() as session:
+            return relating.out_edges(session, wanted, fan=fan, min_weight=min_weight, types=types)
+
+    def in_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
+        incoming.check_edge_filters(fan=fan)
+        wanted = incoming.storable_seqs(seqs)
+        with self._pool.reading() as session:
+            return relating.in_edges(session, wanted, fan=fan)
+
+    def memory_types(self, seqs: Sequence[int]) -> dict[int, str]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._pool.reading() as session:
+            types: dict[int, str] = dict(session.rows("memory_types", seqs=wanted))
+        return {seq: types[seq] for seq in wanted if seq in types}
+
+    # Traces
+
+    def trace(self, trace_id: str) -> bytes:
+        incoming.check_sought(trace_id, what="trace_id")
+        with self._pool.reading() as session:
+            body: bytes | None = (
+                session.value("trace_body", id=trace_id) if incoming.findable(trace_id) else None
+            )
+        if body is None:
+            raise incoming.unknown("trace", trace_id)
+        return body
+
+    def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
+        incoming.checked_limit(limit)
+        incoming.check_filters(conversation=conversation)
+        with self._pool.reading() as session:
+            if conversation is None:
+                found = session.rows("list_traces", limit=limit)
+            else:
+                found = session.rows("list_traces_of_conversation", conversation=conversation, limit=limit)
+        return [rows.trace_info_of(row) for row in found]
+
+    # Keys and statistics
+
+    def stamp(self) -> KeyStamp | None:
+        with self._pool.reading() as session:
+            row = session.row("current_stamp")
+        return rows.stamp_of(row) if row else None
+
+    def set_stamp(self, stamp: KeyStamp) -> None:
+        incoming.check_stamp(stamp)
+        with self._writing() as session:
+            row = session.row("current_stamp")
+            if row is None:
+                number = keying.stamp_number(session, stamp)
+                session.run("make_stamp_current", stamp=number, revision=session.value("next_revision"))
+            elif rows.stamp_of(row).identity != stamp.identity:
+                raise incoming.stamp_mismatch(rows.stamp_of(row), stamp, location=self.location)
+
+    def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
+        incoming.check_stamp(stamp)
+        incoming.checked_limit(limit)
+        with self._pool.reading() as session:
+            found = session.rows("missing_keys", stamp=keying.find_stamp(session, stamp), limit=limit)
+        return [rows.memory_of(row) for row in found]
+
+    def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
+        incoming.check_stamp(stamp)
+        with self._pool.reading() as session:
+            return keying.keys_after(session, stamp, after=min(after, incoming.MAX_SEQ))
+
+    def add_keys(
+        self,
+        stamp: KeyStamp,
+        keys: Mapping[int, bytes],
+        *,
+        head_keys: Mapping[int, bytes] | None = None,
+        traits: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> None:
+        incoming.check_stamp(stamp)
+        heads = incoming.checked_head_keys(head_keys, keys)
+        new_traits = incoming.checked_traits(traits, keys)
+        with self._writing() as session:
+            size = session.value("key_size", stamp=keying.find_stamp(session, stamp))
+            checked = incoming.checked_key_mapping(keys, size)
+            known = steps.existing(session, checked)
+            kept = {seq: body for seq, body in checked.items() if seq in known}
+            if kept:
+                number = keying.stamp_number(session, stamp)
+                own = {seq: traits for seq, traits in new_traits.items() if seq in kept}
+                session.run("delete_traits", seqs=list(own), stamp=number)
+                keying.put_keys(
+                    session,
+                    number,
+                    keys=kept,
+                    head_keys={seq: body for seq, body in heads.items() if seq in kept},
+                    traits=own,
+                    revision=session.value("next_revision"),
+                )
+
+    def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        wanted = incoming.storable_seqs(seqs)
+        with self._pool.reading() as session:
+            stamp = session.row("current_stamp")
+            found = session.rows("head_keys", stamp=stamp[0], seqs=wanted) if stamp else []
+        bodies: dict[int, bytes] = dict(found)
+        return {seq: bodies[seq] for seq in wanted if seq in bodies}
+
+    def activate(self, stamp: KeyStamp) -> bool:
+        incoming.check_stamp(stamp)
+        with self._writing() as session:
+            return keying.activate(session, stamp)
+
+    def statistics(self, name: str) -> bytes | None:
+        incoming.check_sought(name, what="statistics name")
+        with self._pool.reading() as session:
+            body: bytes | None = session.value("statistics", name=name) if incoming.findable(name) else None
+        return body
+
+    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
+        incoming.check_statistics(name, body, as_of=as_of)
+        with self._writing() as session:
+            if as_of > session.value("revision") or session.value("statistics_outdated", as_of=as_of):
+                return False
+            session.run("next_revision")
+            session.run("save_statistics", name=name, body=body)
+            return True
+
+    # The whole store
+
+    def revision(self) -> int:
+        with self._pool.reading() as session:
+            revision: int = session.value("revision")
+        return revision
+
+    def changes(self, since: int) -> Changes:
+        with self._pool.reading() as session:
+            revision: int = session.value("revision")
+            incoming.check_since(since, revision)
+            forgotten = session.rows("new_forgotten", since=since) if since else []
+            memories, traits = keying.changed_rows(session, since)
+            (edges,) = session.rows("new_edges", since=since) if since else session.rows("all_edges")
+            (accesses,) = session.rows("new_accesses", since=since) if since else session.rows("all_accesses")
+            return Changes(
+                revision=revision,
+                memories=memories,
+                traits=traits,
+                edges=columns.edge_rows_of(edges),
+                accesses=columns.access_rows_of(accesses),
+                forgotten=np.array([seq for (seq,) in forgotten], dtype=np.int64),
+                unrelated=0 < since < session.value("unrelated"),
+            )
+
+    def stats(self) -> StoreStats:
+        with self._pool.reading() as session:
+            return sizes(session)
+
+    def check(self) -> builtins.list[str]:
+        with self._pool.reading() as session:
+            return findings(session)
+
+    def backup(self, path: str) -> None:
+        """The copy is a store of SQLite, with the same seqs and revisions. Whole databases are copied by `pg_dump`."""
+        with self._pool.reading() as session:
+            back_up(session, Path(path).expanduser().absolute())
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

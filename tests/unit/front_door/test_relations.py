@@ -224,7 +224,10 @@ def test_a_correction_takes_the_place_of_what_it_corrects(aspen: Aspen) -> None:
     for one in (old, new, newest):
         assert aspen.history(one.id) == (old, new, newest)
     hits = aspen.recall("When was the exhibition opened, on Monday?", limit=20).hits
-    assert [hit.memory.id for hit in hits][:2] == [newest.id, old.id]  # the first shares no word with the prompt
+    assert [hit.memory.id for hit in hits][:2] == [
+        newest.id,
+        old.id,
+    ]  # the first shares no word with the prompt
     corrected = {hit.memory.id: hit.corrected_by for hit in hits}
     assert (corrected[old.id], corrected[new.id], corrected[newest.id]) == (newest.id, newest.id, None)
 

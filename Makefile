@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Test processes side by side, each with one thread and a model of its own. Files are not divided: their tests build on
+# each other.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 READY := $(VENV)/.ready
 
 .PHONY: help setup demo test test-fast lint docs-check clean
@@ -25,10 +29,10 @@ demo: $(READY)  ## Play the story: two processes, one store, the bundled model.
 	$(BIN)/aspen demo
 
 test: $(READY)  ## Run every test, the slow ones too.
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(READY)  ## Run the tests that need no language model.
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .
@@ -37,7 +41,7 @@ lint: $(READY)  ## Check style, types and the direction of imports.
 	$(BIN)/lint-imports
 
 docs-check: $(READY)  ## Run every command and code block of the documentation.
-	$(BIN)/python -m pytest README.md docs
+	$(PYTEST) README.md docs
 
 clean:  ## Remove the virtual environment and caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

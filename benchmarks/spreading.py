@@ -91,7 +91,7 @@ def measure(homes: list[Home], *, n_nodes: int, rounds: int) -> dict[str, dict[s
 
 @contextmanager
 def _homes(
-    folder: Path, server: str | None, types: list[str], edges: EdgeRows
+    folder: Path, server: PostgresServer | None, types: list[str], edges: EdgeRows
 ) -> Iterator[tuple[list[Home], float]]:
     """All homes filled with one graph, and the seconds that building it in memory took."""
     nodes = np.arange(1, len(types) + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,14 @@ from aspen.errors import InvalidInput
 class Config:
     """Where things are and what runs the model.
 
-    cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands
-    use when none is named. model: "bundled", a Hugging Face id or a folder. device and dtype None leave the
-    choice to the runtime; threads None takes all cores. reinforce: whether memories that are used together in a chat
-    grow stronger links.
+    cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands use
+    when none is named, a path or the URL of a database. model: "bundled", a Hugging Face id or a folder. device and
+    dtype None leave the choice to the runtime; threads None takes all cores. reinforce: whether memories that are used
+    together in a chat grow stronger links.
     """
 
     cache_dir: Path
-    store: Path
+    store: Path | str
     model: str = "bundled"
     device: str | None = None
     dtype: str | None = None
@@ -43,13 +44,23 @@ class Config:
         data_dir = Path(platformdirs.user_data_dir("aspen"))
         return cls(
             cache_dir=_path(found, "ASPEN_CACHE") or Path(platformdirs.user_cache_dir("aspen")),
-            store=_path(found, "ASPEN_STORE") or data_dir / "memory.db",
+            store=_store(found) or data_dir / "memory.db",
             model=found.get("ASPEN_MODEL") or "bundled",
             device=found.get("ASPEN_DEVICE") or None,
             dtype=found.get("ASPEN_DTYPE") or None,
             threads=int(threads) if threads is not None else None,
             reinforce=reinforce == "1",
         )
+
+
+def is_url(location: str) -> bool:
+    """Whether a location is a URL, not a path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", location) is not None
+
+
+def _store(found: Mapping[str, str]) -> Path | str | None:
+    given = found.get("ASPEN_STORE")
+    return given if given and is_url(given) else _path(found, "ASPEN_STORE")
 
 
 def _path(found: Mapping[str, str], name: str) -> Path | None:

@@ -18,7 +18,7 @@ from aspen.activation_db import StoreFit, decode_trace
 from aspen.activation_db.calibration import known_calibration
 from aspen.activation_db.keys import MAX_KEY_TOKENS
 from aspen.aspen import Aspen
-from aspen.config import Config
+from aspen.config import Config, is_url
 from aspen.errors import AspenError, NotFound
 from aspen.models import LanguageModel, bundled
 from aspen.repository import Repository, StoreStats, TraceInfo, open_repository
@@ -81,7 +81,7 @@ def examine(
         repository = None
         if not isinstance(store, str | Path):
             repository = store
-        elif (nothing := _nothing_at(store)) is not None:
+        elif not is_url(str(store)) and (nothing := _nothing_at(store)) is not None:
             findings.append(Finding("store", Status.OK, nothing))
         else:
             try:

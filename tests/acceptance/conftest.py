@@ -22,11 +22,17 @@ def model() -> LanguageModel:
     return load_model("bundled", cache_dir=Config.from_environment().cache_dir, device="cpu", threads=1)
 
 
-@pytest.fixture(scope="session", params=["memory", "sqlite"])
+@pytest.fixture(scope="session", params=["memory", "sqlite", "postgres"])
 def creator(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model: LanguageModel
 ) -> Iterator[Aspen]:
-    file = tmp_path_factory.mktemp("creator") / "creator.db"
-    with Aspen.open({"memory": ":memory:", "sqlite": str(file)}[request.param], model=model) as aspen:
+    match request.param:
+        case "memory":
+            location = ":memory:"
+        case "sqlite":
+            location = str(tmp_path_factory.mktemp("creator") / "creator.db")
+        case _:
+            location = request.getfixturevalue("new_postgres_url")()
+    with Aspen.open(location, model=model) as aspen:
         fill(aspen)
         yield aspen

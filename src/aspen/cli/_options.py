@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,23 +14,25 @@ import typer
 
 from aspen.aspen import Aspen
 from aspen.cli._screen import say
-from aspen.config import Config
+from aspen.config import Config, is_url
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
 from aspen.models import LanguageModel
 
 
 def _default_store() -> str:
     """Where the store lies that neither an option nor the environment names, short enough for a line of help."""
-    path = Config.from_environment({}).store
+    path = Path(Config.from_environment({}).store)
     with contextlib.suppress(RuntimeError, ValueError):  # there is no home folder, or the path is outside
         return f"~/{path.relative_to(Path.home())}"
     return str(path)
 
 
 StoreOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--store", metavar="PATH", help=f"The store file. Default: $ASPEN_STORE, or {_default_store()}."
+        "--store",
+        metavar="PATH",
+        help=f"The store file, or a postgresql:// URL. Default: $ASPEN_STORE, or {_default_store()}.",
     ),
 ]
 ModelOption = Annotated[
@@ -72,7 +75,7 @@ def given_model(context: typer.Context) -> LanguageModel | None:
 def open_aspen(
     context: typer.Context,
     *,
-    store: Path | None,
+    store: str | None,
     model: str | None = None,
     device: str | None = None,
     create: bool = False,
@@ -85,12 +88,18 @@ def open_aspen(
     stderr.
     """
     config = settings_for(model=model, device=device)
-    path = store or config.store
-    if create and store is None:
-        _make_folder(path.parent)
-    if not create and str(path) != ":memory:":
-        _check_filled(path)
-    return Aspen.open(path, model=given_model(context), config=config, notify=notices(quiet=quiet))
+    location = config.store if store is None else location_of(store)
+    if isinstance(location, Path):  # a database says by itself whether it is there
+        if create and store is None:
+            _make_folder(location.parent)
+        if not create and str(location) != ":memory:":
+            _check_filled(location)
+    return Aspen.open(location, model=given_model(context), config=config, notify=notices(quiet=quiet))
+
+
+def location_of(store: str) -> Path | str:
+    """What `--store` names: a path, or the URL of a database as it stands."""
+    return store if is_url(store) else Path(store)
 
 
 def notices(*, quiet: bool) -> Callable[[str], None]:
@@ -129,6 +138,18 @@ def _make_folder(folder: Path) -> None:
             f"The folder {folder} for the store cannot be made: {error}.",
             hint="Name another store with --store or ASPEN_STORE.",
             path=str(folder),
+        ) from error
+
+
+def time_of(text: str | None, *, what: str) -> datetime | None:
+    """The time that an option gives in ISO 8601; InvalidInput where it is none."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{what} {text!r} is no date.", hint="Write it as in 2026-05-02T18:30:00+02:00 (ISO 8601)."
         ) from error
 
 

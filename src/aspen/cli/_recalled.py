@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say
-from aspen.types import Hit, HitPath, Memory, Recall
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-_PARTS = ("activation", "keyword", "heads", "vector", "neighbours", "names", "rerank")
+from aspen.aspen import Aspen
+from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say, width
+from aspen.cli._standing import correction
+from aspen.types import ActivatedMemory, Hit, HitPath, Memory, Recall
+
+_PARTS = (
+    "activation",
+    "keyword",
+    "heads",
+    "vector",
+    "neighbours",
+    "names",
+    "relations",
+    "priority",
+    "rerank",
+)
+_FIRST, _LAST = ("#", "score"), ("familiar",)
+_SELDOM = frozenset({"relations", "priority"})
+"""Parts that get a column only where one of them shows."""
+_SHOWS = 0.005
 _OTHER = "other"
+_FIRST_TO_GO = (
+    "priority",
+    "names",
+    "neighbours",
+    "heads",
+    "vector",
+    "rerank",
+    "relations",
+    "keyword",
+    "activation",
+)
+"""Where a terminal is too narrow, these parts are counted as other ones, in this order."""
+_RANK = 4
+"""Width of the first column."""
+_ROOM = 24
+"""Characters that a memory needs beside its score."""
 
 
 def recall_data(recall: Recall) -> dict[str, object]:
@@ -16,23 +50,46 @@ def recall_data(recall: Recall) -> dict[str, object]:
 
 def put_recall(recall: Recall) -> None:
     """A table with a row for each hit, best first."""
-    scored = [_columns(hit) for hit in recall.hits]
-    parts = list(dict.fromkeys(name for columns in scored for name in columns))
-    parts.sort(key=[*_PARTS, _OTHER].index)
+    own = _own_columns(recall.hits)
+    scored = [_columns(hit, own) for hit in recall.hits]
+    parts = sorted({name for columns in scored for name in columns}, key=[*_PARTS, _OTHER].index)
     scores = [
         _scores(rank, hit, [columns.get(name) for name in parts])
         for rank, (hit, columns) in enumerate(zip(recall.hits, scored, strict=True), start=1)
     ]
     texts = [hit.memory.text for hit in recall.hits]
     facts = [_facts(hit.memory) for hit in recall.hits]
+    corrected = [hit.corrected_by for hit in recall.hits]
     if on_terminal():
-        names = [*map(_short, ["#", "score", *parts, "familiar"]), "memory"]
+        names = [*map(_short, [*_FIRST, *parts, *_LAST]), "memory"]
         rows = [[*row, text] for row, text in zip(scores, texts, strict=True)]
-        below = [" · ".join(filter(None, row)) for row in facts]
+        below = [
+            " · ".join(filter(None, [*row, correction(newer)]))
+            for row, newer in zip(facts, corrected, strict=True)
+        ]
         put_table(names, rows, numbers=names[:-1], below=below)
     else:
-        names = ["#", "score", *parts, "familiar", "date", "speaker", "id", "text"]
-        put_table(names, [[*row, *fact, text] for row, fact, text in zip(scores, facts, texts, strict=True)])
+        names = [*_FIRST, *parts, *_LAST, "date", "type", "speaker", "id", "corrected_by", "text"]
+        columns = zip(scores, facts, corrected, texts, strict=True)
+        put_table(names, [[*row, *fact, newer or "", text] for row, fact, newer, text in columns])
+
+
+def _own_columns(hits: Sequence[Hit]) -> set[str]:
+    """The parts of a score that have a column of their own; on a terminal, as many as leave room for the memory."""
+
+    def shows(part: str) -> bool:
+        return any(abs(hit.arms.get(part, 0.0)) >= _SHOWS for hit in hits)
+
+    there = {name for hit in hits for name in hit.arms}
+    own = {name for name in _PARTS if name in there and (name not in _SELDOM or shows(name))}
+    if not on_terminal():
+        return own
+    for name in (*(name for name in _FIRST_TO_GO if not shows(name)), *_FIRST_TO_GO):
+        taken = sum(max(len(_short(column)), 5) + 2 for column in (*_FIRST[1:], *own, _OTHER, *_LAST))
+        if width() - taken - _RANK >= _ROOM:
+            break
+        own.discard(name)
+    return own
 
 
 def _short(name: str) -> str:
@@ -69,27 +126,49 @@ def missing_arms(recall: Recall) -> list[str]:
     return [f"{arm.name} did not run: {arm.reason}" for arm in recall.arms if not arm.ran]
 
 
-def put_paths(recall: Recall, known: dict[str, Memory]) -> None:
-    """The ways that activation took to each hit; `known` has every memory that stands on one."""
+def memories_on_paths(aspen: Aspen, hits: Iterable[Hit | ActivatedMemory]) -> dict[str, Memory]:
+    """Every memory that stands on a path to a hit, by id; one that was forgotten meanwhile is left out."""
+    ids = sorted({id_ for hit in hits for path in hit.paths for id_ in path.memories})
+    return {memory.id: memory for memory in aspen.repository.get(sorted(aspen.repository.known(ids)))}
+
+
+def put_ways(recall: Recall, known: Mapping[str, Memory]) -> None:
+    """What each hit's score is made of, and the ways that activation took to it; `known` has the memories on them."""
     for rank, hit in enumerate(recall.hits, start=1):
         put(f"{rank}. {one_line(hit.memory.text, most=70)}")
         put("   " + ", ".join(f"{name} {value:+.2f}" for name, value in hit.arms.items() if value))
+        if hit.corrected_by:
+            put(f"   {correction(hit.corrected_by)}")
         if not hit.paths:
             put("   no paths: no activation came to it from other memories")
         for path in hit.paths:
-            via = f"  (over the name {path.via})" if path.via else ""
-            put(f"   {path.contribution:+.3f}  {_steps(path, known)}{via}")
+            put_path(path, known, arrived=_arrived(hit, path))
 
 
-def _steps(path: HitPath, known: dict[str, Memory]) -> str:
-    texts = [one_line(known[id_].text, most=40) if id_ in known else id_ for id_ in path.memories]
-    return " -> ".join(texts)
+def put_path(path: HitPath, known: Mapping[str, Memory], *, arrived: float) -> None:
+    """A way, with what came over it and its share of all that `arrived`."""
+    share = f"{path.contribution / arrived:4.0%}" if arrived > 0 else "    "
+    via = f"  (over the name {path.via})" if path.via else ""
+    put(f"   {path.contribution:+.3f} {share}  {_steps(path, known)}{via}")
 
 
-def _columns(hit: Hit) -> dict[str, float]:
+def _arrived(hit: Hit, path: HitPath) -> float:
+    """All that came to a hit in the same manner as over this path."""
+    if path.relations:
+        return hit.activation
+    return hit.arms.get("names" if path.via else "neighbours", 0.0)
+
+
+def _steps(path: HitPath, known: Mapping[str, Memory]) -> str:
+    first, *others = [one_line(known[id_].text, most=40) if id_ in known else id_ for id_ in path.memories]
+    arrows = [f"--{type_}-->" for type_ in path.relations] or ["->"] * len(others)
+    return first + "".join(f" {arrow} {text}" for arrow, text in zip(arrows, others, strict=True))
+
+
+def _columns(hit: Hit, own: Collection[str]) -> dict[str, float]:
     """The parts of a score that have a column of their own, and the sum of all others."""
-    columns = {name: value for name, value in hit.arms.items() if name in _PARTS}
-    others = [value for name, value in hit.arms.items() if name not in _PARTS]
+    columns = {name: value for name, value in hit.arms.items() if name in own}
+    others = [value for name, value in hit.arms.items() if name not in own]
     return {**columns, _OTHER: sum(others)} if others else columns
 
 
@@ -99,4 +178,4 @@ def _scores(rank: int, hit: Hit, parts: list[float | None]) -> list[str]:
 
 
 def _facts(memory: Memory) -> list[str]:
-    return [date_of(memory.said_at), memory.speaker or "", memory.id]
+    return [date_of(memory.said_at), memory.type.value, memory.speaker or "", memory.id]

@@ -65,6 +65,11 @@ def on_terminal() -> bool:
     return _console(stderr=False).is_terminal
 
 
+def width() -> int:
+    """Columns of the terminal that results go to."""
+    return _console(stderr=False).width
+
+
 def put_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],

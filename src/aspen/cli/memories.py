@@ -1,8 +1,7 @@
-"""Commands on memories: remember, recall, list, show, forget."""
+"""Commands that put memories in and find them: remember, recall."""
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -16,21 +15,22 @@ from aspen.cli._options import (
     StoreOption,
     from_stdin,
     open_aspen,
+    time_of,
 )
-from aspen.cli._recalled import put_paths, put_recall, recall_data, say_how
-from aspen.cli._screen import confirmed, date_of, one_line, put, put_json, put_table, say
-from aspen.errors import AspenError, InvalidInput
-from aspen.items import check_item, memory_id
-from aspen.types import Memory, Trace
+from aspen.cli._recalled import memories_on_paths, put_recall, put_ways, recall_data, say_how
+from aspen.cli._screen import put, put_json, say
+from aspen.errors import InvalidInput
+from aspen.items import IMPORTANCES, checked_item, memory_id
+from aspen.memory_graph import DEFAULT_PRESET, PRESETS
+from aspen.types import Emotion, MemoryType, Stability
+
+_TYPES = ", ".join(MemoryType)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(remember)
     app.command()(recall)
-    app.command("list")(list_memories)
-    app.command()(show)
-    app.command()(forget)
 
 
 def remember(
@@ -51,6 +51,40 @@ def remember(
         str | None,
         typer.Option("--source", metavar="NAME", help="Where it comes from; tells equal texts apart."),
     ] = None,
+    kind: Annotated[
+        MemoryType | None,
+        typer.Option(
+            "--type", metavar="TYPE", help=f"One of {_TYPES}. Default: episodic.", show_default=False
+        ),
+    ] = None,
+    stability: Annotated[
+        Stability | None,
+        typer.Option(
+            "--stability",
+            metavar="STABILITY",
+            help=f"How settled it is: {', '.join(Stability)}. Default: tentative.",
+            show_default=False,
+        ),
+    ] = None,
+    importance: Annotated[
+        str | None,
+        typer.Option(
+            "--importance",
+            metavar="SHARE",
+            help="In [0, 1], or high (1), medium (.6, the default) or low (.3).",
+        ),
+    ] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option(
+            "--emotion",
+            metavar="LABEL:INTENSITY",
+            help="A feeling that goes with it, its intensity in [0, 1].",
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="NAME", help="A tag; may be repeated.")
+    ] = None,
     store: StoreOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
@@ -58,20 +92,33 @@ def remember(
 ) -> None:
     """Remember one text. Remembering the same again changes nothing.
 
-    \b
-    Example:
-      aspen remember "I adopted a cat" --speaker Ann --said-at 2026-05-02
+    A memory is told from others by its text, speaker, time, conversation and source, and keeps the kind that it had
+    first.
 
     \b
-    With --json: {"memory": {id, text, speaker, said_at, ...}, "new": bool}
+    Examples:
+      aspen remember "I adopted a cat" --speaker Ann --said-at 2026-05-02
+      aspen remember "Evenings are for my family" --type belief --importance high --emotion calm:0.8 --tag family
+
+    \b
+    With --json: {"memory": {id, text, speaker, said_at, type, stability, importance, emotion, tags, ...}, "new": bool}
     """
-    item = check_item(
+    given = {
+        "type": kind,
+        "stability": stability,
+        "importance": None if importance is None else _importance(importance),
+        "emotion": None if emotion is None else _emotion(emotion),
+        "tags": tags or None,
+    }
+    of_kind = {name: value for name, value in given.items() if value is not None}
+    item = checked_item(
         {
             "text": from_stdin(text),
             "speaker": speaker,
             "said_at": said_at,
             "conversation": conversation,
             "source": source,
+            **of_kind,
         }
     )
     with open_aspen(context, store=store, model=model, device=device, create=True, quiet=as_json) as aspen:
@@ -79,9 +126,33 @@ def remember(
         memory = aspen.remember_many([item])[0]
     if as_json:
         put_json({"memory": memory, "new": new})
-    else:
-        put(memory.id)
-        say(f"remembered, {memory.token_count} tokens" if new else "this was remembered before")
+        return
+    put(memory.id)
+    if new:
+        say(f"remembered, {memory.token_count} tokens")
+        return
+    kept = [name for name in of_kind if getattr(memory, name) != getattr(item, name)]
+    say(f"this was remembered before{', and keeps its ' if kept else ''}{', '.join(kept)}")
+
+
+def _importance(text: str) -> float | str:
+    try:
+        return text if text in IMPORTANCES else float(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"importance {text!r} is no number.", hint=f"One in [0, 1], or one of {', '.join(IMPORTANCES)}."
+        ) from error
+
+
+def _emotion(text: str) -> Emotion:
+    label, _, intensity = text.rpartition(":")
+    try:
+        return Emotion(label, float(intensity))
+    except ValueError as error:
+        raise InvalidInput(
+            f"emotion {text!r} has no intensity.",
+            hint="Write it as in joy:0.8, a number in [0, 1] at the end.",
+        ) from error
 
 
 def recall(
@@ -96,8 +167,50 @@ def recall(
     limit: LimitOption = 10,
     conversation: ConversationOption = None,
     no_spread: Annotated[
-        bool, typer.Option("--no-spread", help="Do not let activation spread to neighbouring turns.")
+        bool,
+        typer.Option(
+            "--no-spread", help="Do not let activation spread to neighbouring turns, or over relations."
+        ),
     ] = False,
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset", metavar="NAME", help=f"How activation spreads over relations: {', '.join(PRESETS)}."
+        ),
+    ] = DEFAULT_PRESET,
+    types: Annotated[
+        list[MemoryType] | None,
+        typer.Option("--type", metavar="TYPE", help=f"Only this type: {_TYPES}; may be repeated."),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", metavar="NAME", help="Only memories with this tag, or one of several; may be repeated."
+        ),
+    ] = None,
+    speaker: Annotated[
+        str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only what was said then or later, in ISO 8601; UTC without a zone.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only what was said before.")
+    ] = None,
+    asked_at: Annotated[
+        str | None,
+        typer.Option(
+            "--asked-at",
+            metavar="TIME",
+            help='When this is asked: "last week" counts from there. Default: now.',
+            show_default=False,
+        ),
+    ] = None,
     arms: Annotated[
         list[str] | None,
         typer.Option(
@@ -121,18 +234,21 @@ def recall(
     """Show the memories that resonate with a prompt, best first.
 
     The score is in standard deviations over the candidates; beside it stand its parts. "familiar" is how likely it
-    is, in [0, 1], that the memory answers the prompt.
+    is, in [0, 1], that the memory answers the prompt. With --explain each way that activation took comes with what it
+    added, and with its share of all that came in this manner: over relations, names or neighbouring turns.
 
     \b
     Examples:
       aspen recall "Who lives in Portugal?"
       aspen recall "Who lives in Portugal?" --arm keyword --no-spread --json
+      aspen recall "How do I handle burnout?" --preset character --type belief --type self --explain
 
     \b
     With --json: {"prompt", "hits": [{"memory": {id, text, ...}, "score", "arms": {name: part of the score},
-      "paths": [{"memories": [ids], "contribution", "via"}], "familiarity"}], "candidates", "arms": [{"name", "ran",
-      "reason", "seconds"}], "partial_pass": {"depth", "n_layers", "tokens", "seconds"} or null, "seconds",
-      "familiarity"}
+      "paths": [{"memories": [ids], "contribution", "via", "relations": [types]}], "familiarity", "seed_score",
+      "activation", "type_boost", "priority", "corrected_by": id or null}], "familiarity", "candidates", "arms":
+      [{"name", "ran", "reason", "seconds"}], "partial_pass": {"depth", "n_layers", "tokens", "seconds"} or null,
+      "seconds", "truncated"}
     """
     prompt = from_stdin(prompt)
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
@@ -141,186 +257,21 @@ def recall(
             limit=limit,
             conversation=conversation,
             use_spreading_activation=not no_spread,
+            preset=preset,
             arms=arms or None,
+            types=types or None,
+            tags=tags or None,
+            speaker=speaker,
+            since=time_of(since, what="--since"),
+            until=time_of(until, what="--until"),
+            asked_at=time_of(asked_at, what="--asked-at"),
             rerank=rerank,
         )
-        on_paths = sorted({id_ for hit in found.hits for path in hit.paths for id_ in path.memories})
-        stored = aspen.repository.known(on_paths) if explain else set()
-        known = {memory.id: memory for memory in aspen.repository.get(sorted(stored))}
+        known = memories_on_paths(aspen, found.hits) if explain else {}
     if as_json:
         put_json(recall_data(found))
         return
     put_recall(found)
     if explain:
-        put_paths(found, known)
+        put_ways(found, known)
     say_how(found)
-
-
-def list_memories(
-    context: typer.Context,
-    *,
-    conversation: ConversationOption = None,
-    speaker: Annotated[
-        str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
-    ] = None,
-    limit: LimitOption = 50,
-    conversations: Annotated[
-        bool, typer.Option("--conversations", help="List the conversations in place of memories.")
-    ] = False,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List memories, or conversations, newest first.
-
-    \b
-    Examples:
-      aspen list --conversation pets --limit 5
-      aspen list --conversations
-
-    \b
-    With --json: {"memories": [{id, text, ...}]}, or {"conversations": [{"name", "memories", "first_seq",
-      "last_seq"}]}
-    """
-    with open_aspen(context, store=store) as aspen:
-        if conversations:
-            known = aspen.repository.conversations()
-            if as_json:
-                put_json({"conversations": known})
-            else:
-                rows = [[str(entry.memories), entry.name] for entry in known]
-                put_table(["memories", "conversation"], rows, numbers=["memories"])
-            return
-        memories = aspen.repository.list(conversation=conversation, speaker=speaker, limit=limit)
-    if as_json:
-        put_json({"memories": memories})
-        return
-    columns = ["id", "date", "conversation", "speaker", "text"]
-    rows = [
-        [memory.id, date_of(memory.said_at), memory.conversation or "", memory.speaker or "", memory.text]
-        for memory in memories
-    ]
-    put_table(columns, rows)
-
-
-def show(
-    context: typer.Context,
-    *,
-    memory_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of a memory, as `list` and `recall` show it.")
-    ],
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show one memory, and the trace it comes from.
-
-    \b
-    Example:
-      aspen show m_0123456789abcdef0123
-
-    \b
-    With --json: {"memory": {id, text, ...}, "trace": null or {"id", "level", "seed", "prompt", "reply",
-      "prompt_tokens", "tokens", "sampler", "max_tokens", "finish_reason", "fingerprint", "digest"},
-      "trace_error": null or why the trace cannot be read}
-    """
-    trace, trace_error = None, None
-    with open_aspen(context, store=store) as aspen:
-        memory = aspen.repository.get([memory_id])[0]
-        try:
-            trace = aspen.trace(memory.trace_id) if memory.trace_id else None
-        except AspenError as error:  # the memory can be shown all the same
-            trace_error = str(error)
-    if as_json:
-        data = _trace_data(trace) if trace else None
-        put_json({"memory": memory, "trace": data, "trace_error": trace_error})
-        return
-    facts = {
-        "id": memory.id,
-        "conversation": memory.conversation,
-        "speaker": memory.speaker,
-        "said at": memory.said_at.isoformat() if memory.said_at else None,
-        "source": memory.source,
-        "provenance": memory.provenance.value,
-        "stored at": memory.created_at.isoformat(),
-        "tokens": str(memory.token_count),
-    }
-    if trace:
-        facts["trace"] = f"{trace.id}, level {trace.level.value}, seed {trace.seed}"
-        facts["recorded"] = f"{trace.prompt_length} tokens of prompt, then {_reply_length(trace)} of reply"
-        facts["model"] = (
-            f"{trace.fingerprint.architecture}, {trace.fingerprint.dtype} on {trace.fingerprint.device}"
-        )
-    if trace_error:
-        facts["trace"] = memory.trace_id
-        say(f"The trace cannot be read: {trace_error}", style="yellow")
-    for name, value in facts.items():
-        if value is not None:
-            put(f"{name:<13} {one_line(value)}")
-    put()
-    put(memory.text)
-
-
-def _reply_length(trace: Trace) -> int:
-    return len(trace.token_ids) - trace.prompt_length
-
-
-def _trace_data(trace: Trace) -> dict[str, object]:
-    return {
-        "id": trace.id,
-        "level": trace.level,
-        "seed": trace.seed,
-        "prompt": trace.prompt,
-        "reply": trace.reply,
-        "prompt_tokens": trace.prompt_length,
-        "tokens": len(trace.token_ids),
-        "sampler": trace.sampler,
-        "max_tokens": trace.max_tokens,
-        "finish_reason": trace.finish_reason,
-        "fingerprint": trace.fingerprint,
-        "digest": trace.digest,
-    }
-
-
-def forget(
-    context: typer.Context,
-    *,
-    memory_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the memories to forget.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Forget memories for good.
-
-    Text, key, words and links go, and every trace in whose prompt one of them stood.
-
-    \b
-    Example:
-      aspen forget m_0123456789abcdef0123 --yes
-
-    \b
-    With --json (which needs --yes): {"forgotten": [ids], "traces": number of traces that went with them}
-    """
-    ids = list(dict.fromkeys(memory_ids))
-    with open_aspen(context, store=store) as aspen:
-        memories = aspen.repository.get(ids)
-        if not yes:
-            if as_json or not sys.stdin.isatty():
-                raise InvalidInput("Nobody is here to confirm what will be forgotten.", hint="Add --yes.")
-            _say_what_goes(memories)
-            if not confirmed(f"Forget {'it' if len(ids) == 1 else f'these {len(ids)} memories'} for good?"):
-                say("nothing was forgotten")
-                return
-        traces = aspen.forget(*ids)
-    if as_json:
-        put_json({"forgotten": ids, "traces": traces})
-    else:
-        put(f"forgot {_count(len(ids), 'memory', 'memories')} and {_count(traces, 'trace', 'traces')}")
-
-
-def _say_what_goes(memories: list[Memory]) -> None:
-    for memory in memories:
-        say(f"{memory.id}  {one_line(memory.text, most=80)}", style="")
-    say("With them go their keys, words and links, and the traces in whose prompts they stood.", style="")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

@@ -23,6 +23,8 @@ from aspen.errors import InvalidInput
 from aspen.interchange import Format, ImportProgress, ImportReport, export_memories, import_file
 
 _SHOWN_PROBLEMS = 20
+_UNITS = {Format.LOCOMO: "turn", Format.SMALLVILLE: "record"}
+"""What the numbers of problems count, where it is not lines."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,13 +37,16 @@ def register(app: typer.Typer) -> None:
 def import_memories(
     context: typer.Context,
     *,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to read.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="The file to read, or the folder of an agent's memory stream."),
+    ],
     file_format: Annotated[
         Format | None,
         typer.Option(
             "--format",
-            help="chat: OpenAI-style JSONL; plain: JSONL with a text a line; locomo; aspen: an export. "
-            "Told by the content where it is not given.",
+            help="chat: OpenAI-style JSONL; plain: JSONL with a memory or relation a line; locomo; aspen: an export; "
+            "smallville: a generative agent's memory stream. Told by the content where it is not given.",
         ),
     ] = None,
     conversation: Annotated[
@@ -58,16 +63,18 @@ def import_memories(
     """Remember what a file holds. May be stopped: the same command goes on where it was.
 
     Records that cannot be read are reported with their number, and the others kept. Importing a file twice adds
-    nothing.
+    nothing. Lines {"relation": "supports", "from": ID, "to": ID, "weight": 0.8} relate memories of the file, by their
+    "id", or stored ones; a relation that is there takes the weight of the file.
 
     \b
     Examples:
       aspen import chats.jsonl
       aspen import notes.jsonl --format plain --conversation notes
+      aspen import "Klaus Mueller/bootstrap_memory"
 
     \b
-    With --json: {"format", "read", "stored", "already_there", "left_out", "bad", "problems": [{"number",
-      "reason"}]}
+    With --json: {"format", "read", "stored", "already_there", "left_out", "relations", "relations_stored", "bad",
+      "problems": [{"number", "reason"}]}
     """
     seen = ImportProgress(0.0, 0, 0, 0)
     bar = Progress(
@@ -83,7 +90,7 @@ def import_memories(
     def progress(now: ImportProgress) -> None:
         nonlocal seen
         seen = now
-        bar.update(task, completed=now.done, counts=f"{now.stored:,} stored")
+        bar.update(task, completed=now.done, counts=_counts(now))
 
     with (
         open_aspen(context, store=store, model=model, device=device, create=True, quiet=as_json) as aspen,
@@ -96,10 +103,7 @@ def import_memories(
             )
         except KeyboardInterrupt:
             if not as_json:
-                say(
-                    f"Stopped with {seen.stored:,} stored. The same command goes on from here.",
-                    style="yellow",
-                )
+                say(f"Stopped with {_counts(seen)}. The same command goes on from here.", style="yellow")
             raise
     if as_json:
         put_json(as_data(report))
@@ -107,13 +111,21 @@ def import_memories(
         _tell(report)
 
 
+def _counts(now: ImportProgress) -> str:
+    relations = f", {now.relations:,} relations" if now.relations else ""
+    return f"{now.stored:,} stored{relations}"
+
+
 def _tell(report: ImportReport) -> None:
-    unit = "turn" if report.format is Format.LOCOMO else "line"
+    unit = _UNITS.get(report.format, "line")
     for problem in report.problems[:_SHOWN_PROBLEMS]:
         say(f"{unit} {problem.number}: {problem.reason}", style="yellow")
     if report.bad > _SHOWN_PROBLEMS:
         say(f"... and {report.bad - _SHOWN_PROBLEMS:,} more (--json names up to 1,000)", style="yellow")
     put(f"{report.stored:,} stored, {report.already_there:,} already there, {report.bad:,} not readable")
+    if report.relations:
+        known = report.relations - report.relations_stored
+        put(f"{report.relations_stored:,} relations stored, {known:,} already there")
     if report.left_out:
         say(f"{report.left_out:,} left out: system prompts, and messages without text")
 
@@ -135,7 +147,9 @@ def export(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write memories as JSONL, oldest first. `aspen import` makes the same ids of it; traces are not in it.
+    """Write memories and their relations as JSONL, oldest first. `aspen import` makes the same of it.
+
+    Traces, keys, and how often memories were used are not in it: `backup` copies those.
 
     \b
     Examples:
@@ -143,7 +157,7 @@ def export(
       aspen export --conversation pets | gzip > pets.jsonl.gz
 
     \b
-    With --json (and a file): {"memories": number written, "path"}
+    With --json (and a file): {"memories": number written, "relations": number written, "path"}
     """
     with open_aspen(context, store=store) as aspen:
         if output == "-":
@@ -151,9 +165,10 @@ def export(
             return
         written = export_memories(aspen, output, conversation=conversation)
     if as_json:
-        put_json({"memories": written, "path": output})
+        put_json({**as_data(written), "path": output})
     else:
-        say(f"{written:,} memories written to {output}", style="")
+        relations = f" and {written.relations:,} relations" if written.relations else ""
+        say(f"{written.memories:,} memories{relations} written to {output}", style="")
 
 
 def backup(

@@ -14,6 +14,7 @@ from aspen.cli._options import (
     ModelOption,
     StoreOption,
     given_model,
+    location_of,
     notices,
     open_aspen,
     settings_for,
@@ -96,7 +97,7 @@ def doctor(
     """
     config = settings_for(model=model, device=device)
     findings = examine(
-        store or config.store,
+        config.store if store is None else location_of(store),
         config=config,
         deep=deep,
         model=given_model(context),

@@ -138,12 +138,15 @@ class Relating(Remembering):
         """All versions of a memory, oldest first; the last one is what holds now."""
         start = self.repository.get([memory_id])[0]
         versions = {start.seq: start}
-        for step in (self._versions_before, self._corrections_of):
-            found = [start]
+        places = {start.seq: 0}  # not the seq: an imported correction may be the older memory of the store
+        for step, way in ((self._versions_before, -1), (self._corrections_of, 1)):
+            found, place = [start], 0
             while found:
+                place += way
                 found = [other for one in found for other in step(one) if other.seq not in versions]
                 versions |= {other.seq: other for other in found}
-        return tuple(versions[seq] for seq in sorted(versions))
+                places |= {other.seq: place for other in found}
+        return tuple(versions[seq] for seq in sorted(versions, key=lambda seq: (places[seq], seq)))
 
     def _corrections_of(self, memory: Memory) -> list[Memory]:
         rows = self.repository.out_edges([memory.seq], fan=MAX_LIMIT, types=[_CORRECTED.value])

@@ -1,10 +1,11 @@
-"""Exporting memories as JSONL, oldest first: what `aspen import` needs to make the same ids again."""
+"""Exporting memories as JSONL, oldest first, then their relations: what `aspen import` needs to make the same again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -12,12 +13,21 @@ from typing import TextIO
 from aspen.aspen import Aspen
 from aspen.errors import InvalidInput, NotFound, StoreNotWritable
 from aspen.files import write_atomically
-from aspen.interchange.aspen_jsonl import HEADER, as_line, header
+from aspen.interchange.aspen_jsonl import HEADER, as_line, as_relation_line, header
 from aspen.interchange.paths import checked_path
-from aspen.repository import Repository
+from aspen.repository import NEXT, Repository, edges_of
+from aspen.types import Edge, Memory, Provenance, Relation, RelationType
 
 _PAGE = 10_000
 _AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """How many memories and relations were written."""
+
+    memories: int
+    relations: int
 
 
 def export_memories(
@@ -26,8 +36,11 @@ def export_memories(
     *,
     conversation: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> int:
-    """Write every memory, or those of one conversation; returns how many. Traces and keys stay in the store.
+) -> ExportReport:
+    """Write every memory, or those of one conversation, and the relations between them.
+
+    Traces, keys, and how often and when memories were used stay in the store. So do the "next" relations that a store
+    makes by itself: importing the memories makes those that are right there, beside what is there already.
 
     A file is written aside and renamed, readable for its owner only; an older export at its path is replaced, any
     other file is not (InvalidInput). What is remembered while the export runs is not in it. `progress` is called
@@ -54,15 +67,57 @@ def _oldest_first(repository: Repository, conversation: str | None) -> list[int]
     return seqs[::-1]
 
 
-def _write(repository: Repository, seqs: list[int], file: TextIO, progress: Callable[[int], None]) -> int:
+def _write(
+    repository: Repository, seqs: list[int], file: TextIO, progress: Callable[[int], None]
+) -> ExportReport:
     file.write(_json(header(exported_at=datetime.now(UTC))))
-    done = 0
+    written = _Written()
     for start in range(0, len(seqs), _AT_ONCE):
         memories = repository.get_by_seq(seqs[start : start + _AT_ONCE])
         file.writelines(_json(as_line(memory)) for memory in memories)
-        done += len(memories)
-        progress(done)
-    return done
+        written.add(memories)
+        progress(len(written.ids))
+    # Not `out_edges`, which ends at 10,000 of one memory.
+    edges = [edge for edge in edges_of(repository.changes(0).edges) if written.has(edge)]
+    edges.sort(key=lambda edge: (edge.source, edge.target, edge.type))
+    file.writelines(_json(as_relation_line(written.relation(edge))) for edge in edges)
+    return ExportReport(len(written.ids), len(edges))
+
+
+class _Written:
+    """The memories that stand in the file, by seq."""
+
+    def __init__(self) -> None:
+        self.ids: dict[int, str] = {}
+        self._last: dict[str, int] = {}
+        self._next: dict[int, int] = {}
+
+    def add(self, memories: list[Memory]) -> None:
+        """Note memories that were written, in ascending order."""
+        for memory in memories:
+            self.ids[memory.seq] = memory.id
+            if memory.conversation is None:
+                continue
+            if memory.conversation in self._last:
+                self._next[self._last[memory.conversation]] = memory.seq
+            self._last[memory.conversation] = memory.seq
+
+    def has(self, edge: Edge) -> bool:
+        """Whether both ends stand in the file, and the store does not make the edge by itself."""
+        if edge.source not in self.ids or edge.target not in self.ids:
+            return False
+        own = (NEXT, 1.0, Provenance.INFERRED)
+        by_itself = self._next.get(edge.source) == edge.target
+        return not (by_itself and (edge.type, edge.weight, edge.provenance) == own)
+
+    def relation(self, edge: Edge) -> Relation:
+        return Relation(
+            self.ids[edge.source],
+            self.ids[edge.target],
+            RelationType(edge.type),
+            edge.weight,
+            edge.provenance,
+        )
 
 
 def _json(value: dict[str, object]) -> str:

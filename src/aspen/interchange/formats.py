@@ -13,7 +13,8 @@ from aspen.interchange.chat_jsonl import read_chat
 from aspen.interchange.lines import Line, opened, read_objects
 from aspen.interchange.locomo import read_locomo
 from aspen.interchange.plain_jsonl import read_plain
-from aspen.interchange.records import Reader
+from aspen.interchange.records import Reader, is_relation
+from aspen.interchange.smallville import is_memory_stream, nodes_file, read_smallville
 
 _LINES = 50
 """Lines looked at before giving up: the first ones of a file may be bad."""
@@ -27,6 +28,7 @@ class Format(StrEnum):
     PLAIN = "plain"  # JSONL with a text a line
     LOCOMO = "locomo"  # LoCoMo JSON
     ASPEN = "aspen"  # what `aspen export` writes
+    SMALLVILLE = "smallville"  # the memory stream of a generative agent
 
 
 READERS: Mapping[Format, Reader] = {
@@ -34,19 +36,28 @@ READERS: Mapping[Format, Reader] = {
     Format.PLAIN: read_plain,
     Format.LOCOMO: read_locomo,
     Format.ASPEN: read_export,
+    Format.SMALLVILLE: read_smallville,
 }
 
 
 def detect_format(path: Path) -> Format:
-    """The format of a file by its content; InvalidInput where it is none of them."""
+    """The format of a file or folder by its content; InvalidInput where it is none of them."""
+    if path.is_dir() and nodes_file(path) is not None:
+        return Format.SMALLVILLE
     with opened(path) as file:
         start = file.read(_START).decode("utf-8-sig", errors="replace").lstrip()
     if start.startswith("["):
         return Format.LOCOMO
+    if is_memory_stream(start):
+        return Format.SMALLVILLE
+    relations = False
     for line in islice(read_objects(path), _LINES):
         found = _format_of(line.value) if isinstance(line, Line) else None
         if found is not None:
             return found
+        relations = relations or (isinstance(line, Line) and is_relation(line.value))
+    if relations:  # an export, which may hold them too, would have begun with its header
+        return Format.PLAIN
     raise InvalidInput(
         f"The format of {path} is not one that Aspen knows.",
         hint=f"If it is one, name it with --format: {', '.join(Format)}.",

@@ -1,7 +1,13 @@
 """Plain JSONL: a memory a line, `{"text": ..., "speaker": ..., "said_at": ..., "conversation": ..., "source": ...}`.
 
-Only `text` is needed. `said_at` is ISO 8601 or seconds since 1970; `id` stands in for `source`; `provenance` is
-"said", "generated" or "imported", the last where it is not given; other fields are ignored.
+Only `text` is needed. `said_at` is ISO 8601 or seconds since 1970; `id` stands in for `source`; `provenance` is one of
+`Provenance`, "imported" where it is not given. `type`, `stability`, `importance` (a number in [0, 1], "high", "medium"
+or "low"), `emotion` (`{"label": ..., "intensity": ...}`) and `tags` (a list) are those of a memory. Other fields are
+ignored.
+
+A line `{"relation": "supports", "from": ID, "to": ID, "weight": 0.8}` relates two memories, each named by the `id` of a
+line of the same file, before or after it, or by that of a stored memory (m_...). `weight` in [0, 1] may be left out,
+and so may `provenance`.
 """
 
 from __future__ import annotations
@@ -10,7 +16,17 @@ from collections.abc import Iterator
 
 from aspen.errors import InvalidInput
 from aspen.interchange.lines import Line, read_objects
-from aspen.interchange.records import Problem, Reading, Source, as_record, moment, name_in
+from aspen.interchange.records import (
+    Problem,
+    Reading,
+    Source,
+    as_record,
+    as_relation,
+    is_relation,
+    kind_of,
+    moment,
+    name_in,
+)
 from aspen.types import Provenance
 
 
@@ -21,6 +37,8 @@ def read_plain(source: Source) -> Iterator[Reading]:
 
 
 def _record(line: Line, source: Source) -> Reading:
+    if is_relation(line.value):
+        return as_relation(line.number, line.value)
     try:
         said_at = moment(line.value)
     except InvalidInput as error:
@@ -33,6 +51,7 @@ def _record(line: Line, source: Source) -> Reading:
         "said_at": said_at,
         "conversation": name_in(line.value, "conversation") or source.conversation,
         "source": name_in(line.value, "source", "id") or source.place(line.number),
+        **kind_of(line.value),
     }
     provenance = line.value.get("provenance") or Provenance.IMPORTED
-    return as_record(line.number, fields, done=line.done, provenance=provenance)
+    return as_record(line.number, fields, done=line.done, provenance=provenance, id=name_in(line.value, "id"))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aspen.errors import InvalidInput
-from aspen.items import check_item
-from aspen.types import MemoryItem, Provenance
+from aspen.items import checked_item
+from aspen.types import MemoryItem, Provenance, Relation, RelationType
+from aspen.validation import check_choice, check_name, check_share
 
 TIME_NAMES = ("said_at", "created", "created_at", "timestamp")
 """Fields that hold the time of a record, the first that is there counts."""
+KIND_NAMES = ("type", "stability", "importance", "emotion", "tags")
+"""Fields that say what kind of memory a record is."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = 1e11  # as seconds this would be the year 5138
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read. `conversation` is for the records that name none."""
+    """A file or folder to read. `conversation` is for the records that name none."""
 
     path: Path
     conversation: str | None = None
@@ -32,11 +35,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A memory that was read. `number` is its line or record, from 1; `done` the share of the file read, in [0, 1]."""
+    """A memory that was read. `number` is its line or record, from 1; `done` the share of the file read, in [0, 1].
+
+    `id` is what relations of the same file call it, if anything.
+    """
 
     number: int
     item: MemoryItem
     done: float
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RelationRecord:
+    """A relation that was read. Its ends are ids of records of the same file, or else of stored memories."""
+
+    number: int
+    relation: Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,7 @@ class LeftOut:
     number: int
 
 
-Reading = Record | Problem | LeftOut
+Reading = Record | RelationRecord | Problem | LeftOut
 Reader = Callable[[Source], Iterator[Reading]]
 
 
@@ -65,13 +80,53 @@ def as_record(
     done: float,
     where: str = "",
     provenance: object = Provenance.IMPORTED,
+    id: object = None,  # noqa: A002 - the word of the files
 ) -> Record | Problem:
-    """The fields of a MemoryItem as a record, or the problem with them; `where` names the place in the record."""
+    """The fields of a MemoryItem as a record, or the problem with them; `where` names the place in the record.
+
+    `id` is what relations of the same file call it; nothing can, where it is no string.
+    """
     try:
-        item = check_item({"provenance": provenance, **fields})
+        item = checked_item({"provenance": provenance, **fields})
     except InvalidInput as error:
-        return Problem(number, f"{where}{error.message.removeprefix('Item 0: ')}")
-    return Record(number, item, done)
+        return Problem(number, f"{where}{error}")
+    return Record(number, item, done, id if isinstance(id, str) else None)
+
+
+def is_relation(record: Mapping[str, object]) -> bool:
+    """Whether a line of JSONL is a relation: a line with a text is a memory, whatever else it has."""
+    return "relation" in record and "text" not in record
+
+
+def as_relation(number: int, record: Mapping[str, object]) -> RelationRecord | Problem:
+    """`{"relation": TYPE, "from": ID, "to": ID, "weight": ...}` as a relation, or the problem with it."""
+    weight = record.get("weight")
+    try:
+        relation = Relation(
+            source=_end(record, "from"),
+            target=_end(record, "to"),
+            type=check_choice(record["relation"], RelationType, what="relation"),
+            provenance=check_choice(
+                record.get("provenance") or Provenance.IMPORTED, Provenance, what="provenance"
+            ),
+        )
+        if weight is not None:
+            relation = replace(relation, weight=check_share(weight, what="weight"))
+    except InvalidInput as error:
+        return Problem(number, str(error))
+    return RelationRecord(number, relation)
+
+
+def _end(record: Mapping[str, object], name: str) -> str:
+    checked = check_name(name_in(record, name), what=f"{name!r}")
+    if checked is None:
+        raise InvalidInput(f"the relation has no {name!r}, the id of a memory.")
+    return checked
+
+
+def kind_of(record: Mapping[str, object]) -> dict[str, object]:
+    """Those fields of a record that say what kind of memory it is, as they stand."""
+    return {name: record[name] for name in KIND_NAMES if record.get(name) is not None}
 
 
 def moment(record: Mapping[str, object]) -> object:

@@ -80,13 +80,13 @@ class PathFinder:
         last = np.flatnonzero(self._hops[length - 1].edges.targets == node)
         ends = _contenders(_Ends((last,), np.ones(len(last)), self._best[length - 1][last]), limit)
         for number in range(length - 1, 0, -1):
-            ends = _contenders(self._longer(ends, self._hops[number], number), limit)
+            ends = _contenders(self._longer(ends, number), limit)
         return self._paths(ends, self._hops[:length], limit=limit)
 
-    def _longer(self, ends: _Ends, hop: Hop, number: int) -> _Ends:
+    def _longer(self, ends: _Ends, number: int) -> _Ends:
         """These ends, of which the foremost edges are in hop `number`, with each edge before them that may precede."""
-        foremost, before = ends.edges[-1], self._hops[number - 1]
-        gains = ends.gains * (hop.edges.weights * hop.boosts * hop.decay)[foremost]
+        hop, before, foremost = self._hops[number], self._hops[number - 1], ends.edges[-1]
+        gains = ends.gains * hop.edges.weights[foremost] * hop.boosts[foremost] * hop.decay
         sources = np.searchsorted(before.targets, hop.edges.sources[foremost])
         which, preceding = before.edges_into(sources)
         onward = before.edges.sources[preceding] != hop.edges.targets[foremost[which]]

@@ -1,6 +1,6 @@
-"""Spreading activation: a pure function on arrays.
+"""Spreading activation over the turns of a conversation: dense, in rows, over all edges at once.
 
-Semantics, the same wherever Aspen spreads (Collins and Loftus 1975; Anderson 1983):
+The same as `spread_activation` without types, limits and relation names, for the case in which every memory is active:
 
 - A hop carries `activation x edge weight x decay` from a memory to each memory it has an edge to. All hops of one
   round happen at once.
@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput
-
-MAX_HOPS = 3
+from aspen.memory_graph.spreading_settings import MAX_HOPS
 
 _Index = NDArray[np.int64]
 _Values = NDArray[np.float64]

@@ -33,6 +33,9 @@ from aspen.validation import (
 
 MAX_LIMIT = 10_000
 """Most rows that one call lists, and most edges out of one memory."""
+MAX_BOOST = 10.0
+MAX_ACTIVATION = 1e100
+"""Of a seed: keeps every sum finite."""
 MAX_TOKENS = 2**31 - 1
 MAX_SEQ = 2**63 - 1
 MAX_REVISION = 2**63 - 1
@@ -232,6 +235,35 @@ def check_edge_filters(*, fan: int, min_weight: float = 0.0, types: Collection[s
     check_share(min_weight, what="min_weight")
     for kind in types or ():
         check_sought(kind, what="edge type")
+
+
+def check_spreading(
+    *, max_hops: int, most_hops: int, decay: float, type_boost: Mapping[str, float], paths: int
+) -> None:
+    """Refuse settings of spreading activation that are out of their range; `check_edge_filters` has the others."""
+    check_count(max_hops, what="max_hops", minimum=0, maximum=most_hops)
+    check_count(paths, what="paths", minimum=0)
+    if not check_share(decay, what="decay"):
+        raise InvalidInput(f"decay must lie in (0, 1], got {decay!r}.", decay=decay)
+    for kind, factor in type_boost.items():
+        check_sought(kind, what="memory type")
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= MAX_BOOST:
+            raise InvalidInput(
+                f"A type boost must be a factor in [1, {MAX_BOOST:g}], got {factor!r} for {kind!r}.",
+                type=kind,
+            )
+
+
+def checked_seeds(initial: Mapping[int, float]) -> dict[int, float]:
+    """Activations by seq, ascending; InvalidInput for one that no seed may have."""
+    for seq, value in initial.items():
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not (number and 0 <= value <= MAX_ACTIVATION):
+            raise InvalidInput(
+                f"The activation of a seed must lie in [0, {MAX_ACTIVATION:g}], got {value!r} for {seq}.",
+                seq=seq,
+            )
+    return {operator.index(seq): float(initial[seq]) for seq in sorted(initial)}
 
 
 def checked_limit(limit: int, *, what: str = "limit") -> int:

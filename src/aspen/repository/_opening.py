@@ -6,6 +6,7 @@ import contextlib
 import re
 from pathlib import Path
 
+from aspen.config import is_url
 from aspen.errors import InvalidInput, MissingDependency
 from aspen.repository._in_memory import InMemoryRepository
 from aspen.repository._sqlite import SQLiteRepository
@@ -35,7 +36,7 @@ def open_repository(location: str | Path, *, busy_timeout: float = 10.0) -> Repo
         return InMemoryRepository()
     if _POSTGRES.match(text):
         return _open_postgres(location, busy_timeout=busy_timeout)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+    if is_url(text):
         scheme = text.partition("://")[0]
         raise InvalidInput(
             f"A store at {scheme}:// is not supported by this version of Aspen.",

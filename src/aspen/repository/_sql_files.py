@@ -12,11 +12,19 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 @cache
 def read_queries(database: str) -> dict[str, str]:
-    """Name -> statement, from the blocks of `queries.sql` that begin with `-- name: ...`."""
-    _, *blocks = _NAME.split((_SQL / database / "queries.sql").read_text(encoding="utf-8"))
+    """Name -> statement, from the blocks that begin with `-- name: ...` in all files but the schema and migrations."""
+    files = sorted(
+        (file for file in (_SQL / database).iterdir() if file.is_file()), key=lambda file: file.name
+    )
+    blocks = [
+        part
+        for file in files
+        if file.name != "schema.sql"
+        for part in _NAME.split(file.read_text(encoding="utf-8"))[1:]
+    ]
     names, statements = blocks[::2], blocks[1::2]
     if len(set(names)) != len(names):
-        raise ValueError("queries.sql names two statements alike")
+        raise ValueError(f"two statements of {database} have one name")
     return {name: statement.strip() for name, statement in zip(names, statements, strict=True)}
 
 

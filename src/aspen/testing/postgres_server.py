@@ -58,7 +58,11 @@ class PostgresServer:
         self._user: dict[str, Any] = {}
         self._programs = package / _PROGRAMS
         guard = [sys.executable, "-c", _GUARD, str(self._folder)]
-        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE)  # noqa: S603 - this module's own program
+        self._guard = subprocess.Popen(  # noqa: S603 - this module's own program
+            guard,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # not killed together with its parent
+        )
         if os.name == "posix" and os.geteuid() == 0:
             self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             self._programs = _copied(package, self._folder) / _PROGRAMS

@@ -101,16 +101,16 @@ def test_keys_of_another_calibration_are_found_without_the_model(
 def test_nothing_is_made_where_there_is_no_store(config: Config) -> None:
     findings = examine(config.store, config=config)
     assert by_name(findings)["store"].what.startswith("none yet")
-    assert not config.store.exists()
+    assert not Path(config.store).exists()
     assert problems(examine(config.store, config=config, deep=True, model=FakeModel())) == []
-    assert not config.store.exists()
+    assert not Path(config.store).exists()
 
 
 def test_an_empty_file_is_no_store_yet_and_stays_empty(config: Config) -> None:
-    config.store.touch()
+    Path(config.store).touch()
     findings = examine(config.store, config=config)
     assert by_name(findings)["store"].what.startswith(f"none yet: {config.store} is empty")
-    assert [path.stat().st_size for path in config.store.parent.glob("memory.db*")] == [0]
+    assert [path.stat().st_size for path in Path(config.store).parent.glob("memory.db*")] == [0]
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", "~nobody-of-this-name/memory.db"])
@@ -156,11 +156,11 @@ def test_the_keys_of_another_model(config: Config, fill: Callable[[int], None]) 
 
 def test_a_file_that_is_no_store(config: Config) -> None:
     content = b"not a store at all, but long enough to be one" * 100
-    config.store.write_bytes(content)
+    Path(config.store).write_bytes(content)
     (problem,) = problems(examine(config.store, config=config))
     assert problem.name == "store"
     assert problem.fix
-    assert config.store.read_bytes() == content
+    assert Path(config.store).read_bytes() == content
 
 
 def test_a_store_with_orphans(config: Config, fill: Callable[[int], None]) -> None:
@@ -183,11 +183,11 @@ def test_statistics_that_cannot_be_read(config: Config, fill: Callable[[int], No
 
 def test_a_store_that_others_may_read(config: Config, fill: Callable[[int], None]) -> None:
     fill(1)
-    config.store.chmod(0o644)
-    config.store.parent.chmod(0o755)
+    Path(config.store).chmod(0o644)
+    Path(config.store).parent.chmod(0o755)
     found = by_name(examine(config.store, config=config))["permissions"]
     assert (found.status, found.fix) == (Status.WARNING, f"chmod 600 {config.store}")
-    config.store.parent.chmod(0o700)
+    Path(config.store).parent.chmod(0o700)
     assert by_name(examine(config.store, config=config))["permissions"].status is Status.OK
 
 
@@ -203,10 +203,10 @@ def test_a_large_log_and_a_full_disk(
     config: Config, fill: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(1)
-    log = config.store.with_name("memory.db-wal")
+    log = Path(config.store).with_name("memory.db-wal")
     from aspen import doctor  # noqa: PLC0415
 
-    usage = os.statvfs(config.store.parent)
+    usage = os.statvfs(Path(config.store).parent)
     monkeypatch.setattr(doctor, "_FULL_DISK", usage.f_frsize * usage.f_blocks + 1)
     monkeypatch.setattr(doctor, "_LARGE_LOG", -1)
     found = by_name(examine(config.store, config=config))

@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 from tests.cli_run import Cli
 
+from aspen.items import memory_id
+from aspen.types import MemoryItem
+
+ID = memory_id(MemoryItem("something"))
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "kind", "word"),
@@ -29,6 +34,58 @@ from tests.cli_run import Cli
         (("replay", "t_1"), 3, "NotFound", "t_1"),
         (("import", "missing.jsonl"), 2, "InvalidInput", "cannot be read"),
         (("list", "--limit", "0"), 2, "InvalidInput", "limit"),
+        (("remember", "a", "--type", "dream"), 2, "UsageError", "--type"),
+        (("remember", "a", "--stability", "shaky"), 2, "UsageError", "--stability"),
+        (("remember", "a", "--importance", "huge"), 2, "InvalidInput", "one of high, medium, low"),
+        (
+            ("remember", "a", "--importance", "1.5"),
+            2,
+            "InvalidInput",
+            "importance must be a number in [0, 1]",
+        ),
+        (("remember", "a", "--importance", "nan"), 2, "InvalidInput", "importance must be"),
+        (("remember", "a", "--emotion", "joy"), 2, "InvalidInput", "joy:0.8"),
+        (("remember", "a", "--emotion", "joy:much"), 2, "InvalidInput", "joy:0.8"),
+        (("remember", "a", "--emotion", "joy:2"), 2, "InvalidInput", "intensity of the emotion"),
+        (("remember", "a", "--emotion", ":0.5"), 2, "InvalidInput", "label of the emotion is empty"),
+        (("remember", "a", "--tag", ""), 2, "InvalidInput", "tag is empty"),
+        (("recall", "a", "--preset", "poetic"), 2, "InvalidInput", "One of balanced, factual, character"),
+        (("recall", "a", "--type", "dream"), 2, "UsageError", "--type"),
+        (("recall", "a", "--tag", ""), 2, "InvalidInput", "tag is empty"),
+        (("recall", "a", "--since", "yesterday"), 2, "InvalidInput", "--since 'yesterday' is no date"),
+        (("recall", "a", "--until", "x"), 2, "InvalidInput", "--until 'x' is no date"),
+        (("recall", "a", "--asked-at", "x"), 2, "InvalidInput", "--asked-at 'x' is no date"),
+        (("relate", "m_1", "supports"), 2, "UsageError", "Missing argument"),
+        (("relate", "m_1", "supports", "m_2"), 3, "NotFound", "m_1"),
+        (("relate", ID, "supports", "m_2"), 3, "NotFound", "m_2"),
+        (("relate", ID, "supports", ID), 2, "InvalidInput", "must join two memories"),
+        (("relate", ID, "likes", "m_2"), 2, "InvalidInput", "unknown relation 'likes'. One of summarizes"),
+        (("relate", ID, "supports", "m_2", "--weight", "1.1"), 2, "InvalidInput", "weight must be"),
+        (("relate", ID, "supports", "m_2", "--weight", "nan"), 2, "InvalidInput", "weight must be"),
+        (("relate", ID, "supports", "m_2", "--weight", "x"), 2, "UsageError", "--weight"),
+        (("relate", ID, "supports", "m_2", "--remove"), 3, "NotFound", "m_2"),
+        (("relate", ID, "supports", "m_2", "--remove", "--weight", "1"), 2, "InvalidInput", "no --weight"),
+        (("relations", "m_1"), 3, "NotFound", "m_1"),
+        (("spread",), 2, "UsageError", "Missing argument"),
+        (("spread", ID, "m_1"), 3, "NotFound", "m_1"),
+        (("spread", ID, "--hops", "4"), 2, "InvalidInput", "max_hops must be a whole number in [0, 3]"),
+        (("spread", ID, "--hops", "-1"), 2, "InvalidInput", "max_hops"),
+        (("spread", ID, "--decay", "0"), 2, "InvalidInput", "decay must be in (0, 1]"),
+        (("spread", ID, "--decay", "nan"), 2, "InvalidInput", "decay"),
+        (("spread", ID, "--min-weight", "2"), 2, "InvalidInput", "min_weight"),
+        (("spread", ID, "--fan", "0"), 2, "InvalidInput", "fan"),
+        (("spread", ID, "--top", "0"), 2, "InvalidInput", "top_k"),
+        (("spread", ID, "--relation", "likes"), 2, "InvalidInput", "unknown relation 'likes'"),
+        (("spread", ID, "--boost", "belief"), 2, "InvalidInput", "belief=2"),
+        (("spread", ID, "--boost", "belief=x"), 2, "InvalidInput", "belief=2"),
+        (("spread", ID, "--boost", "belief=0.5"), 2, "InvalidInput", "in [1, 10], got 0.5"),
+        (("spread", ID, "--boost", "dream=2"), 2, "InvalidInput", "unknown type 'dream'"),
+        (("reinforce",), 2, "UsageError", "Missing argument"),
+        (("reinforce", ID, "m_1"), 3, "NotFound", "m_1"),
+        (("correct", "m_1", "a"), 3, "NotFound", "m_1"),
+        (("correct", ID, " "), 2, "InvalidInput", "empty"),
+        (("correct", ID, "a", "--said-at", "x"), 2, "InvalidInput", "--said-at 'x' is no date"),
+        (("history", "m_1"), 3, "NotFound", "m_1"),
     ],
 )
 def test_an_error_is_one_line_and_an_exit_code(
@@ -58,6 +115,12 @@ READING = (
     ("replay", "t_1"),
     ("rekey",),
     ("backup", "b"),
+    ("relate", "m_1", "supports", "m_2"),
+    ("relations", "m_1"),
+    ("spread", "m_1"),
+    ("reinforce", "m_1"),
+    ("correct", "m_1", "a"),
+    ("history", "m_1"),
 )
 
 

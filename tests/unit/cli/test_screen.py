@@ -54,6 +54,13 @@ def test_values_become_plain_data() -> None:
                 "created_at": "2026-05-02T00:00:00+00:00",
                 "token_count": 3,
                 "trace_id": None,
+                "type": "episodic",
+                "stability": "tentative",
+                "importance": 0.6,
+                "emotion": None,
+                "tags": [],
+                "accessed_at": None,
+                "access_count": 0,
             }
         ],
         "path": "/a",

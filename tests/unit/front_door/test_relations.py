@@ -173,23 +173,23 @@ def filled(aspen: Aspen) -> None:
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
-        ({"types": ["semantic"]}, {"C"}),
-        ({"types": [MemoryType.EPISODIC, "semantic"]}, {"A", "B", "C", "D"}),
-        ({"types": []}, set()),
-        ({"tags": ["spring", "summer"]}, {"A"}),
-        ({"tags": ["art"]}, {"A", "B"}),
-        ({"speaker": "Ann"}, {"A", "C"}),
-        ({"speaker": "Nobody"}, set()),
-        ({"since": datetime(2026, 5, 2)}, {"B"}),
-        ({"until": datetime(2026, 5, 2, 12, tzinfo=UTC)}, {"A"}),
-        ({"provenances": ["inferred"]}, {"D"}),
-        ({"speaker": "Ann", "tags": ["art"]}, {"A"}),
+        ({"types": ["semantic"]}, "C"),
+        ({"types": [MemoryType.EPISODIC, "semantic"]}, "ABCD"),
+        ({"types": []}, ""),
+        ({"tags": ["spring", "summer"]}, "A"),
+        ({"tags": ["art"]}, "AB"),
+        ({"speaker": "Ann"}, "AC"),
+        ({"speaker": "Nobody"}, ""),
+        ({"since": datetime(2026, 5, 2)}, "B"),
+        ({"until": datetime(2026, 5, 2, 12, tzinfo=UTC)}, "A"),
+        ({"provenances": ["inferred"]}, "D"),
+        ({"speaker": "Ann", "tags": ["art"]}, "A"),
     ],
     ids=str,
 )
-def test_filters(aspen: Aspen, filters: dict[str, Any], expected: set[str]) -> None:
+def test_filters(aspen: Aspen, filters: dict[str, Any], expected: str) -> None:
     filled(aspen)
-    assert {hit.memory.source for hit in aspen.recall("Which exhibition?", **filters).hits} == expected
+    assert {hit.memory.source for hit in aspen.recall("Which exhibition?", **filters).hits} == set(expected)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from aspen import Aspen, MemoryItem
 from aspen.errors import InvalidInput, NotFound, StoreNotWritable
-from aspen.interchange import export_memories, import_file
+from aspen.interchange import ExportReport, export_memories, import_file
 from aspen.types import Memory, Provenance
 
 ITEMS = [
@@ -34,7 +34,7 @@ def test_an_export_makes_the_same_memories_in_a_new_store(
 ) -> None:
     aspen.remember_many(ITEMS)
     path = tmp_path / "out.jsonl"
-    assert export_memories(aspen, path) == 3
+    assert export_memories(aspen, path) == ExportReport(memories=3, relations=0)
     other = open_store("other.db")
     report = import_file(other, path)
     assert (report.format, report.stored, report.bad) == ("aspen", 3, 0)
@@ -67,7 +67,7 @@ def test_an_older_export_is_replaced_and_another_file_is_not(aspen: Aspen, tmp_p
     export_memories(aspen, path)
     assert path.stat().st_mode & 0o777 == 0o600
     aspen.remember_many(ITEMS)
-    assert export_memories(aspen, path) == 3
+    assert export_memories(aspen, path).memories == 3
     assert len(path.read_text(encoding="utf-8").split("\n")) == 5
     other = tmp_path / "letter.txt"
     other.write_text("dear Ann")
@@ -105,5 +105,5 @@ def test_an_export_of_a_newer_version_is_refused(aspen: Aspen, tmp_path: Path) -
 
 def test_an_empty_store_makes_an_empty_export(aspen: Aspen, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    assert export_memories(aspen, path) == 0
+    assert export_memories(aspen, path) == ExportReport(memories=0, relations=0)
     assert import_file(aspen, path).read == 0

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from tests.unit.memory_graph.graph_worlds import (
     RELATIONS,
@@ -40,11 +41,13 @@ def assert_holds(graph: TypedGraph, world: World, settings: SpreadingSettings) -
     assert len(graph) == len(world.edges)
 
 
+@examples(deadline=None, max_examples=200)
 @given(worlds(), settings_of())
 def test_it_hands_over_the_heaviest_of_the_edges_that_pass(world: World, settings: SpreadingSettings) -> None:
     assert_holds(world.graph(), world, settings)
 
 
+@examples(deadline=None, max_examples=200)
 @given(worlds(), worlds(), st.sets(st.sampled_from(NODES)), settings_of())
 def test_a_changed_graph_is_one_built_anew(
     before: World, added: World, forgotten: set[int], settings: SpreadingSettings

@@ -174,14 +174,14 @@ def test_sql_of_one_tenant_writes_no_row_of_another(
     edge = "INSERT INTO aspen.edge"
     for statement, values in (
         (f"{memory} VALUES (%s, 9, 'e', 'said', 0, 1, 0, 'x', 'self', 'stable', 1)", [bob]),
-        (f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said')", [bob]),
+        (f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said', 'self')", [bob]),
         ("UPDATE aspen.memory SET tenant_id = %s WHERE seq = 3", [bob]),
         ("UPDATE aspen.edge SET tenant_id = %s", [bob]),
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             as_alice.execute(statement, values)
     for statement in (
-        f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said')",  # there is a 4 in bob's store alone
+        f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said', 'self')",  # there is a 4 in bob's store alone
         "INSERT INTO aspen.mention VALUES (%s, 'x', 4, 0, 0)",
         "INSERT INTO aspen.trait VALUES (%s, 4, 1, 'x', 1)",
         "INSERT INTO aspen.memory_key VALUES (%s, 4, 1, 1, 'x')",

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import builtins
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.errors import StoreError
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
 from aspen.repository._postgres import _columns as columns
-from aspen.repository._postgres import _edges as relating
 from aspen.repository._postgres import _keys as keying
 from aspen.repository._postgres import _names as naming
 from aspen.repository._postgres import _steps as steps
-from aspen.repository._postgres._address import read_address
 from aspen.repository._postgres._check import findings
 from aspen.repository._postgres._copying import back_up
-from aspen.repository._postgres._database import prepare
-from aspen.repository._postgres._errors import not_writable
-from aspen.repository._postgres._pool import Pool, Session
+from aspen.repository._postgres._graph_store import GraphStore
 from aspen.repository._postgres._sizes import sizes
 from aspen.repository.values import (
     Changes,
     Conversation,
-    EdgeRows,
     KeyStamp,
     MentionRows,
     NewMemory,
@@ -41,12 +32,12 @@ from aspen.repository.values import (
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Edge, Memory, Seqs
+from aspen.types import Memory, Seqs
 
 logger = logging.getLogger(__name__)
 
 
-class PostgresRepository:
+class PostgresRepository(GraphStore):
     """The store of one tenant in a Postgres database, for any number of threads and processes.
 
     The tables lie in the schema `aspen`, and hold the stores of all tenants. No tenant reads, changes or refers to what
@@ -67,36 +58,6 @@ class PostgresRepository:
         Seconds to wait for another process that holds the store, for a free connection or for the server, > 0; after
         that, StoreBusy, or StoreError where there is no connection.
     """
-
-    def __init__(self, url: str, *, busy_timeout: float = 10.0) -> None:
-        self._address = read_address(url)
-        self._writable = prepare(self._address, busy_timeout)
-        self._pool = Pool(self._address, busy_timeout=busy_timeout)
-
-    @property
-    def location(self) -> str:
-        return self._address.location
-
-    @property
-    def writable(self) -> bool:
-        return self._writable
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        """One transaction, alone in writing to this store."""
-        if not self.writable:
-            raise not_writable(self.location)
-        with self._pool.writing() as session:
-            yield session
-        if session.deleted:
-            self._vacuum()
-
-    def _vacuum(self) -> None:
-        """Never fails the call that committed: Postgres vacuums by itself later."""
-        try:
-            self._pool.vacuum()
-        except StoreError as error:
-            logger.warning("What was forgotten in %s could not be vacuumed away: %s", self.location, error)
 
     # Memories
 
@@ -167,13 +128,6 @@ class PostgresRepository:
         with self._pool.reading() as session:
             return [Conversation(*row) for row in session.rows("conversations")]
 
-    def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
-        time = incoming.required_time(at, what="at")
-        with self._writing() as session:
-            known = steps.existing(session, seqs)
-            if known:
-                relating.touch(session, (seq for seq in incoming.storable_seqs(seqs) if seq in known), time)
-
     def forget(self, ids: Sequence[str]) -> int:
         with self._writing() as session:
             seqs = steps.seqs_by_id(session, ids)
@@ -207,43 +161,6 @@ class PostgresRepository:
         incoming.check_names_sought(names, conversation=conversation, limit=limit)
         with self._pool.reading() as session:
             return naming.about(session, names, conversation=conversation, limit=limit)
-
-    def relate(self, edges: Sequence[Edge]) -> None:
-        checked = [incoming.checked_edge(edge) for edge in edges]
-        if not checked:
-            return
-        with self._writing() as session:
-            ends = [end for edge in checked for end in (edge.source, edge.target)]
-            known = steps.existing(session, ends)
-            for end in ends:
-                if end not in known:
-                    raise incoming.unknown("memory", end)
-            relating.put_edges(session, checked, session.value("next_revision"))
-
-    def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
-        names = incoming.checked_edge_names(edges)
-        with self._writing() as session:
-            return relating.remove_edges(session, names)
-
-    def out_edges(
-        self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None
-    ) -> EdgeRows:
-        incoming.check_edge_filters(fan=fan, min_weight=min_weight, types=types)
-        wanted = incoming.storable_seqs(seqs)
-        with self._pool.reading() as session:
-            return relating.out_edges(session, wanted, fan=fan, min_weight=min_weight, types=types)
-
-    def in_edges(self, seqs: Sequence[int], *, fan: int) -> EdgeRows:
-        incoming.check_edge_filters(fan=fan)
-        wanted = incoming.storable_seqs(seqs)
-        with self._pool.reading() as session:
-            return relating.in_edges(session, wanted, fan=fan)
-
-    def memory_types(self, seqs: Sequence[int]) -> dict[int, str]:
-        wanted = incoming.storable_seqs(seqs)
-        with self._pool.reading() as session:
-            types: dict[int, str] = dict(session.rows("memory_types", seqs=wanted))
-        return {seq: types[seq] for seq in wanted if seq in types}
 
     # Traces
 
@@ -390,14 +307,3 @@ class PostgresRepository:
         """The copy is a store of SQLite, with the same seqs and revisions. Whole databases are copied by `pg_dump`."""
         with self._pool.reading() as session:
             back_up(session, Path(path).expanduser().absolute())
-
-    def close(self) -> None:
-        self._pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -1,8 +1,9 @@
--- Every statement that the Postgres repository runs, by name. Parameters are named; %(tenant)s is given to all. Row-level
--- security lets superusers and roles with BYPASSRLS see everything, so each statement names the tenant as well.
+-- Statements that the Postgres repository runs, by name: here and in the files beside this one. Parameters are named;
+-- %(tenant)s is given to all. Row-level security lets superusers and roles with BYPASSRLS see everything, so each
+-- statement names the tenant as well.
 --
--- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because a
--- million Python objects take longer than the query.
+-- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because
+-- a million Python objects take longer than the query.
 
 -- name: begin_read
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL aspen.tenant = {tenant}
@@ -40,46 +41,6 @@ UPDATE aspen.store SET revision = revision + 1 WHERE tenant_id = %(tenant)s RETU
 
 -- name: keep_last_seq
 UPDATE aspen.store SET last_seq = %(seq)s WHERE tenant_id = %(tenant)s
-
--- Opening
-
--- name: server
-SELECT
-    current_setting('server_version_num')::integer,
-    current_setting('server_version'),
-    current_setting('server_encoding'),
-    current_setting('transaction_read_only')::boolean
-
--- name: tables
-SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'aspen'
-
--- name: schema_exists
-SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'aspen')
-
--- name: create_schema
-CREATE SCHEMA aspen
-
--- name: version
-SELECT coalesce(max(number), 0) FROM aspen.migration
-
--- name: add_migration
-INSERT INTO aspen.migration (number) VALUES (%(number)s)
-
--- Of several rights in one string, any would do.
--- name: may_write
-SELECT bool_and(has_table_privilege(format('aspen.%%I', name), allowed))
-FROM unnest(%(tables)s::text[]) AS name
-CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS allowed
-
--- name: wait_at_most
-SELECT set_config('lock_timeout', %(patience)s, true)
-
--- The number is that of the letters "aspen", and means nothing else. It is let go when the transaction ends.
--- name: lock_schema
-SELECT pg_advisory_xact_lock(418548573550)
-
--- name: settle
-SELECT set_config('jit', 'off', false)
 
 -- Memories
 
@@ -200,8 +161,16 @@ RETURNING seq, conversation
 
 -- Joins the memories around those that were forgotten, so that each conversation stays one chain.
 -- name: close_gaps
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
-SELECT DISTINCT %(tenant)s, before, after, %(type)s, 1.0, %(provenance)s, %(revision)s::bigint
+INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision, target_type)
+SELECT DISTINCT
+    %(tenant)s,
+    before,
+    after,
+    %(type)s,
+    1.0,
+    %(provenance)s,
+    %(revision)s::bigint,
+    (SELECT memory.type FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = after)
 FROM unnest(%(seqs)s::bigint[], %(conversations)s::text[]) AS gone (seq, conversation)
 CROSS JOIN LATERAL (
     SELECT max(seq) AS before
@@ -309,82 +278,6 @@ CROSS JOIN LATERAL (
 ) AS found
 ORDER BY place, seq
 
--- Edges
-
--- name: put_edges
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
-SELECT %(tenant)s, *, %(revision)s
-FROM unnest(
-    %(source)s::bigint[], %(target)s::bigint[], %(type)s::text[], %(weight)s::double precision[],
-    %(provenance)s::text[]
-)
-ON CONFLICT (tenant_id, source, target, type)
-DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
-
--- name: remove_edges
-DELETE FROM aspen.edge
-USING unnest(%(sources)s::bigint[], %(targets)s::bigint[], %(types)s::text[]) AS gone (source, target, type)
-WHERE
-    edge.tenant_id = %(tenant)s
-    AND edge.source = gone.source
-    AND edge.target = gone.target
-    AND edge.type = gone.type
-RETURNING 1
-
--- name: note_unrelated
-UPDATE aspen.store SET unrelated = revision WHERE tenant_id = %(tenant)s
-
--- One short index scan for each source: a join would read all edges of a hub to keep some of them.
--- name: out_edges
-SELECT
-    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
-    string_agg(float8send(weight), ''), array_agg(provenance)
-FROM (
-    SELECT heaviest.*
-    FROM unnest(%(seqs)s::bigint[]) WITH ORDINALITY AS sought (seq, place)
-    CROSS JOIN LATERAL (
-        SELECT source, target, type, weight, provenance
-        FROM aspen.edge
-        WHERE
-            tenant_id = %(tenant)s
-            AND source = sought.seq
-            AND weight >= %(min_weight)s
-            AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
-        ORDER BY weight DESC, target, type
-        LIMIT %(fan)s
-    ) AS heaviest
-    ORDER BY place, weight DESC, target, type
-) AS sorted
-
--- name: in_edges
-SELECT
-    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
-    string_agg(float8send(weight), ''), array_agg(provenance)
-FROM (
-    SELECT heaviest.*
-    FROM unnest(%(seqs)s::bigint[]) WITH ORDINALITY AS sought (seq, place)
-    CROSS JOIN LATERAL (
-        SELECT source, target, type, weight, provenance
-        FROM aspen.edge
-        WHERE tenant_id = %(tenant)s AND target = sought.seq
-        ORDER BY weight DESC, source, type
-        LIMIT %(fan)s
-    ) AS heaviest
-    ORDER BY place, weight DESC, source, type
-) AS sorted
-
--- name: memory_types
-SELECT seq, type FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
-
--- name: touch
-INSERT INTO aspen.access (tenant_id, seq, count, at, revision)
-SELECT %(tenant)s, seq, count, %(at)s, %(revision)s
-FROM unnest(%(seqs)s::bigint[], %(counts)s::bigint[]) AS used (seq, count)
-ON CONFLICT (tenant_id, seq) DO UPDATE SET
-    count = access.count + excluded.count,
-    at = greatest(access.at, excluded.at),
-    revision = excluded.revision
-
 -- Traces
 
 -- name: known_traces
@@ -417,103 +310,9 @@ WHERE tenant_id = %(tenant)s AND conversation = %(conversation)s
 ORDER BY number DESC
 LIMIT %(limit)s
 
--- Keys
-
--- name: current_stamp
-SELECT number, model_id, model_name, key_version, activated FROM aspen.key_stamp WHERE tenant_id = %(tenant)s AND current
-
--- name: find_stamp
-SELECT number
-FROM aspen.key_stamp
-WHERE tenant_id = %(tenant)s AND model_id = %(model_id)s AND key_version = %(key_version)s
-
--- name: add_stamp
-INSERT INTO aspen.key_stamp (tenant_id, number, model_id, model_name, key_version, current, activated)
-SELECT %(tenant)s, coalesce(max(number), 0) + 1, %(model_id)s, %(model_name)s, %(key_version)s, false, 0
-FROM aspen.key_stamp
-WHERE tenant_id = %(tenant)s
-RETURNING number
-
--- name: retire_stamp
-UPDATE aspen.key_stamp SET current = false WHERE tenant_id = %(tenant)s AND current
-
--- name: make_stamp_current
-UPDATE aspen.key_stamp
-SET current = true, activated = %(revision)s
-WHERE tenant_id = %(tenant)s AND number = %(stamp)s
-
--- name: other_keys
-SELECT 1 FROM aspen.memory_key WHERE tenant_id = %(tenant)s AND stamp <> %(stamp)s LIMIT 1
-
--- Keys, head keys and traits go with their stamp by ON DELETE CASCADE.
--- name: delete_other_stamps
-DELETE FROM aspen.key_stamp WHERE tenant_id = %(tenant)s AND number <> %(stamp)s
-
--- name: key_size
-SELECT length(body) FROM aspen.memory_key WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s LIMIT 1
-
--- name: put_keys
-INSERT INTO aspen.memory_key (tenant_id, seq, stamp, revision, body)
-SELECT %(tenant)s, seq, %(stamp)s, %(revision)s, body
-FROM unnest(%(seq)s::bigint[], %(body)s::bytea[]) AS new (seq, body)
-ON CONFLICT (tenant_id, seq, stamp) DO UPDATE SET body = excluded.body, revision = excluded.revision
-
--- name: put_head_keys
-INSERT INTO aspen.memory_head_key (tenant_id, seq, stamp, body)
-SELECT %(tenant)s, seq, %(stamp)s, body
-FROM unnest(%(seq)s::bigint[], %(body)s::bytea[]) AS new (seq, body)
-ON CONFLICT (tenant_id, seq, stamp) DO UPDATE SET body = excluded.body
-
--- name: head_keys
-SELECT seq, body
-FROM aspen.memory_head_key
-WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq = ANY(%(seqs)s::bigint[])
-
--- name: keys_after
-SELECT string_agg(int8send(seq), ''), string_agg(body, '')
-FROM (
-    SELECT seq, body
-    FROM aspen.memory_key
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
-    ORDER BY seq
-    LIMIT %(limit)s
-) AS sorted
-
--- name: missing_keys
-SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
-FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
-WHERE
-    tenant_id = %(tenant)s
-    AND NOT EXISTS (
-        SELECT 1
-        FROM aspen.memory_key
-        WHERE tenant_id = %(tenant)s AND memory_key.seq = memory.seq AND memory_key.stamp = %(stamp)s
-    )
-ORDER BY seq
-LIMIT %(limit)s
-
--- Statistics
-
--- name: statistics
-SELECT body FROM aspen.statistics WHERE tenant_id = %(tenant)s AND name = %(name)s
-
--- Whether statistics were deleted after a revision: what was fitted on the store as it was then may hold what is gone.
--- name: statistics_outdated
-SELECT
-    EXISTS (SELECT 1 FROM aspen.forgotten WHERE tenant_id = %(tenant)s AND revision > %(as_of)s)
-    OR EXISTS (SELECT 1 FROM aspen.key_stamp WHERE tenant_id = %(tenant)s AND current AND activated > %(as_of)s)
-
--- name: save_statistics
-INSERT INTO aspen.statistics (tenant_id, name, body) VALUES (%(tenant)s, %(name)s, %(body)s)
-ON CONFLICT (tenant_id, name) DO UPDATE SET body = excluded.body
-
--- name: delete_statistics
-DELETE FROM aspen.statistics WHERE tenant_id = %(tenant)s
-
 -- Changes: one query for everything, in the order of the table, and one that starts from an index. Both in blocks.
 
+-- The keys come first, in the order of their primary key: `stamp + 0` is no condition for the other index.
 -- name: all_rows
 SELECT
     count(*)::integer,
@@ -536,10 +335,16 @@ FROM (
     SELECT
         seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
         created_at, said_at, token_count, term_count, body
-    FROM aspen.memory JOIN aspen.memory_key USING (tenant_id, seq)
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
+    FROM (
+        SELECT seq, body
+        FROM aspen.memory_key
+        WHERE tenant_id = %(tenant)s AND stamp + 0 = %(stamp)s AND seq > %(after)s
+        ORDER BY seq
+        LIMIT %(limit)s
+    ) AS next_key
+    JOIN aspen.memory USING (seq)
+    WHERE memory.tenant_id = %(tenant)s
     ORDER BY seq
-    LIMIT %(limit)s
 ) AS sorted
 
 -- name: new_rows
@@ -625,167 +430,3 @@ FROM (
 
 -- name: new_forgotten
 SELECT seq FROM aspen.forgotten WHERE tenant_id = %(tenant)s AND revision > %(since)s ORDER BY seq
-
--- Copies. The names of the columns are the parameters of the statements that take them in a store of SQLite.
-
--- name: counters
-SELECT revision, last_seq, unrelated FROM aspen.store WHERE tenant_id = %(tenant)s
-
--- name: copy_stamps
-SELECT number, model_id, model_name, key_version, current, activated
-FROM aspen.key_stamp
-WHERE tenant_id = %(tenant)s
-ORDER BY number
-
--- name: copy_traces
-SELECT id, conversation, created_at, seed, level, size, body
-FROM aspen.trace
-WHERE tenant_id = %(tenant)s
-ORDER BY number
-
--- name: copy_trace_mentions
-SELECT trace.id, json_agg(memory.id)::text
-FROM aspen.trace_mention
-JOIN aspen.memory ON memory.tenant_id = %(tenant)s AND memory.seq = trace_mention.seq
-JOIN aspen.trace ON trace.tenant_id = %(tenant)s AND trace.number = trace_mention.trace
-WHERE trace_mention.tenant_id = %(tenant)s
-GROUP BY trace.id
-
--- name: copy_memories
-SELECT
-    seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count, trace_id,
-    text, type, stability, importance, emotion, emotion_intensity, tags
-FROM aspen.memory
-WHERE tenant_id = %(tenant)s
-ORDER BY seq
-
--- name: copy_terms
-SELECT seq, coalesce(terms, '') AS terms
-FROM aspen.memory LEFT JOIN (
-    SELECT seq, string_agg(term, ' ' ORDER BY position) AS terms
-    FROM aspen.posting
-    WHERE tenant_id = %(tenant)s
-    GROUP BY seq
-) AS joined USING (seq)
-WHERE tenant_id = %(tenant)s
-ORDER BY seq
-
--- name: copy_mentions
-SELECT name, seq, start, stop FROM aspen.mention WHERE tenant_id = %(tenant)s ORDER BY name, seq, start
-
--- name: copy_accesses
-SELECT seq, at, count, revision FROM aspen.access WHERE tenant_id = %(tenant)s ORDER BY seq
-
--- name: copy_edges
-SELECT source, target, type, weight, provenance, revision
-FROM aspen.edge
-WHERE tenant_id = %(tenant)s
-ORDER BY source, target, type
-
--- name: copy_keys
-SELECT seq, stamp, revision, body FROM aspen.memory_key WHERE tenant_id = %(tenant)s ORDER BY seq, stamp
-
--- name: copy_head_keys
-SELECT seq, stamp, body FROM aspen.memory_head_key WHERE tenant_id = %(tenant)s ORDER BY seq, stamp
-
--- name: copy_traits
-SELECT seq, stamp, name, value FROM aspen.trait WHERE tenant_id = %(tenant)s ORDER BY seq, stamp, name
-
--- name: copy_statistics
-SELECT name, body FROM aspen.statistics WHERE tenant_id = %(tenant)s
-
--- name: copy_forgotten
-SELECT seq, revision FROM aspen.forgotten WHERE tenant_id = %(tenant)s ORDER BY seq
-
--- Sizes: the values of this tenant in bytes, as they are stored; of `file`, all tables and indexes of all tenants.
-
--- name: counts
-SELECT
-    (SELECT count(*) FROM aspen.memory WHERE tenant_id = %(tenant)s),
-    (SELECT count(*) FROM aspen.trace WHERE tenant_id = %(tenant)s),
-    (SELECT count(*) FROM aspen.edge WHERE tenant_id = %(tenant)s),
-    (SELECT count(DISTINCT conversation) FROM aspen.memory WHERE tenant_id = %(tenant)s)
-
--- name: sizes
-SELECT 'text', coalesce(sum(pg_column_size(text) + pg_column_size(id)), 0) FROM aspen.memory WHERE tenant_id = %(tenant)s
-UNION ALL
-SELECT 'keys', (
-    SELECT coalesce(sum(pg_column_size(body)), 0) FROM aspen.memory_key WHERE tenant_id = %(tenant)s
-) + (
-    SELECT coalesce(sum(pg_column_size(body)), 0) FROM aspen.memory_head_key WHERE tenant_id = %(tenant)s
-)
-UNION ALL
-SELECT 'traces', coalesce(sum(pg_column_size(body)), 0) FROM aspen.trace WHERE tenant_id = %(tenant)s
-UNION ALL
-SELECT 'edges', coalesce(sum(pg_column_size(edge)), 0) FROM aspen.edge WHERE tenant_id = %(tenant)s
-UNION ALL
-SELECT 'keywords', coalesce(sum(pg_column_size(posting)), 0) FROM aspen.posting WHERE tenant_id = %(tenant)s
-UNION ALL
-SELECT 'names', (
-    SELECT coalesce(sum(pg_column_size(mention)), 0) FROM aspen.mention WHERE tenant_id = %(tenant)s
-) + (
-    SELECT coalesce(sum(pg_column_size(trait)), 0) FROM aspen.trait WHERE tenant_id = %(tenant)s
-)
-
--- name: file_size
-SELECT sum(pg_total_relation_size(format('%%I.%%I', schemaname, tablename)))
-FROM pg_catalog.pg_tables
-WHERE schemaname = 'aspen'
-
--- Checks: each returns how many are wrong.
-
--- name: check_missing_keys
-SELECT count(*)
-FROM aspen.memory
-WHERE
-    tenant_id = %(tenant)s
-    AND NOT EXISTS (
-        SELECT 1
-        FROM aspen.memory_key JOIN aspen.key_stamp ON
-            key_stamp.tenant_id = %(tenant)s AND key_stamp.number = memory_key.stamp
-        WHERE memory_key.tenant_id = %(tenant)s AND memory_key.seq = memory.seq AND key_stamp.current
-    )
-
--- name: check_key_sizes
-SELECT count(*)
-FROM (
-    SELECT 1
-    FROM aspen.memory_key
-    WHERE tenant_id = %(tenant)s
-    GROUP BY stamp
-    HAVING min(length(body)) <> max(length(body))
-) AS uneven
-
--- name: check_postings_without_memory
-SELECT count(*)
-FROM (
-    SELECT seq FROM aspen.posting WHERE tenant_id = %(tenant)s
-    EXCEPT
-    SELECT seq FROM aspen.memory WHERE tenant_id = %(tenant)s
-) AS orphans
-
--- name: check_term_counts
-SELECT count(*)
-FROM aspen.memory LEFT JOIN (
-    SELECT seq, count(*) AS terms FROM aspen.posting WHERE tenant_id = %(tenant)s GROUP BY seq
-) AS counted USING (seq)
-WHERE tenant_id = %(tenant)s AND term_count <> coalesce(terms, 0)
-
--- name: check_traces_without_memory
-SELECT count(*)
-FROM aspen.trace
-WHERE
-    tenant_id = %(tenant)s
-    AND NOT EXISTS (
-        SELECT 1 FROM aspen.memory WHERE memory.tenant_id = %(tenant)s AND memory.trace_id = trace.id
-    )
-
--- name: check_forgotten_but_there
-SELECT count(*) FROM aspen.forgotten JOIN aspen.memory USING (tenant_id, seq) WHERE tenant_id = %(tenant)s
-
--- name: check_last_seq
-SELECT count(*)
-FROM aspen.memory
-WHERE
-    tenant_id = %(tenant)s
-    AND seq > coalesce((SELECT last_seq FROM aspen.store WHERE tenant_id = %(tenant)s), 0)

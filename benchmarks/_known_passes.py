@@ -46,6 +46,9 @@ class KnownPasses:
     def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
         return self._model.detokenize(token_ids, skip_special=skip_special)
 
+    def vocabulary(self) -> Sequence[bytes]:
+        return self._model.vocabulary()
+
     def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
         return self._model.apply_chat_template(messages)
 

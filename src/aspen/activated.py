@@ -6,14 +6,14 @@ import time
 from datetime import UTC, datetime
 
 from aspen.hits import paths_of
-from aspen.memory_graph import Activation, Frame, SpreadingSettings, priority_of
+from aspen.memory_graph import Activated, Frame, SpreadingSettings, priority_of
 from aspen.repository import Repository
 from aspen.resonance_search import Way
 from aspen.types import ActivatedMemory, Memory, Spread
 
 
 def spread_of(
-    activation: Activation,
+    activation: Activated,
     *,
     repository: Repository,
     settings: SpreadingSettings,

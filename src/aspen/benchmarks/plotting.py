@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,19 @@ def plot_reliability(path: Path, report: Report, dataset: Dataset) -> None:
     )
     axes.set(title=f"{dataset.name}: AUROC {report['familiarity']['auroc']:.3f}", aspect="equal")
     axes.legend(loc="upper left", frameon=False)
+    _finish(pyplot, figure, axes, path)
+
+
+def plot_growth(
+    path: Path, curves: Mapping[str, Mapping[int, float]], *, title: str, across: str, up: str
+) -> None:
+    """Curves of positive figures by size, both axes logarithmic."""
+    pyplot = _pyplot(path)
+    figure, axes = pyplot.subplots(figsize=(5.0, 3.8), layout="constrained")
+    for name, figures in curves.items():
+        axes.plot(list(figures), list(figures.values()), marker="o", label=name)
+    axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up, title=title)
+    axes.legend(frameon=False)
     _finish(pyplot, figure, axes, path)
 
 

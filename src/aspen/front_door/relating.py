@@ -13,10 +13,9 @@ from aspen.front_door.remembering import Remembering
 from aspen.memory_graph import (
     CARRYING,
     DEFAULT_TYPE_BOOST,
-    Activation,
+    Activated,
     SpreadingSettings,
-    StoredEdges,
-    spread_activation,
+    spread_in,
     strengthened,
 )
 from aspen.repository import MAX_LIMIT, edges_of
@@ -225,11 +224,11 @@ class Relating(Remembering):
             started=started,
         )
 
-    def _spread(self, initial: Mapping[int, float], settings: SpreadingSettings) -> Activation:
+    def _spread(self, initial: Mapping[int, float], settings: SpreadingSettings) -> Activated:
         """Over the graph that a search holds in memory, where there is one; else straight from the store."""
         if self._engine is not None:
             return self._engine.search.spread(initial, settings=settings)
-        return spread_activation(StoredEdges(self.repository), initial, settings=settings)
+        return spread_in(self.repository, initial, settings=settings)
 
     # -- use -----------------------------------------------------------------------------------------------
 

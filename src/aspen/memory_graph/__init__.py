@@ -9,6 +9,7 @@ from aspen.memory_graph.priority import PriorityFacts, current_priority, priorit
 from aspen.memory_graph.spreading_activation import Activation, spread_activation
 from aspen.memory_graph.spreading_settings import DEFAULT_TYPE_BOOST, SpreadingSettings
 from aspen.memory_graph.stored_edges import StoredEdges
+from aspen.memory_graph.stored_spreading import Activated, spread_in
 from aspen.memory_graph.turn_spreading import TurnGraph, TurnPath, spread_over_turns, strongest_turn_paths
 from aspen.memory_graph.typed_graph import TypedGraph
 
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_PRESET",
     "DEFAULT_TYPE_BOOST",
     "PRESETS",
+    "Activated",
     "Activation",
     "CoactivationSettings",
     "EdgeSource",
@@ -35,6 +37,7 @@ __all__ = [
     "preset_settings",
     "priority_of",
     "spread_activation",
+    "spread_in",
     "spread_over_turns",
     "strengthened",
     "strongest_turn_paths",

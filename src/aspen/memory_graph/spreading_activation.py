@@ -100,7 +100,8 @@ def _follow(source: EdgeSource, edges: OutEdges, passed: Values, settings: Sprea
     return Hop(edges, targets, rows, boosts, settings.decay, passed)
 
 
-def _seed_frame(source: EdgeSource, initial: Mapping[int, float]) -> Frame:
+def check_seeds(initial: Mapping[int, float]) -> None:
+    """InvalidInput for an activation that no seed may have."""
     for node, value in initial.items():
         if not 0 <= value <= MAX_SEED_ACTIVATION:
             raise InvalidInput(
@@ -109,6 +110,10 @@ def _seed_frame(source: EdgeSource, initial: Mapping[int, float]) -> Frame:
                 seed=node,
                 value=value,
             )
+
+
+def _seed_frame(source: EdgeSource, initial: Mapping[int, float]) -> Frame:
+    check_seeds(initial)
     nodes = np.array(sorted(initial), dtype=np.int64)
     missing = source.missing(nodes)
     if len(missing):

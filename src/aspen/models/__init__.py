@@ -11,6 +11,7 @@ from pathlib import Path
 from aspen.models import _transformers
 from aspen.models.bundled import prepare_bundled
 from aspen.models.generation import Generation, generate
+from aspen.models.grammar import JsonGrammar, json_grammar
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import (
     AttentionInputs,
@@ -29,6 +30,7 @@ __all__ = [
     "Generation",
     "HeadAttention",
     "HeadRef",
+    "JsonGrammar",
     "LanguageModel",
     "ModelInfo",
     "RawRecording",
@@ -36,6 +38,7 @@ __all__ = [
     "Sampler",
     "Session",
     "generate",
+    "json_grammar",
     "load_model",
 ]
 

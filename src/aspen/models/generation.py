@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from aspen.errors import InvalidInput, PromptTooLong
+from aspen.models.grammar import JsonGrammar, JsonState
 from aspen.models.interface import LanguageModel, Session
 from aspen.models.sampling import Sampler
-from aspen.types import SamplerSettings, TokenIds
+from aspen.types import FloatArray, SamplerSettings, TokenIds
 
 _REPLACEMENT = "\ufffd"
 
@@ -22,7 +23,8 @@ class Generation:
 
     token_ids: int32 [N], every sampled token, the stop token included where one was drawn; the last one was
     never fed back to the model. `text` leaves the stop token out. `finish_reason` is "stop" (a stop token was
-    drawn) or "length" (`max_tokens` or the end of the context). Times are in seconds.
+    drawn, or what the constraint asks for is complete) or "length" (`max_tokens` or the end of the context).
+    Times are in seconds.
     """
 
     token_ids: TokenIds
@@ -41,22 +43,32 @@ def generate(
     seed: int,
     max_tokens: int,
     on_text: Callable[[str], None] | None = None,
+    constraint: JsonGrammar | None = None,
 ) -> Generation:
     """Feed `prompt_ids` (int32 [P]) to the session and sample up to `max_tokens` tokens after them.
 
     `on_text` gets the text piece by piece, each piece ending on a whole character; the pieces together are
-    the text. `max_tokens` is cut to what the context still holds. Raises PromptTooLong where it holds nothing
-    beyond the prompt, InvalidInput on an empty prompt or an impossible setting, before the session
-    is touched.
+    the text. `max_tokens` is cut to what the context still holds. With a `constraint`, the text follows its
+    grammar: it is whole unless `finish_reason` is "length". A token that is the only one allowed is taken without a
+    draw.
+
+    Raises PromptTooLong where the context holds nothing beyond the prompt, InvalidInput on an empty prompt, an
+    impossible setting or a constraint for another vocabulary, before the session is touched.
     """
     room = _room(model, session=session, prompt_ids=prompt_ids)
     if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
         raise InvalidInput(f"max_tokens must be an integer >= 1, not {max_tokens!r}.")
+    if constraint is not None and constraint.vocab_size != model.info.vocab_size:
+        raise InvalidInput(
+            f"The constraint is for a vocabulary of {constraint.vocab_size} tokens, not {model.info.vocab_size}.",
+            hint="Compile it for this model.",
+        )
     sampler = Sampler(settings, seed=seed)
     sampler.observe(prompt_ids)
     limit = min(max_tokens, room)
     stream = _TextStream(model, on_text=on_text)
     stop_ids = model.info.stop_ids
+    place = constraint.start() if constraint is not None else None
     sampled: list[int] = []
     finish_reason = "length"
 
@@ -64,12 +76,17 @@ def generate(
     logits = session.prefill(prompt_ids)
     prefilled = time.perf_counter()
     while True:
-        token = sampler.draw(logits)
+        token = sampler.draw(logits) if place is None else _draw_allowed(sampler, logits, place=place)
         sampled.append(token)
         if token in stop_ids:
             finish_reason = "stop"
             break
         stream.feed(token)
+        if place is not None:
+            place.advance(token)
+            if place.is_complete:
+                finish_reason = "stop"
+                break
         if len(sampled) == limit:
             break
         logits = session.decode(token)
@@ -81,6 +98,17 @@ def generate(
         prefill_seconds=prefilled - started,
         decode_seconds=time.perf_counter() - prefilled,
     )
+
+
+def _draw_allowed(sampler: Sampler, logits: FloatArray, *, place: JsonState) -> int:
+    """The next token among those that the grammar allows. `logits` float32 [V]."""
+    allowed = place.allowed()
+    ids = np.flatnonzero(allowed)
+    if len(ids) > 1:
+        return sampler.draw(np.where(allowed, logits, np.float32(-np.inf)))
+    forced = int(ids[0])
+    sampler.observe([forced])
+    return forced
 
 
 def _room(model: LanguageModel, *, session: Session, prompt_ids: TokenIds) -> int:

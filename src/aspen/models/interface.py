@@ -126,6 +126,13 @@ class LanguageModel(Protocol):
     def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
         """Text of token ids; incomplete UTF-8 at either end becomes U+FFFD."""
 
+    def vocabulary(self) -> Sequence[bytes]:
+        """What each token adds to a text, in bytes, in order of id; as many as `info.vocab_size`.
+
+        A token may hold part of a character. b"" for tokens that text never holds (control tokens, unused ids).
+        Raises ModelError where the runtime cannot tell.
+        """
+
     def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
         """Render messages with the model's own template, ready for the assistant to answer.
 

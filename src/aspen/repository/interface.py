@@ -11,7 +11,7 @@ import builtins
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from aspen.repository.values import (
     NewMemory,
     NewTrace,
     Postings,
+    SpreadRows,
     StoreStats,
     TraceInfo,
 )
@@ -147,6 +148,29 @@ class EdgeStore(Protocol):
 
     def memory_types(self, seqs: Sequence[int]) -> dict[int, str]:
         """The types of memories by seq, in the order asked, of those that are there."""
+
+
+@runtime_checkable
+class SpreadingStore(Protocol):
+    """A store that lets activation spread by itself, where the edges are. Not every store does."""
+
+    def spread(
+        self,
+        initial: Mapping[int, float],
+        *,
+        max_hops: int,
+        decay: float,
+        type_boost: Mapping[str, float],
+        min_weight: float = 0.0,
+        types: Collection[str] | None = None,
+        fan: int,
+        paths: int = 3,
+    ) -> SpreadRows:
+        """What `aspen.memory_graph.spread_activation` says, for `max_hops` in [0, 2] and without a node budget.
+
+        `initial` has activations >= 0 by seq; NotFound names a seed that is not there. At most `paths` ways to each
+        memory are told.
+        """
 
 
 class TraceStore(Protocol):

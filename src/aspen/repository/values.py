@@ -166,6 +166,32 @@ class AccessRows:
 
 
 @dataclass(frozen=True, slots=True)
+class PathRow:
+    """A way activation took: seqs from the seed to the memory reached, types of the edges, and what it brought."""
+
+    nodes: tuple[int, ...]
+    types: tuple[str, ...]
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadRows:
+    """Where activation went inside a store.
+
+    nodes: int64 [n] ascending, every memory with activation > 0; values: float64 [n], its activation; seeds: float64
+    [n], the part of it that it started with; frames: (nodes, values) that arrived in each hop, the seeds first; paths:
+    the strongest ways to each node that was reached, strongest first; truncated: whether the fan left out an edge.
+    """
+
+    nodes: Seqs
+    values: NDArray[np.float64]
+    seeds: NDArray[np.float64]
+    frames: tuple[tuple[Seqs, NDArray[np.float64]], ...]
+    paths: Mapping[int, tuple[PathRow, ...]]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TraitRows:
     """Traits as columns of one length, ascending by (seq, name). values: float32 [m] in (0, 1]."""
 

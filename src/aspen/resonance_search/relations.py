@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.memory_graph import Activation, Path
+from aspen.memory_graph import Activated, Path
 from aspen.resonance_search.snapshot import Candidates
 
 SEEDS = 10
 """Memories to start from: the best ones."""
 
-Spread = Callable[[Mapping[int, float]], Activation]
+Spread = Callable[[Mapping[int, float]], Activated]
 """Spreads activation by seq over the relations of a store."""
 
 

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from aspen.activation_db import StoreFit
 from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
 from aspen.memory_graph import (
-    Activation,
+    Activated,
     SpreadingSettings,
     current_priority,
     preset_settings,
     spread_activation,
+    spread_in,
 )
-from aspen.repository import Changes, KeyStamp, Repository, stamp_mismatch
+from aspen.repository import Changes, KeyStamp, Repository, SpreadingStore, stamp_mismatch
 from aspen.resonance_search.arms import (
     ActivationArm,
     Arm,
@@ -174,12 +175,15 @@ class ResonanceSearch:
                 truncated=over_relations is not None and over_relations.truncated,
             )
 
-    def spread(self, initial: Mapping[int, float], *, settings: SpreadingSettings) -> Activation:
+    def spread(self, initial: Mapping[int, float], *, settings: SpreadingSettings) -> Activated:
         """Let activation spread over the relations of the store, without a prompt: see `spread_activation`."""
         with self._lock:
             return self._spreader(self._refresh(), settings)(initial)
 
     def _spreader(self, held: Held, settings: SpreadingSettings) -> Spread:
+        """Inside the store, where it can do that; else over the graph that is held in memory."""
+        if isinstance(self._repository, SpreadingStore):
+            return lambda initial: spread_in(self._repository, initial, settings=settings)
         return lambda initial: spread_activation(held.snapshot.relations, initial, settings=settings)
 
     def forget(self) -> None:

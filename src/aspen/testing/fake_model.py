@@ -120,6 +120,10 @@ class FakeModel:
         pieces = (bytes([t]) if t < 256 else special.get(t, "").encode() for t in token_ids.tolist())
         return b"".join(pieces).decode(errors="replace")
 
+    def vocabulary(self) -> list[bytes]:
+        """Every single byte, and nothing for the special tokens."""
+        return [bytes([i]) for i in range(256)] + [b""] * len(_SPECIAL)
+
     def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
         """ChatML: `<|im_start|>role`, a line break, the content, `<|im_end|>`, a line break."""
         if not self._chat_template:

@@ -24,6 +24,7 @@ from aspen.testing._key_contract import KeyContract
 from aspen.testing._keyword_contract import KeywordContract
 from aspen.testing._memory_contract import MemoryContract
 from aspen.testing._name_contract import NameContract
+from aspen.testing._spreading_contract import SpreadingContract
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,
@@ -36,7 +37,9 @@ from aspen.testing.repository_builders import (
 from aspen.types import Edge
 
 
-class RepositoryContract(MemoryContract, KeywordContract, NameContract, EdgeContract, KeyContract):
+class RepositoryContract(
+    MemoryContract, KeywordContract, NameContract, EdgeContract, SpreadingContract, KeyContract
+):
     """Subclass it in a test module as `TestMyStore` and override `open_store`."""
 
     durable = True

@@ -104,6 +104,10 @@ class TransformersModel:
     def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
         return self._text.detokenize(token_ids, skip_special=skip_special)
 
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """Computed once; see `LanguageModel.vocabulary`."""
+        return self._token_bytes
+
     def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
         return self._text.apply_chat_template(messages)
 
@@ -172,6 +176,10 @@ class TransformersModel:
             finally:
                 recorder.close()
                 self._recorder = None
+
+    @cached_property
+    def _token_bytes(self) -> tuple[bytes, ...]:
+        return self._text.token_bytes(self._info.vocab_size)
 
     @cached_property
     def _attention_probe(self) -> tuple[Recorder, FloatArray]:

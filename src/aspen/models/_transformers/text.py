@@ -12,6 +12,7 @@ import numpy as np
 from jinja2.exceptions import TemplateError
 
 from aspen.errors import InvalidInput, ModelError, NoChatTemplate
+from aspen.models._transformers.vocabulary import token_bytes
 from aspen.models.interface import ChatPrompt
 from aspen.types import Message, Role, Segment, TokenIds
 
@@ -101,6 +102,12 @@ class TextCodec:
     def vocabulary(self) -> dict[str, int]:
         """Token string to id, added tokens included."""
         return dict(self._tokenizer.get_vocab())
+
+    def token_bytes(self, size: int) -> tuple[bytes, ...]:
+        """Bytes of the ids 0..size-1; b"" for those that are dropped from text, and for control tokens."""
+        special = {i for i, token in self._tokenizer.added_tokens_decoder.items() if token.special}
+        silent = {*special, *self._tokenizer.all_special_ids, *self.control.values()}
+        return token_bytes(self._tokenizer, size=size, silent=silent)
 
     def probe(self, text: str) -> list[int]:
         """Plain token ids of a text, as the tokenizer gives them."""

@@ -1,0 +1,388 @@
+"""Relations, corrections, spreading and use at the front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.front_door import Open, Telling
+
+from aspen import Aspen, Config, Memory, MemoryItem
+from aspen.errors import InvalidInput, NotFound
+from aspen.memory_graph import CARRYING
+from aspen.types import LinkChange, MemoryType, Provenance, Relation, RelationType, Stability
+
+WHAT = "How did the exhibition in spring go?"
+
+
+def remembered(aspen: Aspen) -> dict[str, Memory]:
+    """An episode that a question finds, a belief that shares nothing with it, and things that do not matter."""
+    texts: dict[str, tuple[str, MemoryType]] = {
+        "spring": ("The exhibition in spring went wrong, it went on for weeks.", MemoryType.EPISODIC),
+        "pattern": ("zzz qqq", MemoryType.PATTERN),
+        "belief": ("Xylophones jinx kvass.", MemoryType.BELIEF),
+        **{f"other {n}": (f"The exhibition number {n}.", MemoryType.SEMANTIC) for n in range(8)},
+    }
+    items = [MemoryItem(text, source=name, type=kind) for name, (text, kind) in texts.items()]
+    return dict(zip(texts, aspen.remember_many(items), strict=True))
+
+
+def related(aspen: Aspen) -> dict[str, str]:
+    ids = {name: memory.id for name, memory in remembered(aspen).items()}
+    aspen.relate(ids["spring"], ids["pattern"], "example_of", weight=0.9)
+    aspen.relate(ids["pattern"], ids["belief"], "supports", weight=0.8)
+    return ids
+
+
+def names(aspen: Aspen, **options: Any) -> list[str | None]:
+    return [hit.memory.source for hit in aspen.recall(WHAT, **options).hits]
+
+
+# Relations
+
+
+def test_relations_are_told_from_both_ends(aspen: Aspen) -> None:
+    ids = related(aspen)
+    to_belief = Relation(ids["pattern"], ids["belief"], RelationType.SUPPORTS, 0.8, Provenance.SAID)
+    assert aspen.relations(ids["belief"]) == (to_belief,)
+    assert aspen.relations(ids["pattern"]) == (
+        to_belief,
+        Relation(ids["spring"], ids["pattern"], RelationType.EXAMPLE_OF, 0.9, Provenance.SAID),
+    )
+    aspen.relate(ids["pattern"], ids["belief"], "supports", weight=0.3, provenance="inferred")
+    assert aspen.relations(ids["belief"])[0].weight == 0.3
+    assert aspen.relations(ids["belief"])[0].provenance is Provenance.INFERRED
+    assert aspen.unrelate(ids["pattern"], ids["belief"], "supports")
+    assert not aspen.unrelate(ids["pattern"], ids["belief"], "supports")
+    assert aspen.relations(ids["belief"]) == ()
+
+
+def test_a_relation_can_go_both_ways(aspen: Aspen) -> None:
+    ids = {name: memory.id for name, memory in remembered(aspen).items()}
+    aspen.relate(ids["spring"], ids["belief"], RelationType.SIMILAR_TO, both_ways=True)
+    ends = {(one.source, one.target) for one in aspen.relations(ids["spring"])}
+    assert ends == {(ids["spring"], ids["belief"]), (ids["belief"], ids["spring"])}
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"weight": 1.1}, InvalidInput),
+        ({"weight": -0.1}, InvalidInput),
+        ({"weight": float("nan")}, InvalidInput),
+        ({"relation": "likes"}, InvalidInput),
+        ({"provenance": "hearsay"}, InvalidInput),
+        ({"target": "m_nowhere"}, NotFound),
+        ({"source": None}, InvalidInput),
+        ({"target": "spring"}, InvalidInput),
+    ],
+    ids=str,
+)
+def test_a_relation_that_cannot_be_is_refused_and_nothing_is_stored(
+    aspen: Aspen, change: dict[str, Any], error: type[Exception]
+) -> None:
+    ids = {name: memory.id for name, memory in remembered(aspen).items()}
+    asked = {"source": ids["spring"], "target": ids["belief"], "relation": "supports", **change}
+    if asked["target"] == "spring":
+        asked["target"] = ids["spring"]
+    with pytest.raises(error):
+        aspen.relate(asked.pop("source"), asked.pop("target"), asked.pop("relation"), both_ways=True, **asked)
+    assert aspen.relations(ids["spring"]) == ()
+
+
+# Recall
+
+
+def test_recall_follows_relations_to_what_shares_nothing_with_the_prompt(aspen: Aspen) -> None:
+    ids = related(aspen)
+    assert "belief" not in names(aspen, limit=5, use_spreading_activation=False)
+    hits = {hit.memory.source: hit for hit in aspen.recall(WHAT, limit=5).hits}
+    belief = hits["belief"]
+    assert belief.arms["relations"] >= belief.activation > 0
+    assert belief.type_boost == 1.75
+    assert belief.score == pytest.approx(sum(belief.arms.values()), abs=1e-5)
+    path = belief.paths[0]
+    assert path.memories[-2:] == (ids["pattern"], ids["belief"])
+    assert path.relations[-1] == "supports"
+    by_relations = sum(path.contribution for path in belief.paths if path.relations)
+    assert by_relations == pytest.approx(belief.activation, rel=1e-6)
+
+
+def test_what_one_process_relates_another_follows(open_aspen: Open, tmp_path: Any) -> None:
+    ours, theirs = (open_aspen(tmp_path / "store.db") for _ in range(2))
+    ids = {name: memory.id for name, memory in remembered(ours).items()}
+    assert "belief" not in names(theirs, limit=5)
+    ours.relate(ids["spring"], ids["belief"], "supports")
+    assert "belief" in names(theirs, limit=5)
+    ours.unrelate(ids["spring"], ids["belief"], "supports")
+    assert "belief" not in names(theirs, limit=5)
+
+
+def test_half_of_the_places_stay_with_the_best_direct_hits(aspen: Aspen) -> None:
+    ids = {name: memory.id for name, memory in remembered(aspen).items()}
+    beliefs = aspen.remember_many(
+        [MemoryItem(f"Jinx {'q' * n}!", type=MemoryType.BELIEF) for n in range(1, 9)]
+    )
+    aspen.relate_many([Relation(ids["spring"], one.id, RelationType.SUPPORTS, 1.0) for one in beliefs])
+    direct = names(aspen, limit=4, use_spreading_activation=False)
+    found = aspen.recall(WHAT, limit=4).hits
+    assert {hit.memory.type for hit in found} >= {MemoryType.BELIEF}
+    kept = [name for name in direct if name in {hit.memory.source for hit in found}]
+    assert kept == direct[:2]
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+
+
+def test_a_preset_decides_how_far_it_spreads(aspen: Aspen) -> None:
+    related(aspen)
+    assert "belief" in names(aspen, limit=5, preset="character")
+    assert "belief" not in names(aspen, limit=3, preset="factual")  # two steps away
+    with pytest.raises(InvalidInput, match="factual"):
+        aspen.recall(WHAT, preset="wild")
+
+
+def test_priority_is_a_gentle_factor(aspen: Aspen) -> None:
+    items = [
+        MemoryItem("The exhibition was loud.", source="low", importance=0.0),
+        MemoryItem("The exhibition was loud.", source="high", importance=1.0),
+        *(MemoryItem(f"Something else {n}.", source=str(n)) for n in range(6)),
+    ]
+    aspen.remember_many(items)
+    low, high = (
+        next(hit for hit in aspen.recall("Was the exhibition loud?").hits if hit.memory.source == name)
+        for name in ("low", "high")
+    )
+    assert high.priority - low.priority == pytest.approx(0.2, abs=1e-3)
+    assert high.arms["priority"] > 0 > low.arms["priority"]
+    assert high.score < 1.2 * low.score
+
+
+def filled(aspen: Aspen) -> None:
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    aspen.remember_many(
+        [
+            MemoryItem("The exhibition A.", "Ann", noon, source="A", tags=("art", "spring")),
+            MemoryItem("The exhibition B.", "Ben", noon + timedelta(days=1), source="B", tags=("art",)),
+            MemoryItem("The exhibition C.", "Ann", None, source="C", type=MemoryType.SEMANTIC),
+            MemoryItem("The exhibition D.", source="D", provenance=Provenance.INFERRED),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"types": ["semantic"]}, {"C"}),
+        ({"types": [MemoryType.EPISODIC, "semantic"]}, {"A", "B", "C", "D"}),
+        ({"types": []}, set()),
+        ({"tags": ["spring", "summer"]}, {"A"}),
+        ({"tags": ["art"]}, {"A", "B"}),
+        ({"speaker": "Ann"}, {"A", "C"}),
+        ({"speaker": "Nobody"}, set()),
+        ({"since": datetime(2026, 5, 2)}, {"B"}),
+        ({"until": datetime(2026, 5, 2, 12, tzinfo=UTC)}, {"A"}),
+        ({"provenances": ["inferred"]}, {"D"}),
+        ({"speaker": "Ann", "tags": ["art"]}, {"A"}),
+    ],
+    ids=str,
+)
+def test_filters(aspen: Aspen, filters: dict[str, Any], expected: set[str]) -> None:
+    filled(aspen)
+    assert {hit.memory.source for hit in aspen.recall("Which exhibition?", **filters).hits} == expected
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"types": ["opinion"]}, {"types": "self"}, {"tags": [""]}, {"since": "May"}, {"speaker": "a\nb"}],
+    ids=str,
+)
+def test_filters_that_nothing_can_pass_are_refused(aspen: Aspen, filters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        aspen.recall("Which exhibition?", **filters)
+
+
+# Versions
+
+
+def test_a_correction_takes_the_place_of_what_it_corrects(aspen: Aspen) -> None:
+    remembered(aspen)
+    old = aspen.remember(
+        "The exhibition opened on Monday.", speaker="Ann", type="belief", stability="stable", tags=["art"]
+    )
+    new = aspen.correct(old.id, "No, it was Tuesday.")
+    assert (new.speaker, new.type, new.stability, new.tags) == (
+        "Ann",
+        MemoryType.BELIEF,
+        Stability.STABLE,
+        ("art",),
+    )
+    assert aspen.correct(old.id, "No, it was Tuesday.") == new
+    with pytest.raises(InvalidInput, match=new.id):
+        aspen.correct(old.id, "It was Wednesday.")
+    newest = aspen.correct(new.id, "It was Wednesday.")
+    for one in (old, new, newest):
+        assert aspen.history(one.id) == (old, new, newest)
+    hits = aspen.recall("When was the exhibition opened, on Monday?", limit=20).hits
+    assert [hit.memory.id for hit in hits][:2] == [newest.id, old.id]  # the first shares no word with the prompt
+    corrected = {hit.memory.id: hit.corrected_by for hit in hits}
+    assert (corrected[old.id], corrected[new.id], corrected[newest.id]) == (newest.id, newest.id, None)
+
+
+def test_what_was_corrected_stands_in_no_note(open_aspen: Open) -> None:
+    aspen = open_aspen(":memory:", model=Telling())
+    old = aspen.remember("My sister lives in Lisbon.", speaker="user")
+    new = aspen.correct(old.id, "My sister lives in Porto.")
+    note = aspen.chat("Where does my sister live?", note_tokens=900, max_tokens=5).note
+    assert note is not None
+    assert note.memory_ids == (new.id,)
+
+
+def test_versions_that_refer_to_each_other_do_no_harm(aspen: Aspen) -> None:
+    one, other = aspen.remember("The exhibition, one."), aspen.remember("The exhibition, two.")
+    aspen.relate(one.id, other.id, "historical_version_of", both_ways=True)
+    assert {hit.memory.id for hit in aspen.recall("Which exhibition?").hits} == {one.id, other.id}
+    assert aspen.history(one.id) == (one, other)
+
+
+# Spreading by itself
+
+
+def test_spreading_says_how_active_each_memory_is_and_why(aspen: Aspen) -> None:
+    ids = related(aspen)
+    spread = aspen.spread_activation([ids["spring"]], frames=True)
+    found = {one.memory.source: one for one in spread.memories}
+    assert found["spring"].activation == found["spring"].seed == 1.0
+    assert found["pattern"].activation == pytest.approx(0.9 * 1.35 * 0.6)
+    assert found["belief"].activation == pytest.approx(0.9 * 1.35 * 0.6 * 0.8 * 1.75 * 0.6)
+    (path,) = found["belief"].paths
+    assert path.memories == (ids["spring"], ids["pattern"], ids["belief"])
+    assert path.relations == ("example_of", "supports")
+    assert path.contribution == pytest.approx(found["belief"].activation)
+    assert [list(frame) for frame in spread.frames] == [[ids["spring"]], [ids["pattern"]], [ids["belief"]]]
+    assert not spread.truncated
+
+
+def test_spreading_needs_no_model_and_is_the_same_with_one(open_aspen: Open) -> None:
+    aspen = open_aspen(":memory:")
+    ids = related(aspen)
+    with_graph = aspen.spread_activation({ids["spring"]: 0.7, ids["pattern"]: 0.2}, top_k=2, frames=True)
+    without = Aspen.open(aspen.repository, model="nowhere", config=aspen.config)
+    from_store = without.spread_activation({ids["spring"]: 0.7, ids["pattern"]: 0.2}, top_k=2, frames=True)
+    assert from_store.frames == with_graph.frames
+    for one, other in zip(from_store.memories, with_graph.memories, strict=True):
+        assert (one.memory, one.activation, one.paths) == (other.memory, other.activation, other.paths)
+    assert len(from_store.memories) == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_hops": 4},
+        {"max_hops": -1},
+        {"decay": 0.0},
+        {"type_boost": {"self": 0.5}},
+        {"type_boost": {"opinion": 2.0}},
+        {"min_weight": 1.5},
+        {"relation_types": ["likes"]},
+        {"fan": 0},
+        {"top_k": 0},
+    ],
+    ids=str,
+)
+def test_settings_out_of_their_range_are_refused(aspen: Aspen, settings: dict[str, Any]) -> None:
+    ids = related(aspen)
+    with pytest.raises(InvalidInput):
+        aspen.spread_activation([ids["spring"]], **settings)
+
+
+@pytest.mark.parametrize("seeds", [["m_nowhere"], {"m_nowhere": 1.0}])
+def test_unknown_seeds_are_not_found(aspen: Aspen, seeds: Any) -> None:
+    related(aspen)
+    with pytest.raises(NotFound, match="m_nowhere"):
+        aspen.spread_activation(seeds)
+
+
+@pytest.mark.parametrize("activation", [-0.1, float("nan"), float("inf")])
+def test_seeds_have_an_activation_that_can_be(aspen: Aspen, activation: float) -> None:
+    ids = related(aspen)
+    with pytest.raises(InvalidInput):
+        aspen.spread_activation({ids["spring"]: activation})
+
+
+def test_only_the_relations_asked_for_carry(aspen: Aspen) -> None:
+    ids = related(aspen)
+    aspen.relate(ids["spring"], ids["belief"], "next", weight=1.0)
+    assert "next" not in CARRYING
+
+    def reached(**settings: Any) -> set[str | None]:
+        return {one.memory.source for one in aspen.spread_activation([ids["spring"]], **settings).memories}
+
+    assert reached(max_hops=1) == {"spring", "pattern"}
+    assert reached(relation_types=["next"]) == {"spring", "belief"}
+    assert reached(relation_types=["supports"]) == {"spring"}
+
+
+# Use
+
+
+def weights(changes: tuple[LinkChange, ...]) -> dict[tuple[str, str], float]:
+    return {(change.source, change.target): change.after for change in changes}
+
+
+def test_memories_that_are_used_together_are_linked(aspen: Aspen) -> None:
+    ids = related(aspen)
+    used = [ids["spring"], ids["belief"]]
+    foreseen = aspen.reinforce(used, dry_run=True)
+    assert aspen.repository.get(used)[0].access_count == 0
+    assert aspen.reinforce(used) == foreseen
+    assert weights(foreseen) == {tuple(used): 0.05, tuple(used[::-1]): 0.05}
+    memory = aspen.repository.get(used)[0]
+    assert memory.access_count == 1
+    assert memory.accessed_at is not None
+    linked = [one for one in aspen.relations(used[0]) if one.type is RelationType.CO_ACTIVATED]
+    assert {(one.source, one.target, one.weight) for one in linked} == {
+        (*used, 0.05),
+        (*used[::-1], 0.05),
+    }
+
+
+def test_what_was_recalled_and_stored_again_makes_no_links(aspen: Aspen) -> None:
+    first = aspen.remember("A.")
+    second = aspen.remember("B.", provenance="recalled")
+    assert aspen.reinforce([first.id, second.id]) == ()
+    assert [memory.access_count for memory in aspen.repository.get([first.id, second.id])] == [1, 1]
+
+
+def test_a_chat_reinforces_what_its_note_used(open_aspen: Open, config: Config) -> None:
+    def talk(reinforce: Callable[[Aspen], None]) -> Aspen:
+        aspen = open_aspen(":memory:", model=Telling())
+        aspen.remember_many(
+            [
+                MemoryItem("My sister Mara lives in Lisbon.", "user"),
+                MemoryItem("My sister Mara has two cats.", "user"),
+            ]
+        )
+        reinforce(aspen)
+        reply = aspen.chat("Tell me about my sister Mara.", note_tokens=900, max_tokens=5)
+        assert reply.note is not None
+        assert len(reply.note.memory_ids) == 2
+        return aspen
+
+    def count(aspen: Aspen) -> list[int]:
+        return [memory.access_count for memory in aspen.repository.list() if "Mara" in memory.text][-2:]
+
+    assert count(talk(lambda aspen: None)) == [1, 1]
+
+    def switch_off(aspen: Aspen) -> None:
+        aspen.config = type(config)(config.cache_dir, config.store, reinforce=False)
+
+    assert count(talk(switch_off)) == [0, 0]
+
+
+@pytest.mark.parametrize("used", [{"x": 0.0}, "abc", ["m_nowhere"]])
+def test_a_use_that_cannot_be_is_refused(aspen: Aspen, used: Any) -> None:
+    ids = related(aspen)
+    given = {ids["spring"]: 0.0} if used == {"x": 0.0} else used
+    with pytest.raises((InvalidInput, NotFound)):
+        aspen.reinforce(given)

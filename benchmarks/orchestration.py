@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -22,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/orchestration.py` from anywhere
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[1])
+)  # `python benchmarks/orchestration.py` from anywhere
 
 from benchmarks._program import exit_code, positive
 
@@ -108,9 +110,7 @@ def _row(question: Question, answer: AgentAnswer) -> Asked:
 
 def ask_all(aspen: Aspen, model: LanguageModel, asked: Sequence[Question]) -> dict[str, list[Asked]]:
     """Each question in each orchestration, in turn, so that a busy machine slows all of them alike."""
-    agent = MemoryAgent(
-        aspen, LocalAgentModel(model), count_tokens=lambda text: len(model.tokenize(text))
-    )
+    agent = MemoryAgent(aspen, LocalAgentModel(model), count_tokens=lambda text: len(model.tokenize(text)))
     rows: dict[str, list[Asked]] = {orchestration.value: [] for orchestration in Orchestration}
     with output.progress() as shown:
         task = shown.add_task(model.info.name, total=len(asked) * len(rows))
@@ -176,7 +176,7 @@ def _plot(path: Path, models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
     check_plotting(path)
     from matplotlib import pyplot  # noqa: PLC0415 - an extra, and slow to import
 
-    panels = {
+    panels: dict[str, Callable[[Mapping[str, Any]], float]] = {
         "plans finished by the model, %": lambda one: 100 * one["finished_by_model"] / one["questions"],
         "tokens of a recall": lambda one: one["prompt_tokens"] + one["reply_tokens"],
         "s of a recall, p50": lambda one: one["p50_s"],
@@ -186,7 +186,9 @@ def _plot(path: Path, models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
     for axes, (title, value) in zip(all_axes, panels.items(), strict=True):
         for i, (orchestration, colour) in enumerate(zip(Orchestration, _COLOURS, strict=True)):
             heights = [value(found[orchestration.value]) for found in models.values()]
-            axes.bar(places + (i - 1) * width, heights, width=0.93 * width, color=colour, label=orchestration.value)
+            axes.bar(
+                places + (i - 1) * width, heights, width=0.93 * width, color=colour, label=orchestration.value
+            )
         axes.set_xticks(places, [name.replace("-", "-\n", 1) for name in models])
         axes.set_title(title, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
@@ -212,8 +214,16 @@ def run(arguments: argparse.Namespace) -> None:
         stats = aspen.repository.stats()
         for name in dict.fromkeys(["bundled", *arguments.model]):
             started = time.perf_counter()
-            model = aspen.model if name == "bundled" else load_model(
-                name, cache_dir=config.cache_dir, device=config.device, dtype=config.dtype, threads=config.threads
+            model = (
+                aspen.model
+                if name == "bundled"
+                else load_model(
+                    name,
+                    cache_dir=config.cache_dir,
+                    device=config.device,
+                    dtype=config.dtype,
+                    threads=config.threads,
+                )
             )
             output.note(f"{model.info.name} loaded in {time.perf_counter() - started:.0f} s")
             found = ask_all(aspen, model, asked)

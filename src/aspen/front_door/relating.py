@@ -139,7 +139,7 @@ class Relating(Remembering):
         start = self.repository.get([memory_id])[0]
         versions = {start.seq: start}
         places = {start.seq: 0}  # not the seq: an imported correction may be the older memory of the store
-        for step, way in ((self._versions_before, -1), (self._corrections_of, 1)):
+        for step, way in ((self._corrections_of, 1), (self._versions_before, -1)):
             found, place = [start], 0
             while found:
                 place += way

@@ -107,7 +107,7 @@ class Relating(Remembering):
     def correct(self, memory_id: str, text: str, *, said_at: datetime | None = None) -> Memory:
         """Put `text` in the place of a memory, and keep that as its historical version; returns the new memory.
 
-        The new one takes over speaker, conversation, type, stability, importance, emotion and tags. Doing the same again
+        The new one takes over speaker, conversation, type, stability, importance, emotion and tags. Doing it again
         changes nothing. InvalidInput where the memory was corrected otherwise: what holds now is to be corrected.
         """
         old = self.repository.get([memory_id])[0]

@@ -132,6 +132,7 @@ class MemoryAgent:
             memories=tuple(replace(one, noted=one.memory.id in noted) for one in evidence),
             note=note if text else None,
             steps=tuple(runtime.steps),
+            handles=runtime.handles.ids(),
             orchestration=chosen.value,
             preset=preset,
             finished_by="fallback" if reason else "model",

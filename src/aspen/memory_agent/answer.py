@@ -65,6 +65,8 @@ class AgentAnswer:
         What the model wrote from; None where nothing was found or it did not fit.
     steps:
         All calls of tools, in order.
+    handles:
+        Ids of memories by the short ones that calls use.
     finished_by:
         "model" where each stage of the plan was completed by a call of the model, "fallback" where the plan had to make
         calls itself; `reason` then says why.
@@ -81,6 +83,7 @@ class AgentAnswer:
     memories: tuple[Evidence, ...]
     note: Note | None
     steps: tuple[AgentStep, ...]
+    handles: Mapping[str, str]
     orchestration: str
     preset: str
     finished_by: Literal["model", "fallback"]

@@ -27,9 +27,9 @@ class Handles:
         """`of` for each."""
         return [self.of(id_) for id_ in memory_ids]
 
-    def known(self) -> list[str]:
-        """All numbers given so far."""
-        return [str(number) for number in range(1, len(self._ids) + 1)]
+    def ids(self) -> dict[str, str]:
+        """All numbers given so far, with the ids that they stand for."""
+        return {number: id_ for id_, number in self._numbers.items()}
 
     def id_of(self, given: str | int) -> str:
         """The id that a model means, by number or by the id itself. NotFound for a number that was not given."""

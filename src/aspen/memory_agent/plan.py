@@ -99,7 +99,7 @@ class Plan:
         How activation spreads is said by the preset. Ids are those that were shown.
         """
         query = {"type": "string", "minLength": 1, "maxLength": MAX_QUERY}
-        known = self._runtime.handles.known()
+        known = list(self._runtime.handles.ids())
         ids: dict[str, Any] = {
             "type": "array",
             "items": {"enum": known},

@@ -1,7 +1,9 @@
 -- Statements about stamps, keys and what is fitted on them.
 
 -- name: current_stamp
-SELECT number, model_id, model_name, key_version, activated FROM aspen.key_stamp WHERE tenant_id = %(tenant)s AND current
+SELECT number, model_id, model_name, key_version, activated
+FROM aspen.key_stamp
+WHERE tenant_id = %(tenant)s AND current
 
 -- name: find_stamp
 SELECT number

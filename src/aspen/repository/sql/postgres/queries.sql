@@ -5,12 +5,23 @@
 -- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because
 -- a million Python objects take longer than the query.
 
+-- Settings hold for one transaction, so that nothing is left on a connection that a pooler gives to others. Compiling a
+-- query would take longer than any query here runs, and the planner cannot tell for recursive ones. And where it does not
+-- know how many rows a tenant has, it thinks that there are few, and would read and sort all of them: it should take
+-- them from an index in their order, and stop at the limit.
 -- name: begin_read
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL aspen.tenant = {tenant}
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL aspen.tenant = {tenant};
+SET LOCAL jit = off;
+SET LOCAL enable_sort = off
 
 -- A writer waits for the row of its store first, and sees in every statement after that what others have committed.
 -- name: begin_write
-BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL aspen.tenant = {tenant}; SET LOCAL lock_timeout = {patience}
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL aspen.tenant = {tenant};
+SET LOCAL lock_timeout = {patience};
+SET LOCAL jit = off;
+SET LOCAL enable_sort = off
 
 -- name: commit
 COMMIT

@@ -37,12 +37,6 @@ SELECT set_config('lock_timeout', %(patience)s, true)
 -- name: lock_schema
 SELECT pg_advisory_xact_lock(418548573550)
 
--- What every connection begins with. Compiling a query takes longer than any query here runs, and the planner cannot
--- tell for recursive ones. And where it cannot tell how many rows a tenant has, it thinks that there are few, and would
--- read and sort all of them: it should take them from an index in their order, and stop at the limit.
--- name: settle
-SELECT set_config('jit', 'off', false), set_config('enable_sort', 'off', false)
-
 -- Copies. The names of the columns are the parameters of the statements that take them in a store of SQLite.
 
 -- name: counters
@@ -124,7 +118,9 @@ SELECT
     (SELECT count(DISTINCT conversation) FROM aspen.memory WHERE tenant_id = %(tenant)s)
 
 -- name: sizes
-SELECT 'text', coalesce(sum(pg_column_size(text) + pg_column_size(id)), 0) FROM aspen.memory WHERE tenant_id = %(tenant)s
+SELECT 'text', coalesce(sum(pg_column_size(text) + pg_column_size(id)), 0)
+FROM aspen.memory
+WHERE tenant_id = %(tenant)s
 UNION ALL
 SELECT 'keys', (
     SELECT coalesce(sum(pg_column_size(body)), 0) FROM aspen.memory_key WHERE tenant_id = %(tenant)s

@@ -1,11 +1,11 @@
-"""The front door: one object that remembers, recalls, relates, chats and replays."""
+"""The front door: one object that remembers, recalls, relates, chats, answers and replays."""
 
 from __future__ import annotations
 
-from aspen.front_door.conversing import Conversing
+from aspen.front_door.asking import Asking
 
 
-class Aspen(Conversing):
+class Aspen(Asking):
     """A store of memories, and the model that remembers.
 
     ::

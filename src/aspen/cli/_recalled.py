@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from aspen.aspen import Aspen
 from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say, width
 from aspen.cli._standing import correction
+from aspen.memory_agent import Evidence
 from aspen.types import ActivatedMemory, Hit, HitPath, Memory, Recall
 
 _PARTS = (
@@ -126,7 +127,7 @@ def missing_arms(recall: Recall) -> list[str]:
     return [f"{arm.name} did not run: {arm.reason}" for arm in recall.arms if not arm.ran]
 
 
-def memories_on_paths(aspen: Aspen, hits: Iterable[Hit | ActivatedMemory]) -> dict[str, Memory]:
+def memories_on_paths(aspen: Aspen, hits: Iterable[Hit | ActivatedMemory | Evidence]) -> dict[str, Memory]:
     """Every memory that stands on a path to a hit, by id; one that was forgotten meanwhile is left out."""
     ids = sorted({id_ for hit in hits for path in hit.paths for id_ in path.memories})
     return {memory.id: memory for memory in aspen.repository.get(sorted(aspen.repository.known(ids)))}

@@ -59,7 +59,7 @@ def write_note(
             break
         line = _line(hit.memory, budget=(budget - frame) // 2, count_tokens=count_tokens)
         cost = count_tokens(f"{line}\n")
-        words = _as_data(hit.memory.text).casefold()
+        words = as_data(hit.memory.text).casefold()
         if words in lines or used + cost > budget:
             continue
         lines[words] = (hit.memory, line)
@@ -98,8 +98,8 @@ def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) ->
     elif memory.speaker == Role.USER:
         who = "The user said"
     else:
-        who = f"{_as_name(memory.speaker)} said" if memory.speaker else "Noted"
-    words = _as_data(memory.text)
+        who = f"{as_name(memory.speaker)} said" if memory.speaker else "Noted"
+    words = as_data(memory.text)
     line = f'- {who}: "{words}"{date}'
     while len(words) > _SHORTEST and count_tokens(line) > budget:
         words = words[: len(words) * 3 // 4]
@@ -108,11 +108,11 @@ def _line(memory: Memory, *, budget: int, count_tokens: Callable[[str], int]) ->
     return line
 
 
-def _as_name(speaker: str) -> str:
+def as_name(speaker: str) -> str:
     """A name that reads as one: what could pass for prose or quotes is taken out, the rest cut."""
-    return _as_data(_NO_NAME.sub("", speaker))[:_LONGEST_NAME].strip() or "Somebody"
+    return as_data(_NO_NAME.sub("", speaker))[:_LONGEST_NAME].strip() or "Somebody"
 
 
-def _as_data(text: str) -> str:
+def as_data(text: str) -> str:
     """Text that cannot leave its line or its quotes. Special tokens are the chat template's affair."""
     return " ".join(text.split()).translate(_QUOTES)

@@ -1,0 +1,70 @@
+"""Asking: an agent finds the memories that a question needs, and answers from them."""
+
+from __future__ import annotations
+
+from aspen.front_door.conversing import Conversing
+from aspen.memory_agent import AgentAnswer, AgentModel, Budget, LocalAgentModel, MemoryAgent, Orchestration
+from aspen.memory_graph import DEFAULT_PRESET
+from aspen.seed_manager import choose_seed
+
+
+class Asking(Conversing):
+    """What answers questions from memories."""
+
+    def ask(
+        self,
+        question: str,
+        *,
+        orchestration: Orchestration | str = Orchestration.TOOL,
+        limit: int = 5,
+        preset: str = DEFAULT_PRESET,
+        seed: int | None = None,
+        max_tokens: int = 160,
+        model: AgentModel | None = None,
+        allow_writes: bool = False,
+        reinforce: bool = True,
+    ) -> AgentAnswer:
+        """Let a model find what `question` needs, step by step with tools, and answer from it.
+
+        Where the model does not get through the steps, a plan finishes them, and the answer says so. Errors and the
+        other parameters: `aspen.memory_agent.MemoryAgent.ask`.
+
+        Parameters
+        ----------
+        seed:
+            Of the sampler; drawn from the system's secure source where None. Either way it is in the answer.
+        model:
+            The model that calls the tools and writes; the store's own where None. With a model behind an endpoint, what
+            is found of the memories is sent there.
+        allow_writes:
+            Let the model store what it concludes, as inferred.
+        reinforce:
+            Count the memories in the answer's note as used together, as `chat` does, where the store can be written and
+            unless `config.reinforce` is False. It may change what the same question finds next time.
+        """
+        agent = self._local_agent() if model is None else MemoryAgent(self, model)
+        answer = agent.ask(
+            question,
+            orchestration=orchestration,
+            limit=limit,
+            preset=preset,
+            seed=choose_seed(seed),
+            max_tokens=max_tokens,
+            allow_writes=allow_writes,
+        )
+        if reinforce and self.config.reinforce and self.repository.writable:
+            noted = [one.memory.id for one in answer.memories if one.noted]
+            self.reinforce(sorted(self.repository.known(noted)))
+        return answer
+
+    def _local_agent(self) -> MemoryAgent:
+        """An agent with the store's model: results and note leave most of its context free."""
+        model = self.model
+        default, share = Budget(), model.info.context_length // 4
+        return MemoryAgent(
+            self,
+            LocalAgentModel(model),
+            count_tokens=lambda text: len(model.tokenize(text)),
+            budget=Budget(result_tokens=min(default.result_tokens, share)),
+            note_tokens=min(500, share),
+        )

@@ -1,0 +1,94 @@
+"""From what the tools brought to the memories that an answer stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from aspen.memory_agent.answer import Evidence
+from aspen.memory_agent.findings import Arrival, Findings
+from aspen.memory_graph import priority_of
+from aspen.repository import Repository
+from aspen.types import Hit, Memory, MemoryType, RelationType
+
+IDENTITY = (MemoryType.SELF, MemoryType.BELIEF, MemoryType.PATTERN)
+"""What is told first: who one is, what one believes, what happens again and again."""
+_VERSIONS = 100
+"""Corrections of one memory that are followed: relations that go round in a circle have no end."""
+_CORRECTED = RelationType.HISTORICAL_VERSION_OF.value
+
+
+def evidence_of(
+    findings: Findings, *, repository: Repository, limit: int, now: datetime
+) -> tuple[Evidence, ...]:
+    """The `limit` memories that answer best, best first, with their priority at `now`.
+
+    What relations brought is added to what a search gave, and makes up for little likeness; half of the places, rounded
+    up, stay with the best direct hits: so does `recall` rank. What was corrected gives its place to what holds now.
+    """
+    arrivals = findings.arrivals()
+    found = {
+        id_: _stands(findings.memories[id_], findings.hits.get(id_), arrivals.get(id_))
+        for id_ in {**findings.hits, **arrivals}
+    }
+    current = _current((one.memory for one in found.values()), repository=repository)
+    best: dict[str, Evidence] = {}
+    for id_, one in found.items():
+        memory = current[id_]
+        if memory.id not in best or one.score > best[memory.id].score:
+            best[memory.id] = replace(one, memory=memory, priority=priority_of(memory, now=now))
+    ranked = sorted(best.values(), key=_place)
+    return tuple(_with_direct_hits(ranked, limit))
+
+
+def _stands(memory: Memory, hit: Hit | None, arrival: Arrival | None) -> Evidence:
+    direct = hit.seed_score if hit else 0.0
+    arrived = arrival.value if arrival else 0.0
+    score = direct + arrived + min(arrived, max(-direct, 0.0))
+    told = arrival or hit
+    return Evidence(
+        memory=memory,
+        score=max(score, hit.score) if hit else score,
+        seed_score=direct,
+        activation=arrived,
+        type_boost=told.type_boost if told else 1.0,
+        priority=0.0,
+        paths=told.paths if told else (),
+    )
+
+
+def _place(one: Evidence) -> tuple[float, int]:
+    return -one.score, one.memory.seq
+
+
+def _with_direct_hits(ranked: list[Evidence], limit: int) -> list[Evidence]:
+    """The first `limit` of `ranked`, with the best direct hits in place of the last that relations brought."""
+    best = ranked[:limit]
+    by_seed = sorted(ranked, key=lambda one: (-one.seed_score, one.memory.seq))
+    direct = [one for one in by_seed[: (len(best) + 1) // 2] if one.seed_score > 0]
+    missing = [one for one in direct if one not in best]
+    others = [one for one in best if one not in direct]
+    kept = others[: len(others) - len(missing)]
+    return sorted([*(one for one in best if one in direct), *missing, *kept], key=_place)
+
+
+def _current(memories: Iterable[Memory], *, repository: Repository) -> dict[str, Memory]:
+    """What holds now in the place of each memory, by its id: itself, unless it was corrected."""
+    current = {memory.id: memory for memory in memories}
+    moving = dict(current)
+    for _ in range(_VERSIONS):
+        rows = repository.out_edges(
+            sorted({memory.seq for memory in moving.values()}), fan=1, types=[_CORRECTED]
+        )
+        newer = dict(zip(rows.sources.tolist(), rows.targets.tolist(), strict=True))
+        versions = {memory.seq: memory for memory in repository.get_by_seq(sorted({*newer.values()}))}
+        moving = {
+            id_: versions[newer[memory.seq]]
+            for id_, memory in moving.items()
+            if newer.get(memory.seq) in versions
+        }
+        if not moving:
+            break
+        current |= moving
+    return current

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -168,7 +169,8 @@ class EndpointAgentModel:
             raise self._refusal(error) from error
         seconds = time.perf_counter() - started
         try:
-            return _read_turn(json.loads(answer.content), seconds=seconds)
+            taken = {call.id for message in messages for call in message.calls}
+            return _read_turn(json.loads(answer.content), taken=taken, seconds=seconds)
         except (ValueError, RecursionError, _Unexpected) as error:
             raise ModelError(
                 f"The endpoint {self._url} did not answer with a chat completion: {self._quoted(str(error))}.",
@@ -270,7 +272,7 @@ def _as_sent(message: AgentMessage) -> dict[str, Any]:
     return sent
 
 
-def _read_turn(answer: Any, *, seconds: float) -> AgentTurn:
+def _read_turn(answer: Any, *, taken: set[str], seconds: float) -> AgentTurn:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise _Unexpected(_said_by(answer) or "it holds no choices")
@@ -285,28 +287,26 @@ def _read_turn(answer: Any, *, seconds: float) -> AgentTurn:
     usage = usage if isinstance(usage, dict) else {}
     return AgentTurn(
         text=strip_unstorable(text or ""),
-        calls=tuple(_read_calls(calls, cut=cut)),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        reply_tokens=_count(usage.get("completion_tokens")),
+        calls=tuple(_read_calls(calls, taken=taken, cut=cut)),
+        prompt_tokens=_tokens(usage.get("prompt_tokens")),
+        reply_tokens=_tokens(usage.get("completion_tokens")),
         seconds=seconds,
     )
 
 
-def _read_calls(calls: Sequence[Any], *, cut: bool) -> list[ToolCall]:
-    """Calls with ids that differ: some servers give none, or the same to all. `cut` by max_tokens."""
-    read: list[ToolCall] = []
+def _read_calls(calls: Sequence[Any], *, taken: set[str], cut: bool) -> Iterator[ToolCall]:
+    """Calls with new ids: some servers give none, or the same to all. `cut` by max_tokens."""
     for call in calls:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise _Unexpected("one of its calls names no function")
         given = call.get("id")
         id_ = strip_unstorable(given) if isinstance(given, str) else ""
-        if not id_ or any(id_ == other.id for other in read):
-            id_ = f"call_{len(read)}"
-        name = strip_unstorable(function["name"])
+        if not id_ or id_ in taken:
+            id_ = next(new for number in count(1) if (new := f"call_{number}") not in taken)
+        taken.add(id_)
         arguments, problem = _read_arguments(function.get("arguments"), cut=cut)
-        read.append(ToolCall(id=id_, name=name, arguments=arguments, problem=problem))
-    return read
+        yield ToolCall(id_, strip_unstorable(function["name"]), arguments, problem=problem)
 
 
 def _read_arguments(arguments: object, *, cut: bool) -> tuple[Mapping[str, Any], str]:
@@ -325,8 +325,8 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _count(tokens: object) -> int:
-    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0 else 0
+def _tokens(counted: object) -> int:
+    return counted if isinstance(counted, int) and not isinstance(counted, bool) and counted > 0 else 0
 
 
 def _said_by(body: object) -> str:

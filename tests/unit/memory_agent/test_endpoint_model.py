@@ -213,9 +213,11 @@ def test_ids_differ_whatever_the_server_gives(server: EndpointServer, id_: objec
             call["id"] = id_
         return made
 
-    server.faults.append(Fault(change=change))
-    ids = [call.id for call in ask(server).calls]
-    assert len(set(ids)) == 3 and all(ids)
+    server.faults.extend([Fault(change=change)] * 2)
+    first = ask(server).calls
+    second = ask(server, *ASKED, AgentMessage("assistant", "", calls=first)).calls
+    ids = [call.id for call in (*first, *second)]
+    assert len(set(ids)) == 6 and all(ids)
 
 
 # -- counts that are missing -------------------------------------------------------------------------------

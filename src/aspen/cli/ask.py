@@ -73,8 +73,8 @@ def ask(
       text, ...}, "score", "seed_score", "activation", "type_boost", "priority", "paths": [{"memories": [ids],
       "contribution", "via", "relations": [types]}], "noted"}], "note": null or {"text", "tokens", "memory_ids"},
       "steps": [{"tool", "arguments", "by": "model" or "plan", "completed", "error", "found", "result_tokens",
-      "seconds"}], "handles": {short id: id}, "orchestration", "preset", "finished_by": "model" or "fallback", "reason", "model", "turns",
-      "prompt_tokens", "reply_tokens", "seconds", "seed"}
+      "seconds"}], "handles": {short id: id}, "orchestration", "preset", "finished_by": "model" or "fallback", "reason",
+      "model", "turns", "prompt_tokens", "reply_tokens", "seconds", "seed"}
     """
     question = from_stdin(question)
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class Findings:
 
     def __init__(self, *, question: str, settings: SpreadingSettings) -> None:
         self._words = set(query_terms(question))
+        self._known_words = set(self._words)
         self._settings = settings
         self._reached: dict[str, ActivatedMemory] = {}
         self._edges: dict[tuple[int, int, str], Edge] = {}
@@ -49,13 +50,27 @@ class Findings:
         self.read: set[str] = set()
 
     def add_hits(self, query: str, hits: Iterable[Hit]) -> None:
-        """What a search for `query` found."""
-        self.asked |= len(self._words & set(query_terms(query))) >= _ASKED * len(self._words)
+        """What a search for `query` found.
+
+        Scores are those of the query. Where it does not ask what the question asks, they count as if activation had
+        taken a step: less by the decay, and by the share of its words that neither the question nor what was found so
+        far brought up. A query out of the blue finds nothing.
+        """
+        trust = self._trust(query)
         for hit in hits:
-            known = self.hits.get(hit.memory.id)
             self._memories[hit.memory.id] = hit.memory
-            if known is None or hit.score > known.score:
-                self.hits[hit.memory.id] = hit
+            self._known_words |= set(query_terms(hit.memory.text)) if trust else set()
+            known = self.hits.get(hit.memory.id)
+            if trust and (known is None or hit.score * trust > known.score):
+                self.hits[hit.memory.id] = _discounted(hit, trust)
+
+    def _trust(self, query: str) -> float:
+        """How much a search for `query` says about the question, in [0, 1]."""
+        words = set(query_terms(query))
+        if len(self._words & words) >= _ASKED * len(self._words):
+            self.asked = True
+            return 1.0
+        return self._settings.decay * len(words & self._known_words) / max(len(words), 1)
 
     def add_spread(self, seeds: Collection[str], reached: Iterable[ActivatedMemory]) -> None:
         """Where activation went from `seeds`."""
@@ -151,3 +166,15 @@ class Findings:
 
     def _by_seq(self) -> dict[int, Memory]:
         return {memory.seq: memory for memory in self._memories.values()}
+
+
+def _discounted(hit: Hit, share: float) -> Hit:
+    """A hit with this share of its scores."""
+    paths = (replace(path, contribution=path.contribution * share) for path in hit.paths)
+    return replace(
+        hit,
+        score=hit.score * share,
+        seed_score=hit.seed_score * share,
+        activation=hit.activation * share,
+        paths=tuple(paths),
+    )

@@ -14,7 +14,7 @@ from aspen.memory_agent.dialogue import Dialogue
 from aspen.memory_agent.evidence import evidence_of
 from aspen.memory_agent.interface import AgentModel
 from aspen.memory_agent.plan import Orchestration
-from aspen.memory_agent.tool_runtime import Budget, ToolRuntime
+from aspen.memory_agent.tool_runtime import FOUND, Budget, ToolRuntime
 from aspen.memory_agent.tools import as_query
 from aspen.memory_graph import DEFAULT_PRESET
 from aspen.validation import check_choice, check_count, check_seed, check_text
@@ -24,7 +24,7 @@ _NOTHING = "No memory was found for this question."
 
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has, for models whose tokenizer is not here; rather more than fewer."""
-    return len(text.encode()) // 3 + 1
+    return len(text.encode(errors="replace")) // 3 + 1
 
 
 class MemoryAgent:
@@ -105,6 +105,7 @@ class MemoryAgent:
             count_tokens=self._count_tokens,
             budget=self._budget,
             preset=preset,
+            found=max(limit, FOUND),
             allow_writes=allow_writes,
         )
         dialogue = Dialogue(

@@ -26,6 +26,7 @@ def evidence_of(
 
     What relations brought is added to what a search gave, and makes up for little likeness; half of the places, rounded
     up, stay with the best direct hits: so does `recall` rank. What was corrected gives its place to what holds now.
+    What lies below the mean of all that was searched is no evidence, where something lies above.
     """
     arrivals = findings.arrivals()
     found = {
@@ -39,6 +40,8 @@ def evidence_of(
         if memory.id not in best or one.score > best[memory.id].score:
             best[memory.id] = replace(one, memory=memory, priority=priority_of(memory, now=now))
     ranked = sorted(best.values(), key=_place)
+    if ranked and ranked[0].score > 0:  # of a store with one memory it has the mean score, 0
+        ranked = [one for one in ranked if one.score > 0]
     return tuple(_with_direct_hits(ranked, limit))
 
 

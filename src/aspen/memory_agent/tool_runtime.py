@@ -11,7 +11,7 @@ from aspen.errors import AspenError, InvalidInput
 from aspen.memory_agent.access import MemoryAccess
 from aspen.memory_agent.answer import AgentStep, By
 from aspen.memory_agent.arguments import check_arguments
-from aspen.memory_agent.findings import Findings
+from aspen.memory_agent.findings import SEEDS, Findings
 from aspen.memory_agent.handles import Handles
 from aspen.memory_agent.interface import ToolCall
 from aspen.memory_agent.results import active_row, as_json, fitted, hit_row, read_row, refused
@@ -23,9 +23,7 @@ from aspen.types import Provenance, RelationType
 SOURCE = "memory_agent"
 """The source of what the agent stores."""
 FOUND = 10
-"""Memories that a search finds where its limit is not given."""
-REACHED = 30
-"""Memories that spreading returns where `top_k` is not given, seeds included."""
+"""Memories that a search finds, unless more are wanted."""
 _WEIGHT = 0.5  # of a relation that a model makes without saying how strong it is
 #: What the model itself said stays out: it would repeat its own mistakes as facts.
 _PROVENANCES = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
@@ -56,6 +54,9 @@ class ToolRuntime:
         How long a text is for the model that reads it.
     preset:
         How activation spreads where a call does not say it; see `aspen.memory_graph.PRESETS`.
+    found:
+        Memories that a search finds where its limit is not given; spreading, which starts from them, returns twice as
+        many and some more.
     allow_writes:
         Whether `remember` and `relate` may change the store.
     """
@@ -68,12 +69,14 @@ class ToolRuntime:
         count_tokens: Callable[[str], int],
         budget: Budget | None = None,
         preset: str = DEFAULT_PRESET,
+        found: int = FOUND,
         allow_writes: bool = False,
     ) -> None:
         self._memory = memory
         self._count_tokens = count_tokens
         self._preset = preset
         self._settings = preset_settings(preset)
+        self._found = found
         self._allow_writes = allow_writes
         self._done: set[str] = set()
         self.budget = budget or Budget()
@@ -153,7 +156,7 @@ class ToolRuntime:
         query = arguments["query"]
         recall = self._memory.recall(
             query,
-            limit=arguments.get("limit", FOUND),
+            limit=arguments.get("limit", self._found),
             use_spreading_activation=arguments.get("use_spreading_activation", False),
             preset=self._preset,
             types=arguments.get("types"),
@@ -191,7 +194,7 @@ class ToolRuntime:
             {id_: scores.get(id_, 1.0) for id_ in ids},
             max_hops=arguments.get("max_hops", settings.max_hops),
             type_boost=arguments.get("type_boost", settings.type_boost),
-            top_k=arguments.get("top_k", REACHED),
+            top_k=arguments.get("top_k", 2 * self._found + SEEDS),
             decay=arguments.get("decay", settings.decay),
             min_weight=arguments.get("min_weight", settings.min_weight),
             relation_types=arguments.get("relation_types", _relation_types(settings.relation_types)),

@@ -270,6 +270,13 @@ def test_only_what_stands_in_the_note_is_noted(world: World) -> None:
     assert 0 < len(noted) < len(answer.memories)
 
 
+def test_as_many_memories_as_are_wanted(world: World) -> None:
+    for number in range(30):
+        world.aspen.remember(f"Creative burnout, day {number}.")
+    for orchestration in Orchestration:
+        assert len(ask(world, Scripted(then=obedient), orchestration=orchestration, limit=20).memories) == 20
+
+
 def test_nothing_in_the_store_is_said(world: World) -> None:
     world.aspen.forget(*world.ids.values())
     answer = ask(world, Scripted(then=obedient))

@@ -117,6 +117,15 @@ def test_what_was_corrected_gives_its_place_to_what_holds_now(world: World) -> N
     assert len(told) == len(set(told))
 
 
+def test_what_lies_below_the_mean_is_no_evidence_unless_there_is_nothing_else(world: World) -> None:
+    runtime = searched(world)
+    found = evidence(world, runtime, limit=20)
+    assert 0 < len(found) < len(runtime.findings.hits)
+    assert all(one.score > 0 for one in found)
+    world.aspen.forget(*(id_ for name, id_ in world.ids.items() if name != "cat"))
+    assert names(world, evidence(world, searched(world))) == ["cat"]
+
+
 def test_corrections_in_a_circle_come_to_an_end(world: World) -> None:
     ids = world.ids
     world.aspen.relate(ids["spring"], ids["podcast"], "historical_version_of")

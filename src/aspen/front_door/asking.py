@@ -7,6 +7,11 @@ from aspen.memory_agent import AgentAnswer, AgentModel, Budget, LocalAgentModel,
 from aspen.memory_graph import DEFAULT_PRESET
 from aspen.seed_manager import choose_seed
 
+_RESULT_TOKENS = 300
+"""Of one result that the store's own model reads."""
+_NOTE_TOKENS = 500
+"""Of the note that it answers from."""
+
 
 class Asking(Conversing):
     """What answers questions from memories."""
@@ -58,13 +63,13 @@ class Asking(Conversing):
         return answer
 
     def _local_agent(self) -> MemoryAgent:
-        """An agent with the store's model: results and note leave most of its context free."""
+        """An agent with the store's model: what it reads takes time here, and leaves most of its context free."""
         model = self.model
-        default, share = Budget(), model.info.context_length // 4
+        share = model.info.context_length // 4
         return MemoryAgent(
             self,
             LocalAgentModel(model),
             count_tokens=lambda text: len(model.tokenize(text)),
-            budget=Budget(result_tokens=min(default.result_tokens, share)),
-            note_tokens=min(500, share),
+            budget=Budget(result_tokens=min(_RESULT_TOKENS, share)),
+            note_tokens=min(_NOTE_TOKENS, share),
         )

@@ -14,7 +14,7 @@ def hits_of(result: SearchResult, *, repository: Repository, spreading: Spreadin
     """The ranked memories, best first. One that another process forgot while we searched is left out."""
     seqs = {seq for ranked in result.ranked for way in ranked.paths for seq in way.nodes}
     rows = {ranked.row for ranked in result.ranked}
-    rows |= {ranked.corrected_by for ranked in result.ranked if ranked.corrected_by is not None}
+    seqs |= {ranked.corrected_by for ranked in result.ranked if ranked.corrected_by is not None}
     seqs |= {int(result.seqs[row]) for row in rows}
     memories = {memory.seq: memory for memory in repository.get_by_seq(sorted(seqs))}
     by_row = {row: memories[seq] for row in rows if (seq := int(result.seqs[row])) in memories}
@@ -29,7 +29,7 @@ def hits_of(result: SearchResult, *, repository: Repository, spreading: Spreadin
             activation=ranked.activation,
             type_boost=spreading.type_boost.get(memory.type.value, 1.0),
             priority=float(result.priority[ranked.row]),
-            corrected_by=by_row[ranked.corrected_by].id if ranked.corrected_by in by_row else None,
+            corrected_by=memories[ranked.corrected_by].id if ranked.corrected_by in memories else None,
         )
         for ranked in result.ranked
         if (memory := by_row.get(ranked.row)) is not None

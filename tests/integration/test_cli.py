@@ -101,6 +101,42 @@ def test_an_import_with_a_bad_line_and_its_export(aspen: Run, tmp_path: Path) ->
     assert len(set(first)) == 4
 
 
+def test_relations_lead_recall_in_every_process_and_in_a_copy(aspen: Run, tmp_path: Path) -> None:
+    podcast = aspen("remember", "Bo sent me a podcast about burnout.").stdout.strip()
+    weeks = aspen("remember", "After the contract I could not draw for eleven weeks.").stdout.strip()
+    kind = ("--type", "belief", "--stability", "canonical", "--importance", "high", "--tag", "family")
+    belief = aspen("remember", "Evenings belong to the people at my table.", *kind).stdout.strip()
+    for text in ("The boiler makes a noise when it rains.", "Our cat is called Biscuit."):
+        assert aspen("remember", text).returncode == 0
+    assert aspen("relate", podcast, "similar_to", weeks).returncode == 0
+    assert aspen("relate", weeks, "supports", belief, "--weight", "0.9").returncode == 0
+
+    asked = ("recall", "How do I handle burnout?", "--type", "belief", "--explain")
+    told = aspen(*asked).stdout
+    assert "--similar_to--> After the contract" in told
+    assert "--supports--> Evenings belong" in told
+    (hit,) = document(aspen(*asked, "--json"))["hits"]
+    assert (hit["memory"]["id"], hit["corrected_by"]) == (belief, None)
+    assert hit["activation"] > 0
+    assert hit["paths"][0]["memories"] == [podcast, weeks, belief]
+
+    out, other = tmp_path / "out.jsonl", ("--store", str(tmp_path / "other.db"))
+    assert aspen("export", "--output", str(out)).returncode == 0
+    report = document(aspen("import", str(out), *other, "--json"))
+    assert (report["stored"], report["relations_stored"], report["bad"]) == (5, 2, 0)
+    spread = [document(aspen("spread", podcast, *where, "--json"))["memories"] for where in ((), other)]
+    reached = [[(one["memory"]["id"], one["activation"]) for one in memories] for memories in spread]
+    assert reached[0] == reached[1]
+    assert reached[0][2] == (belief, pytest.approx(0.4536))
+
+    newer = aspen("correct", belief, "Evenings and Sundays belong to the people at my table.").stdout.strip()
+    hits = document(aspen(*asked, "--json"))["hits"]
+    assert {hit["memory"]["id"]: hit["corrected_by"] for hit in hits} == {newer: None, belief: newer}
+    assert [hit["memory"]["id"] for hit in hits] == [newer, belief]
+    versions = document(aspen("history", newer, "--json"))["versions"]
+    assert [version["id"] for version in versions] == [belief, newer]
+
+
 def test_ctrl_c_during_an_import_leaves_a_sound_store_that_goes_on(
     aspen: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -42,11 +42,8 @@ def test_two_processes_of_several_threads_share_a_store(new_postgres_url: Callab
 
 @pytest.mark.slow
 def test_six_processes_create_one_store(postgres_server: PostgresServer) -> None:
-    name = postgres_server.new_name("created")
-    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    processes = [start("create", postgres_server.url(name)) for _ in range(6)]
-    assert finish_all(processes) == ["[]\n"] * 6
+    url = postgres_server.url(postgres_server.new_database())
+    assert finish_all(start("create", url) for _ in range(6)) == ["[]\n"] * 6
 
 
 @pytest.mark.slow
@@ -71,6 +68,7 @@ def test_what_was_acknowledged_survives_a_crash_of_the_server(
         check_all_there(store, [line for line in whole if not line.startswith("gone ")], gone)
 
 
+@pytest.mark.slow
 def test_an_open_store_outlives_its_server(
     new_postgres_url: Callable[..., str], postgres_server: PostgresServer
 ) -> None:

@@ -42,9 +42,9 @@ def standings(aspen: Aspen, memories: Sequence[Memory]) -> list[Standing]:
 
 
 def _newest(aspen: Aspen, memory: Memory) -> str | None:
-    """The id of the version that holds now; None where that is this one, for corrections go round in a circle."""
-    newest = aspen.history(memory.id)[-1]
-    return None if newest.id == memory.id else newest.id
+    """The id of the version that holds now; None where there is none, for corrections go round in a circle."""
+    newest = aspen.history(memory.id)[-1].id
+    return newest if aspen.history(newest)[-1].id == newest else None
 
 
 def correction(memory_id: str | None) -> str:

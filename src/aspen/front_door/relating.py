@@ -107,14 +107,15 @@ class Relating(Remembering):
     def correct(self, memory_id: str, text: str, *, said_at: datetime | None = None) -> Memory:
         """Put `text` in the place of a memory, and keep that as its historical version; returns the new memory.
 
-        The new one takes over speaker, type, stability, importance, emotion and tags. Doing the same again changes
-        nothing. InvalidInput where the memory was corrected otherwise: what holds now is to be corrected.
+        The new one takes over speaker, conversation, type, stability, importance, emotion and tags. Doing it again
+        changes nothing. InvalidInput where the memory was corrected otherwise: what holds now is to be corrected.
         """
         old = self.repository.get([memory_id])[0]
         item = MemoryItem(
             text,
             old.speaker,
             said_at,
+            old.conversation,
             source=f"correction of {old.id}",
             type=old.type,
             stability=old.stability,
@@ -139,7 +140,7 @@ class Relating(Remembering):
         start = self.repository.get([memory_id])[0]
         versions = {start.seq: start}
         places = {start.seq: 0}  # not the seq: an imported correction may be the older memory of the store
-        for step, way in ((self._versions_before, -1), (self._corrections_of, 1)):
+        for step, way in ((self._corrections_of, 1), (self._versions_before, -1)):
             found, place = [start], 0
             while found:
                 place += way

@@ -3,6 +3,7 @@
 from aspen.memory_agent.access import MemoryAccess
 from aspen.memory_agent.agent import MemoryAgent
 from aspen.memory_agent.answer import AgentAnswer, AgentStep, Evidence
+from aspen.memory_agent.endpoint_model import EndpointAgentModel
 from aspen.memory_agent.interface import AgentMessage, AgentModel, AgentTurn, Tool, ToolCall
 from aspen.memory_agent.local_model import LocalAgentModel
 from aspen.memory_agent.plan import Orchestration
@@ -17,6 +18,7 @@ __all__ = [
     "AgentStep",
     "AgentTurn",
     "Budget",
+    "EndpointAgentModel",
     "Evidence",
     "LocalAgentModel",
     "MemoryAccess",

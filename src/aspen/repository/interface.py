@@ -88,9 +88,9 @@ class MemoryStore(Protocol):
 
         These are the traces that they refer to, or that mention them; other memories stay, without their trace.
         NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
-        deleted is overwritten, so that it cannot be read out of the store's files either. All statistics go too:
-        they are sums, and what is left of the store would tell what is missing in them. The memories of a conversation
-        that a gap parts are joined by a NEXT edge of weight 1.
+        deleted is overwritten, so that it cannot be read out of the store's files either; a store on a server says how
+        far it can promise that. All statistics go too: they are sums, and what is left of the store would tell what is
+        missing in them. The memories of a conversation that a gap parts are joined by a NEXT edge of weight 1.
         """
 
 

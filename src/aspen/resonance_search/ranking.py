@@ -56,7 +56,7 @@ class Way:
 class Ranked:
     """A candidate in its place: `row` among the candidates, parts of its score by name, paths in seqs.
 
-    direct: its score before anything spread; activation: what relations brought; corrected_by: the row of what holds
+    direct: its score before anything spread; activation: what relations brought; corrected_by: the seq of what holds
     now, where the candidate was corrected.
     """
 
@@ -111,7 +111,7 @@ class Ranking:
             self._take_in_relations()
         self._scores = total(self._parts.values(), n)
         if candidates.corrected_by:
-            self._parts["corrected"] = _corrections(self._scores, candidates.corrected_by)
+            self._parts["corrected"] = _corrections(self._scores, candidates)
             self._scores = total(self._parts.values(), n)
 
     def _take_in(self, fused: NDArray[np.float64], over_names: NameActivation) -> None:
@@ -240,9 +240,16 @@ def _kept(
     return lift.astype(np.float32)
 
 
-def _corrections(scores: NDArray[np.float64], corrected_by: Mapping[int, int]) -> FloatArray:
-    """What puts each corrected memory just behind the one that holds now, and that in the better place of the two."""
+def _corrections(scores: NDArray[np.float64], candidates: Candidates) -> FloatArray:
+    """What puts each corrected memory just behind the one that holds now, and that in the better place of the two.
+
+    Where that is no candidate, the corrected one goes behind all others.
+    """
     moved = scores.copy()
+    rows = {seq: row for row, seq in enumerate(candidates.seqs.tolist())}
+    corrected_by = {old: rows[new] for old, new in candidates.corrected_by.items() if new in rows}
+    for old in candidates.corrected_by.keys() - corrected_by.keys():
+        moved[old] = scores.min() - _STEP
     for old, new in corrected_by.items():
         moved[new] = max(moved[new], scores[old])
     for old, new in corrected_by.items():

@@ -24,9 +24,9 @@ class Candidates:
     conversation: the only one they are of, or None; rows: where each stands in the snapshot, or None for all of
     it; subjects: a code for each subject, 0 for none, with `subject_names` by code and `subject_codes` by name;
     traits: strengths in [0, 1] by name, [n] each; speakers: a code for each, with `speaker_codes` by name; tags:
-    those of each memory; priority: what its priority depends on; corrected_by: for each row that was corrected the row
-    of what holds now; said_at: microseconds since 1970 in UTC, NO_TIME where unknown; sessions: a number per session;
-    time_graph: edges between consecutive turns, both ways.
+    those of each memory; priority: what its priority depends on; corrected_by: for each row that was corrected the seq
+    of what holds now, candidate or not; said_at: microseconds since 1970 in UTC, NO_TIME where unknown; sessions: a
+    number per session; time_graph: edges between consecutive turns, both ways.
     """
 
     conversation: str | None
@@ -214,7 +214,7 @@ class Snapshot:
         )
 
     def _corrected(self, seqs: Seqs) -> dict[int, int]:
-        """By row of a corrected memory the row of the version that holds now; not where that is no candidate."""
+        """By row of a corrected memory the seq of the version that holds now."""
         rows = {int(seq): row for row, seq in enumerate(seqs.tolist())} if self._corrections else {}
         found = {}
         for seq in self._corrections:
@@ -222,8 +222,8 @@ class Snapshot:
             while newest in self._corrections and self._corrections[newest] not in passed:
                 newest = self._corrections[newest]
                 passed.add(newest)
-            if seq in rows and newest in rows and newest not in self._corrections:
-                found[rows[seq]] = rows[newest]
+            if seq in rows and newest not in self._corrections:
+                found[rows[seq]] = newest
         return found
 
     def _time_graph(self, seqs: Seqs) -> TurnGraph:

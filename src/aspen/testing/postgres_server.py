@@ -58,7 +58,11 @@ class PostgresServer:
         self._user: dict[str, Any] = {}
         self._programs = package / _PROGRAMS
         guard = [sys.executable, "-c", _GUARD, str(self._folder)]
-        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE)  # noqa: S603 - this module's own program
+        self._guard = subprocess.Popen(  # noqa: S603 - this module's own program
+            guard,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # not killed together with its parent
+        )
         if os.name == "posix" and os.geteuid() == 0:
             self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             self._programs = _copied(package, self._folder) / _PROGRAMS
@@ -108,8 +112,21 @@ class PostgresServer:
         return f"postgresql://{role}@{quote(str(self._folder), safe='')}/{database}{chosen}"
 
     def new_name(self, kind: str) -> str:
-        """A name that was not given before, for a database, a role or a tenant."""
+        """A name that was not given before, for a role or a tenant."""
         return f"{kind}{next(self._names)}"
+
+    def new_role(self) -> str:
+        """A role that may log in, and nothing else."""
+        name = self.new_name("role")
+        self.run("createuser", f"--host={self._folder}", f"--username={SUPERUSER}", name)
+        return name
+
+    def new_database(self, *options: str, owner: str = SUPERUSER) -> str:
+        """An empty database; `options` are those of the program createdb."""
+        name = self.new_name("database")
+        where = (f"--host={self._folder}", f"--username={SUPERUSER}", f"--owner={owner}")
+        self.run("createdb", *where, *options, name)
+        return name
 
     def run(self, program: str, *arguments: str) -> str:
         """Run one of the programs of Postgres; returns what it prints."""

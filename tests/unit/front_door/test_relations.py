@@ -232,6 +232,21 @@ def test_a_correction_takes_the_place_of_what_it_corrects(aspen: Aspen) -> None:
     assert (corrected[old.id], corrected[new.id], corrected[newest.id]) == (newest.id, newest.id, None)
 
 
+def test_a_correction_belongs_to_the_conversation_and_is_told_outside_of_it(aspen: Aspen) -> None:
+    old = aspen.remember("The exhibition opened on Monday.", conversation="c")
+    aspen.remember("Something else.", conversation="c")
+    new = aspen.correct(old.id, "The exhibition opened on Tuesday.")
+    assert new.conversation == "c"
+    hits = aspen.recall("When did the exhibition open?", conversation="c").hits
+    assert [(hit.memory.id, hit.corrected_by) for hit in hits][:2] == [(new.id, None), (old.id, new.id)]
+    elsewhere = aspen.remember("It opened on Wednesday, Ben says.", conversation="d")
+    aspen.relate(new.id, elsewhere.id, "historical_version_of")
+    hits = aspen.recall("When did the exhibition open?", conversation="c").hits
+    told = {hit.memory.id: hit.corrected_by for hit in hits}
+    assert (told[old.id], told[new.id]) == (elsewhere.id, elsewhere.id)
+    assert hits[0].corrected_by is None
+
+
 def test_what_was_corrected_stands_in_no_note(open_aspen: Open) -> None:
     aspen = open_aspen(":memory:", model=Telling())
     old = aspen.remember("My sister lives in Lisbon.", speaker="user")
@@ -245,7 +260,7 @@ def test_versions_that_refer_to_each_other_do_no_harm(aspen: Aspen) -> None:
     one, other = aspen.remember("The exhibition, one."), aspen.remember("The exhibition, two.")
     aspen.relate(one.id, other.id, "historical_version_of", both_ways=True)
     assert {hit.memory.id for hit in aspen.recall("Which exhibition?").hits} == {one.id, other.id}
-    assert aspen.history(one.id) == (one, other)
+    assert set(aspen.history(one.id)) == {one, other}
 
 
 # Spreading by itself

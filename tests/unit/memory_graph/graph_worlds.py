@@ -9,9 +9,10 @@ from itertools import pairwise
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from aspen.memory_graph import SpreadingSettings, TypedGraph
+from aspen.memory_graph import Activation, Frame, SpreadingSettings, TypedGraph, spread_activation
 from aspen.repository import EdgeRows
 
 MEMORY_TYPES = ("self", "belief", "episodic")
@@ -40,6 +41,21 @@ def edge_rows(edges: Edges) -> EdgeRows:
         weights=np.array(list(edges.values()), dtype=np.float64),
         provenances=["inferred"] * len(edges),
     )
+
+
+PLAIN = SpreadingSettings(decay=1.0, type_boost={})
+
+
+def spread(world: World, settings: SpreadingSettings = PLAIN) -> Activation:
+    return spread_activation(world.graph(), world.seeds, settings=settings)
+
+
+def by_node(of: Activation | Frame) -> dict[int, float]:
+    return dict(zip(of.nodes.tolist(), of.values.tolist(), strict=True))
+
+
+def close(values: Mapping[int, float]) -> object:
+    return pytest.approx(dict(values), rel=1e-9, abs=0)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.conftest import OWNER
 
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
 from aspen.repository import Mention, Repository, SQLiteRepository, edges_of
@@ -133,6 +132,7 @@ def test_a_backup_that_fails_leaves_the_older_one(
     new_postgres_url: Callable[..., str],
     postgres_server: PostgresServer,
     postgres_database: str,
+    postgres_owner: str,
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "copy.db"
@@ -141,11 +141,11 @@ def test_a_backup_that_fails_leaves_the_older_one(
         fill(store)
         store.backup(str(path))
         before = path.read_bytes()
-        superuser.execute(f"REVOKE SELECT ON aspen.trait FROM {OWNER}")
+        superuser.execute(f"REVOKE SELECT ON aspen.trait FROM {postgres_owner}")
         try:
             with pytest.raises(StoreError, match="USAGE"):
                 store.backup(str(path))
         finally:
-            superuser.execute(f"GRANT SELECT ON aspen.trait TO {OWNER}")
+            superuser.execute(f"GRANT SELECT ON aspen.trait TO {postgres_owner}")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["copy.db"]

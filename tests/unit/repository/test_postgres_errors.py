@@ -168,7 +168,7 @@ def test_no_foreign_key_can_be_broken(
     superuser: "psycopg.Connection[tuple[int]]", store: PostgresRepository
 ) -> None:
     for statement in (
-        "INSERT INTO aspen.edge VALUES (%s, 1, 99, 'x', 0.5, 1, 'said')",
+        "INSERT INTO aspen.edge VALUES (%s, 1, 99, 'x', 0.5, 1, 'said', 'self')",
         "INSERT INTO aspen.memory_key VALUES (%s, 99, 1, 1, 'x')",
         "INSERT INTO aspen.memory_head_key VALUES (%s, 1, 9, 'x')",
         "INSERT INTO aspen.mention VALUES (%s, 'x', 99, 0, 0)",

@@ -44,14 +44,12 @@ def sql(url: str, *statements: str) -> None:
 @pytest.fixture
 def new_database(postgres_server: PostgresServer) -> str:
     """The URL of an empty database."""
-    name = postgres_server.new_name("opening")
-    sql(postgres_server.url(), f"CREATE DATABASE {name}")
-    return postgres_server.url(name)
+    return postgres_server.url(postgres_server.new_database())
 
 
 def new_role(server: PostgresServer, *rights: str, database: str) -> str:
-    name = server.new_name("role")
-    sql(database, f"CREATE ROLE {name} LOGIN", *(right.format(role=name) for right in rights))
+    name = server.new_role()
+    sql(database, *(right.format(role=name) for right in rights))
     return name
 
 
@@ -139,8 +137,7 @@ def test_a_missing_table_is_named(new_database: str) -> None:
 
 
 def test_a_database_of_another_encoding_is_refused(postgres_server: PostgresServer) -> None:
-    name = postgres_server.new_name("latin")
-    sql(postgres_server.url(), f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    name = postgres_server.new_database("--encoding=LATIN1", "--template=template0")
     with pytest.raises(StoreError, match="LATIN1"):
         PostgresRepository(postgres_server.url(name))
 
@@ -238,11 +235,13 @@ def test_a_store_that_another_process_creates_is_busy(new_database: str) -> None
 def test_settings_of_every_connection(new_postgres_url: Callable[..., str]) -> None:
     with PostgresRepository(new_postgres_url(), busy_timeout=7) as store, store._pool.writing() as session:
         names = (
-            "jit", "client_encoding", "lock_timeout", "synchronous_commit", "transaction_isolation", "application_name",
+            "jit", "enable_sort", "client_encoding", "lock_timeout", "synchronous_commit", "transaction_isolation",
+            "application_name",
         )  # fmt: skip
         settings = {name: session._connection.execute(f"SHOW {name}").fetchall()[0][0] for name in names}
     assert settings == {
         "jit": "off",
+        "enable_sort": "off",
         "client_encoding": "UTF8",
         "lock_timeout": "7s",
         "synchronous_commit": "on",

@@ -23,17 +23,10 @@ LOOK_UPS = (
 """Which must go over an index, whatever rights the role has."""
 
 
-def empty_database(server: PostgresServer) -> str:
-    name = server.new_name("empty")
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        return name
-
-
 @pytest.fixture(scope="module")
 def database(postgres_server: PostgresServer) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
     """A database with nothing but the schema."""
-    with psycopg.connect(postgres_server.url(empty_database(postgres_server)), autocommit=True) as connection:
+    with psycopg.connect(postgres_server.url(postgres_server.new_database()), autocommit=True) as connection:
         connection.execute("CREATE SCHEMA aspen")
         connection.execute(schema().encode())
         connection.execute("CREATE ROLE reader")
@@ -45,7 +38,7 @@ def database(postgres_server: PostgresServer) -> Iterator["psycopg.Connection[tu
 def test_the_schema_is_the_sum_of_the_migrations(postgres_server: PostgresServer) -> None:
     dumps = []
     for scripts in ([schema()], migrations()):
-        url = postgres_server.url(empty_database(postgres_server))
+        url = postgres_server.url(postgres_server.new_database())
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE SCHEMA aspen")
             for script in scripts:

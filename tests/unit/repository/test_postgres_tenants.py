@@ -5,7 +5,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import OWNER
 
 from aspen.errors import NotFound
 from aspen.repository import Mention, Repository, edges_of
@@ -21,6 +20,7 @@ from aspen.testing.repository_builders import (
 )
 from aspen.types import Edge
 
+OWNER = "owner"
 ROLES = [OWNER, SUPERUSER]
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -76,8 +76,8 @@ def content(store: Repository) -> list[object]:
 
 
 @pytest.fixture(params=ROLES)
-def role(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def role(request: pytest.FixtureRequest, postgres_owner: str) -> str:
+    return postgres_owner if request.param == OWNER else SUPERUSER
 
 
 @pytest.fixture
@@ -129,14 +129,19 @@ def test_no_edge_leads_into_the_store_of_another(stores: list[PostgresRepository
 
 @pytest.fixture
 def as_alice(
-    stores: list[PostgresRepository], postgres_server: PostgresServer, postgres_database: str
+    stores: list[PostgresRepository],
+    postgres_server: PostgresServer,
+    postgres_database: str,
+    postgres_owner: str,
 ) -> Iterator[Connection]:
     """A connection of one's own as the tenant alice, to say anything in SQL."""
     alice, bob = stores
     fill(alice, "alices")
     fill(bob, "bobs")
     bob.add([new_memory("d", conversation="c")])
-    with psycopg.connect(postgres_server.url(postgres_database, role=OWNER), autocommit=True) as connection:
+    with psycopg.connect(
+        postgres_server.url(postgres_database, role=postgres_owner), autocommit=True
+    ) as connection:
         connection.execute("SELECT set_config('aspen.tenant', %s, false)", [alice._address.tenant])
         yield connection
 
@@ -174,14 +179,14 @@ def test_sql_of_one_tenant_writes_no_row_of_another(
     edge = "INSERT INTO aspen.edge"
     for statement, values in (
         (f"{memory} VALUES (%s, 9, 'e', 'said', 0, 1, 0, 'x', 'self', 'stable', 1)", [bob]),
-        (f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said')", [bob]),
+        (f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said', 'self')", [bob]),
         ("UPDATE aspen.memory SET tenant_id = %s WHERE seq = 3", [bob]),
         ("UPDATE aspen.edge SET tenant_id = %s", [bob]),
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             as_alice.execute(statement, values)
     for statement in (
-        f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said')",  # there is a 4 in bob's store alone
+        f"{edge} VALUES (%s, 1, 4, 'causes', 1, 1, 'said', 'self')",  # there is a 4 in bob's store alone
         "INSERT INTO aspen.mention VALUES (%s, 'x', 4, 0, 0)",
         "INSERT INTO aspen.trait VALUES (%s, 4, 1, 'x', 1)",
         "INSERT INTO aspen.memory_key VALUES (%s, 4, 1, 1, 'x')",

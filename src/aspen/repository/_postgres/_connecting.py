@@ -20,9 +20,7 @@ _PAUSE = 0.1
 
 def connect(address: Address, busy_timeout: float) -> Connection:
     """A connection outside the pool."""
-    connection = psycopg.Connection[Row].connect(address.conninfo, **options(busy_timeout))
-    settle(connection)
-    return connection
+    return psycopg.Connection[Row].connect(address.conninfo, **options(busy_timeout))
 
 
 def options(busy_timeout: float) -> dict[str, Any]:
@@ -33,12 +31,6 @@ def options(busy_timeout: float) -> dict[str, Any]:
         "fallback_application_name": "aspen",
         "connect_timeout": max(2, round(busy_timeout)),  # seconds; libpq takes 2 at least
     }
-
-
-def settle(connection: Connection) -> None:
-    """What every connection begins with."""
-    # Compiling a query takes longer than any query here runs, and the planner cannot tell for recursive ones.
-    connection.execute(queries()["settle"])
 
 
 def was_committed(transaction: str, address: Address, *, patience: float) -> bool | None:

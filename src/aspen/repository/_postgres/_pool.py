@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from aspen.errors import StoreError
 from aspen.repository._postgres._address import Address
-from aspen.repository._postgres._connecting import Connection, connect, options, settle, was_committed
+from aspen.repository._postgres._connecting import Connection, connect, options, was_committed
 from aspen.repository._postgres._errors import translated
 from aspen.repository._postgres._statements import queries
 from aspen.repository._rows import Row
@@ -197,7 +197,6 @@ class Pool:
             self._address.conninfo,
             connection_class=psycopg.Connection[Row],
             kwargs=options(self._busy_timeout),
-            configure=settle,
             min_size=0,
             max_size=MAX_CONNECTIONS,
             timeout=self._busy_timeout,

@@ -69,26 +69,26 @@ def spread(
 class _Ways(Mapping[int, tuple[PathRow, ...]]):
     """The strongest ways to each memory, as columns of one length; made into values when they are asked for.
 
-    nodes: int64 [m] ascending, where each way leads; starts and middles: int64 [m], where it comes from, and over what
-    (0: straight); firsts and seconds: the types of its edges.
+    nodes: int64 [m], where each way leads, ascending, and strongest first where they lead to the same memory; starts
+    and middles: int64 [m], where it comes from, and over what (0: straight); then the types of its edges.
     """
 
     nodes: Seqs
     starts: Seqs
     middles: Seqs
-    firsts: list[str]
-    seconds: list[str]
+    first_types: list[str]
+    last_types: list[str]
     contributions: NDArray[np.float64]
 
     @classmethod
     def of(cls, packed: Sequence[Any]) -> _Ways:
-        nodes, starts, middles, firsts, seconds, contributions = packed
+        nodes, starts, middles, first_types, last_types, contributions = packed
         return cls(
             columns.int64_of(nodes),
             columns.int64_of(starts),
             columns.int64_of(middles),
-            firsts or [],
-            seconds or [],
+            first_types or [],
+            last_types or [],
             columns.float64_of(contributions),
         )
 
@@ -105,9 +105,9 @@ class _Ways(Mapping[int, tuple[PathRow, ...]]):
         return len(np.unique(self.nodes))
 
     def _way(self, row: int) -> PathRow:
-        ends = int(self.starts[row]), int(self.nodes[row])
+        start, middle, node = int(self.starts[row]), int(self.middles[row]), int(self.nodes[row])
         contribution = float(self.contributions[row])
-        middle = int(self.middles[row])
         if middle == 0:
-            return PathRow(ends, (self.firsts[row],), contribution)
-        return PathRow((ends[0], middle, ends[1]), (self.firsts[row], self.seconds[row]), contribution)
+            return PathRow((start, node), (self.first_types[row],), contribution)
+        types = (self.first_types[row], self.last_types[row])
+        return PathRow((start, middle, node), types, contribution)

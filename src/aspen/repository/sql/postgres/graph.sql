@@ -1,12 +1,16 @@
 -- Statements about edges between memories, and how memories are used.
 
 -- name: put_edges
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
-SELECT %(tenant)s, *, %(revision)s
+INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision, target_type)
+SELECT
+    %(tenant)s,
+    new.*,
+    %(revision)s,
+    (SELECT memory.type FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = target)
 FROM unnest(
     %(source)s::bigint[], %(target)s::bigint[], %(type)s::text[], %(weight)s::double precision[],
     %(provenance)s::text[]
-)
+) AS new (source, target, type, weight, provenance)
 ON CONFLICT (tenant_id, source, target, type)
 DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
 
@@ -63,7 +67,11 @@ FROM (
 ) AS sorted
 
 -- name: memory_types
-SELECT seq, type FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+SELECT own.*
+FROM unnest(%(seqs)s::bigint[]) AS sought (seq)
+CROSS JOIN LATERAL (
+    SELECT seq, type FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = sought.seq LIMIT 1
+) AS own
 
 -- name: touch
 INSERT INTO aspen.access (tenant_id, seq, count, at, revision)
@@ -80,23 +88,25 @@ ON CONFLICT (tenant_id, seq) DO UPDATE SET
 -- place in the fan and brings nothing. What would be less than the smallest number is left out: Postgres takes a product
 -- that is rounded to 0 for an error.
 -- name: spread
-WITH RECURSIVE boost AS MATERIALIZED (
-    SELECT type, factor
-    FROM unnest(%(boosted)s::text[], %(factors)s::double precision[]) AS given (type, factor)
-), walk (hop, previous, node, activation, nodes, types) AS (
-    SELECT 0, NULL::bigint, seq, activation, ARRAY[seq], ARRAY[]::text[] COLLATE "C"
+WITH RECURSIVE walk (hop, start, previous, node, first_type, last_type, activation) AS (
+    SELECT 0, seq, NULL::bigint, seq, NULL::text COLLATE "C", NULL::text COLLATE "C", activation
     FROM unnest(%(seqs)s::bigint[], %(activations)s::double precision[]) AS seed (seq, activation)
     UNION ALL
     SELECT
         hop + 1,
+        start,
         node,
         target,
-        CASE WHEN place <= %(fan)s THEN activation * weight * coalesce(factor, 1) * %(decay)s END,
-        nodes || target,
-        types || edge.type
+        coalesce(first_type, edge.type),
+        edge.type,
+        CASE WHEN place <= %(fan)s THEN
+            activation * weight * coalesce(
+                (%(factors)s::double precision[])[array_position(%(boosted)s::text[], target_type)], 1
+            ) * %(decay)s
+        END
     FROM walk
     CROSS JOIN LATERAL (
-        SELECT target, type, weight, row_number() OVER (ORDER BY weight DESC, target, type) AS place
+        SELECT target, type, weight, target_type, row_number() OVER (ORDER BY weight DESC, target, type) AS place
         FROM aspen.edge
         WHERE
             tenant_id = %(tenant)s
@@ -106,8 +116,6 @@ WITH RECURSIVE boost AS MATERIALIZED (
         ORDER BY weight DESC, target, type
         LIMIT %(fan)s + 1
     ) AS edge
-    JOIN aspen.memory ON memory.tenant_id = %(tenant)s AND memory.seq = target
-    LEFT JOIN boost ON boost.type = memory.type
     WHERE
         hop < %(max_hops)s
         AND activation > 0
@@ -134,18 +142,21 @@ CROSS JOIN (
 CROSS JOIN (
     SELECT
         string_agg(int8send(node), ''),
-        string_agg(int8send(nodes[1]), ''),
-        string_agg(int8send(CASE hop WHEN 2 THEN nodes[2] ELSE 0 END), ''),
-        array_agg(types[1]),
-        array_agg(coalesce(types[2], '')),
+        string_agg(int8send(start), ''),
+        string_agg(int8send(CASE hop WHEN 1 THEN 0 ELSE previous END), ''),
+        array_agg(first_type),
+        array_agg(last_type),
         string_agg(float8send(activation), '')
     FROM (
         SELECT
             *,
-            row_number() OVER (PARTITION BY node ORDER BY activation DESC, hop, nodes, types) AS place
+            row_number() OVER (
+                PARTITION BY node ORDER BY activation DESC, hop, start, previous, first_type, last_type
+            ) AS place
         FROM walk
         WHERE hop > 0 AND activation IS NOT NULL
-        ORDER BY node, place
+        -- The order of the window, so that nothing is sorted again.
+        ORDER BY node, activation DESC, hop, start, previous, first_type, last_type
     ) AS ranked
     WHERE place <= %(paths)s
 ) AS ways

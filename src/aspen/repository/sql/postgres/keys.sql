@@ -1,7 +1,9 @@
 -- Statements about stamps, keys and what is fitted on them.
 
 -- name: current_stamp
-SELECT number, model_id, model_name, key_version, activated FROM aspen.key_stamp WHERE tenant_id = %(tenant)s AND current
+SELECT number, model_id, model_name, key_version, activated
+FROM aspen.key_stamp
+WHERE tenant_id = %(tenant)s AND current
 
 -- name: find_stamp
 SELECT number
@@ -46,34 +48,47 @@ FROM unnest(%(seq)s::bigint[], %(body)s::bytea[]) AS new (seq, body)
 ON CONFLICT (tenant_id, seq, stamp) DO UPDATE SET body = excluded.body
 
 -- name: head_keys
-SELECT seq, body
-FROM aspen.memory_head_key
-WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq = ANY(%(seqs)s::bigint[])
+SELECT own.*
+FROM unnest(%(seqs)s::bigint[]) AS sought (seq)
+CROSS JOIN LATERAL (
+    SELECT seq, body
+    FROM aspen.memory_head_key
+    WHERE tenant_id = %(tenant)s AND memory_head_key.seq = sought.seq AND stamp = %(stamp)s
+    LIMIT 1
+) AS own
 
+-- `stamp + 0` keeps the planner from the index by stamp and revision, whose rows it would have to sort, keys and all.
 -- name: keys_after
 SELECT string_agg(int8send(seq), ''), string_agg(body, '')
 FROM (
     SELECT seq, body
     FROM aspen.memory_key
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
+    WHERE tenant_id = %(tenant)s AND stamp + 0 = %(stamp)s AND seq > %(after)s
     ORDER BY seq
     LIMIT %(limit)s
 ) AS sorted
 
 -- name: missing_keys
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
     stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
-FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
-WHERE
-    tenant_id = %(tenant)s
-    AND NOT EXISTS (
-        SELECT 1
-        FROM aspen.memory_key
-        WHERE tenant_id = %(tenant)s AND memory_key.seq = memory.seq AND memory_key.stamp = %(stamp)s
-    )
-ORDER BY seq
-LIMIT %(limit)s
+FROM (
+    SELECT *
+    FROM aspen.memory
+    WHERE
+        tenant_id = %(tenant)s
+        AND NOT EXISTS (
+            SELECT 1
+            FROM aspen.memory_key
+            WHERE tenant_id = %(tenant)s AND memory_key.seq = memory.seq AND memory_key.stamp = %(stamp)s
+        )
+    ORDER BY seq
+    LIMIT %(limit)s
+) AS own
+LEFT JOIN LATERAL (
+    SELECT at, count FROM aspen.access WHERE tenant_id = %(tenant)s AND access.seq = own.seq LIMIT 1
+) AS used ON true
+ORDER BY own.seq
 
 -- Statistics
 

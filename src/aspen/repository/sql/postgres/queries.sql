@@ -1,15 +1,27 @@
--- Statements that the Postgres repository runs, by name: here and in the files beside this one. Parameters are named; %(tenant)s is given to all. Row-level
--- security lets superusers and roles with BYPASSRLS see everything, so each statement names the tenant as well.
+-- Statements that the Postgres repository runs, by name: here and in the files beside this one. Parameters are named;
+-- %(tenant)s is given to all. Row-level security lets superusers and roles with BYPASSRLS see everything, so each
+-- statement names the tenant as well.
 --
--- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because a
--- million Python objects take longer than the query.
+-- Columns of many rows come packed: integers as the bytes of all rows one after another (int8send: big-endian), because
+-- a million Python objects take longer than the query.
 
+-- Settings hold for one transaction, so that nothing is left on a connection that a pooler gives to others. Compiling a
+-- query would take longer than any query here runs, and the planner cannot tell for recursive ones. And where it does not
+-- know how many rows a tenant has, it thinks that there are few, and would read and sort all of them: it should take
+-- them from an index in their order, and stop at the limit.
 -- name: begin_read
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL aspen.tenant = {tenant}
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL aspen.tenant = {tenant};
+SET LOCAL jit = off;
+SET LOCAL enable_sort = off
 
 -- A writer waits for the row of its store first, and sees in every statement after that what others have committed.
 -- name: begin_write
-BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL aspen.tenant = {tenant}; SET LOCAL lock_timeout = {patience}
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL aspen.tenant = {tenant};
+SET LOCAL lock_timeout = {patience};
+SET LOCAL jit = off;
+SET LOCAL enable_sort = off
 
 -- name: commit
 COMMIT
@@ -85,47 +97,80 @@ SELECT %(tenant)s, * FROM unnest(%(seq)s::bigint[], %(stamp)s::integer[], %(name
 -- name: delete_traits
 DELETE FROM aspen.trait WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[]) AND stamp = %(stamp)s
 
+-- One look-up for each id or seq, by LATERAL and LIMIT: of a join, or = ANY, the planner might make one pass over all.
 -- name: memories_by_id
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
     stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
-FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
-WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s::text[])
+FROM unnest(%(ids)s::text[]) AS sought (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.id = sought.id LIMIT 1
+) AS own
+LEFT JOIN LATERAL (
+    SELECT at, count FROM aspen.access WHERE tenant_id = %(tenant)s AND access.seq = own.seq LIMIT 1
+) AS used ON true
 
 -- name: seqs_by_id
-SELECT id, seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s::text[])
+SELECT own.*
+FROM unnest(%(ids)s::text[]) AS sought (id)
+CROSS JOIN LATERAL (
+    SELECT id, seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.id = sought.id LIMIT 1
+) AS own
 
 -- name: memories_by_seq
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
     stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
-FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
-WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+FROM unnest(%(seqs)s::bigint[]) AS sought (seq)
+CROSS JOIN LATERAL (
+    SELECT * FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = sought.seq LIMIT 1
+) AS own
+LEFT JOIN LATERAL (
+    SELECT at, count FROM aspen.access WHERE tenant_id = %(tenant)s AND access.seq = own.seq LIMIT 1
+) AS used ON true
 
 -- name: existing_seqs
-SELECT seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+SELECT own.*
+FROM unnest(%(seqs)s::bigint[]) AS sought (seq)
+CROSS JOIN LATERAL (
+    SELECT seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = sought.seq LIMIT 1
+) AS own
 
 -- name: list_memories
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
     stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
-FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
-WHERE tenant_id = %(tenant)s AND seq < %(before)s AND (%(speaker)s::text IS NULL OR speaker = %(speaker)s)
-ORDER BY seq DESC
-LIMIT %(limit)s
+FROM (
+    SELECT *
+    FROM aspen.memory
+    WHERE tenant_id = %(tenant)s AND seq < %(before)s AND (%(speaker)s::text IS NULL OR speaker = %(speaker)s)
+    ORDER BY seq DESC
+    LIMIT %(limit)s
+) AS own
+LEFT JOIN LATERAL (
+    SELECT at, count FROM aspen.access WHERE tenant_id = %(tenant)s AND access.seq = own.seq LIMIT 1
+) AS used ON true
+ORDER BY own.seq DESC
 
 -- name: list_conversation
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
     stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
-FROM aspen.memory LEFT JOIN aspen.access USING (tenant_id, seq)
-WHERE
-    tenant_id = %(tenant)s
-    AND conversation = %(conversation)s
-    AND seq < %(before)s
-    AND (%(speaker)s::text IS NULL OR speaker = %(speaker)s)
-ORDER BY seq DESC
-LIMIT %(limit)s
+FROM (
+    SELECT *
+    FROM aspen.memory
+    WHERE
+        tenant_id = %(tenant)s
+        AND conversation = %(conversation)s
+        AND seq < %(before)s
+        AND (%(speaker)s::text IS NULL OR speaker = %(speaker)s)
+    ORDER BY seq DESC
+    LIMIT %(limit)s
+) AS own
+LEFT JOIN LATERAL (
+    SELECT at, count FROM aspen.access WHERE tenant_id = %(tenant)s AND access.seq = own.seq LIMIT 1
+) AS used ON true
+ORDER BY own.seq DESC
 
 -- name: conversations
 SELECT conversation, count(*), min(seq), max(seq)
@@ -160,8 +205,16 @@ RETURNING seq, conversation
 
 -- Joins the memories around those that were forgotten, so that each conversation stays one chain.
 -- name: close_gaps
-INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision)
-SELECT DISTINCT %(tenant)s, before, after, %(type)s, 1.0, %(provenance)s, %(revision)s::bigint
+INSERT INTO aspen.edge (tenant_id, source, target, type, weight, provenance, revision, target_type)
+SELECT DISTINCT
+    %(tenant)s,
+    before,
+    after,
+    %(type)s,
+    1.0,
+    %(provenance)s,
+    %(revision)s::bigint,
+    (SELECT memory.type FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = after)
 FROM unnest(%(seqs)s::bigint[], %(conversations)s::text[]) AS gone (seq, conversation)
 CROSS JOIN LATERAL (
     SELECT max(seq) AS before
@@ -207,8 +260,13 @@ ORDER BY place
 
 -- name: mentions
 SELECT seq, name, start, stop
-FROM aspen.mention
-WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+FROM (SELECT DISTINCT seq FROM unnest(%(seqs)s::bigint[]) AS seq) AS sought
+CROSS JOIN LATERAL (
+    SELECT name, start, stop
+    FROM aspen.mention
+    WHERE tenant_id = %(tenant)s AND mention.seq = sought.seq
+    ORDER BY start, name
+) AS own
 ORDER BY seq, start, name
 
 -- name: mentioning
@@ -272,7 +330,11 @@ ORDER BY place, seq
 -- Traces
 
 -- name: known_traces
-SELECT id FROM aspen.trace WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s::text[])
+SELECT own.*
+FROM unnest(%(ids)s::text[]) AS sought (id)
+CROSS JOIN LATERAL (
+    SELECT id FROM aspen.trace WHERE tenant_id = %(tenant)s AND trace.id = sought.id LIMIT 1
+) AS own
 
 -- name: add_trace
 INSERT INTO aspen.trace (tenant_id, number, id, conversation, created_at, seed, level, size, body)
@@ -301,8 +363,11 @@ WHERE tenant_id = %(tenant)s AND conversation = %(conversation)s
 ORDER BY number DESC
 LIMIT %(limit)s
 
--- Changes: one query for everything, in the order of the table, and one that starts from an index. Both in blocks.
+-- Changes: one query for everything, in the order of the table, and one that starts from the index of revisions: what
+-- that finds is put together before it is sorted, so that the planner does not take the order from another index and
+-- read everything. Memories come in blocks.
 
+-- The keys come first, in the order of their primary key: `stamp + 0` is no condition for the other index.
 -- name: all_rows
 SELECT
     count(*)::integer,
@@ -325,13 +390,24 @@ FROM (
     SELECT
         seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
         created_at, said_at, token_count, term_count, body
-    FROM aspen.memory JOIN aspen.memory_key USING (tenant_id, seq)
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s
+    FROM (
+        SELECT seq, body
+        FROM aspen.memory_key
+        WHERE tenant_id = %(tenant)s AND stamp + 0 = %(stamp)s AND seq > %(after)s
+        ORDER BY seq
+        LIMIT %(limit)s
+    ) AS next_key
+    JOIN aspen.memory USING (seq)
+    WHERE memory.tenant_id = %(tenant)s
     ORDER BY seq
-    LIMIT %(limit)s
 ) AS sorted
 
 -- name: new_rows
+WITH new_key AS MATERIALIZED (
+    SELECT seq, body
+    FROM aspen.memory_key
+    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND revision > %(since)s
+)
 SELECT
     count(*)::integer,
     string_agg(int8send(seq), ''),
@@ -351,12 +427,16 @@ SELECT
     string_agg(body, '')
 FROM (
     SELECT
-        seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
+        next_key.seq, conversation, speaker, subject, provenance, type, stability, tags, importance, emotion_intensity,
         created_at, said_at, token_count, term_count, body
-    FROM aspen.memory JOIN aspen.memory_key USING (tenant_id, seq)
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND seq > %(after)s AND revision > %(since)s
-    ORDER BY seq
-    LIMIT %(limit)s
+    FROM (SELECT seq, body FROM new_key WHERE seq > %(after)s ORDER BY seq LIMIT %(limit)s) AS next_key
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM aspen.memory
+        WHERE memory.tenant_id = %(tenant)s AND memory.seq = next_key.seq
+        LIMIT 1
+    ) AS own
+    ORDER BY next_key.seq
 ) AS sorted
 
 -- name: all_traits
@@ -369,11 +449,20 @@ FROM (
 ) AS sorted
 
 -- name: traits_of_new_rows
+WITH new_key AS MATERIALIZED (
+    SELECT seq
+    FROM aspen.memory_key
+    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND revision > %(since)s
+)
 SELECT string_agg(int8send(seq), ''), array_agg(name), string_agg(float4send(value), '')
 FROM (
     SELECT seq, name, value
-    FROM aspen.memory_key JOIN aspen.trait USING (tenant_id, seq, stamp)
-    WHERE tenant_id = %(tenant)s AND stamp = %(stamp)s AND revision > %(since)s
+    FROM new_key CROSS JOIN LATERAL (
+        SELECT name, value
+        FROM aspen.trait
+        WHERE tenant_id = %(tenant)s AND trait.seq = new_key.seq AND stamp = %(stamp)s
+        ORDER BY name
+    ) AS own
     ORDER BY seq, name
 ) AS sorted
 
@@ -389,28 +478,29 @@ FROM (
 ) AS sorted
 
 -- name: new_edges
-SELECT
-    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
-    string_agg(float8send(weight), ''), array_agg(provenance)
-FROM (
+WITH new_edge AS MATERIALIZED (
     SELECT source, target, type, weight, provenance
     FROM aspen.edge
     WHERE tenant_id = %(tenant)s AND revision > %(since)s
-    ORDER BY source, target, type
-) AS sorted
+)
+SELECT
+    string_agg(int8send(source), ''), string_agg(int8send(target), ''), array_agg(type),
+    string_agg(float8send(weight), ''), array_agg(provenance)
+FROM (SELECT * FROM new_edge ORDER BY source, target, type) AS sorted
 
 -- name: all_accesses
 SELECT string_agg(int8send(seq), ''), string_agg(int8send(count), ''), string_agg(int8send(at), '')
 FROM (SELECT seq, count, at FROM aspen.access WHERE tenant_id = %(tenant)s ORDER BY seq) AS sorted
 
 -- name: new_accesses
+WITH new_access AS MATERIALIZED (
+    SELECT seq, count, at FROM aspen.access WHERE tenant_id = %(tenant)s AND revision > %(since)s
+)
 SELECT string_agg(int8send(seq), ''), string_agg(int8send(count), ''), string_agg(int8send(at), '')
-FROM (
-    SELECT seq, count, at
-    FROM aspen.access
-    WHERE tenant_id = %(tenant)s AND revision > %(since)s
-    ORDER BY seq
-) AS sorted
+FROM (SELECT * FROM new_access ORDER BY seq) AS sorted
 
 -- name: new_forgotten
-SELECT seq FROM aspen.forgotten WHERE tenant_id = %(tenant)s AND revision > %(since)s ORDER BY seq
+WITH new_forgotten AS MATERIALIZED (
+    SELECT seq FROM aspen.forgotten WHERE tenant_id = %(tenant)s AND revision > %(since)s
+)
+SELECT seq FROM new_forgotten ORDER BY seq

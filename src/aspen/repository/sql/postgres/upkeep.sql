@@ -37,9 +37,6 @@ SELECT set_config('lock_timeout', %(patience)s, true)
 -- name: lock_schema
 SELECT pg_advisory_xact_lock(418548573550)
 
--- name: settle
-SELECT set_config('jit', 'off', false)
-
 -- Copies. The names of the columns are the parameters of the statements that take them in a store of SQLite.
 
 -- name: counters
@@ -121,7 +118,9 @@ SELECT
     (SELECT count(DISTINCT conversation) FROM aspen.memory WHERE tenant_id = %(tenant)s)
 
 -- name: sizes
-SELECT 'text', coalesce(sum(pg_column_size(text) + pg_column_size(id)), 0) FROM aspen.memory WHERE tenant_id = %(tenant)s
+SELECT 'text', coalesce(sum(pg_column_size(text) + pg_column_size(id)), 0)
+FROM aspen.memory
+WHERE tenant_id = %(tenant)s
 UNION ALL
 SELECT 'keys', (
     SELECT coalesce(sum(pg_column_size(body)), 0) FROM aspen.memory_key WHERE tenant_id = %(tenant)s

@@ -53,7 +53,7 @@ CREATE TABLE aspen.trace (
 
 CREATE INDEX trace_by_conversation ON aspen.trace (tenant_id, conversation, number);
 
--- `tags` is a JSON array, NULL for none. The type lies in the primary key for activation, which asks for it at each step.
+-- `tags` is a JSON array, NULL for none.
 CREATE TABLE aspen.memory (
     tenant_id TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE aspen.memory (
     emotion TEXT,
     emotion_intensity DOUBLE PRECISION CHECK (emotion_intensity BETWEEN 0 AND 1),
     tags TEXT,
-    PRIMARY KEY (tenant_id, seq) INCLUDE (type),
+    PRIMARY KEY (tenant_id, seq),
     UNIQUE (tenant_id, id),
     FOREIGN KEY (tenant_id, trace_id) REFERENCES aspen.trace (tenant_id, id) ON DELETE SET NULL (trace_id)
 );
@@ -174,6 +174,8 @@ CREATE TABLE aspen.posting (
 
 CREATE INDEX posting_by_memory ON aspen.posting (tenant_id, seq);
 
+-- The type of the target, which no memory changes, lies in the edge: activation asks for it at each step, and so reads
+-- nothing but one index.
 CREATE TABLE aspen.edge (
     tenant_id TEXT COLLATE "C" NOT NULL,
     source BIGINT NOT NULL,
@@ -182,13 +184,14 @@ CREATE TABLE aspen.edge (
     weight DOUBLE PRECISION NOT NULL CHECK (weight BETWEEN 0 AND 1),
     revision BIGINT NOT NULL,
     provenance TEXT NOT NULL,
+    target_type TEXT NOT NULL,
     PRIMARY KEY (tenant_id, source, target, type),
     FOREIGN KEY (tenant_id, source) REFERENCES aspen.memory (tenant_id, seq) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, target) REFERENCES aspen.memory (tenant_id, seq) ON DELETE CASCADE,
     CHECK (source <> target)
 );
 
-CREATE INDEX edge_by_weight ON aspen.edge (tenant_id, source, weight DESC, target, type);
+CREATE INDEX edge_by_weight ON aspen.edge (tenant_id, source, weight DESC, target, type) INCLUDE (target_type);
 CREATE INDEX edge_by_weight_into ON aspen.edge (tenant_id, target, weight DESC, source, type);
 CREATE INDEX edge_by_revision ON aspen.edge (tenant_id, revision);
 
@@ -213,6 +216,24 @@ ALTER TABLE aspen.trace ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE aspen.memory_key ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE aspen.memory_head_key ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE aspen.statistics ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- No statistics of tenants. With them the planner takes a tenant whom it does not know yet for one row, so that any index
+-- seems as good as any other: measured, one that begins with the tenant alone, read whole at each step. Without them it
+-- takes every tenant for a small share of the table, and an index that tells more is always better.
+ALTER TABLE aspen.store ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.key_stamp ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.trace ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.memory ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.access ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.trace_mention ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.memory_key ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.memory_head_key ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.mention ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.trait ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.posting ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.edge ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.statistics ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.forgotten ALTER COLUMN tenant_id SET STATISTICS 0;
 
 ALTER TABLE aspen.store ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.key_stamp ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

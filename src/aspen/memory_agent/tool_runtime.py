@@ -38,7 +38,7 @@ class Budget:
 
     calls: int = 8
     tokens: int = 16_000
-    result_tokens: int = 1000
+    result_tokens: int = 300
 
 
 class ToolRuntime:

@@ -7,6 +7,11 @@ from aspen.memory_agent import AgentAnswer, AgentModel, Budget, LocalAgentModel,
 from aspen.memory_graph import DEFAULT_PRESET
 from aspen.seed_manager import choose_seed
 
+_RESULT_TOKENS = 1000
+"""Of one result that another model reads: the store's own reads less, for that takes time here."""
+_NOTE_TOKENS = 500
+"""Of the note that an answer is written from."""
+
 
 class Asking(Conversing):
     """What answers questions from memories."""
@@ -42,7 +47,7 @@ class Asking(Conversing):
             Count the memories in the answer's note as used together, as `chat` does, where the store can be written and
             unless `config.reinforce` is False. It may change what the same question finds next time.
         """
-        agent = self._local_agent() if model is None else MemoryAgent(self, model)
+        agent = self._local_agent() if model is None else self._agent_of(model)
         answer = agent.ask(
             question,
             orchestration=orchestration,
@@ -57,14 +62,17 @@ class Asking(Conversing):
             self.reinforce(sorted(self.repository.known(noted)))
         return answer
 
+    def _agent_of(self, model: AgentModel) -> MemoryAgent:
+        return MemoryAgent(self, model, budget=Budget(result_tokens=_RESULT_TOKENS), note_tokens=_NOTE_TOKENS)
+
     def _local_agent(self) -> MemoryAgent:
-        """An agent with the store's model: results and note leave most of its context free."""
-        model = self.model
-        default, share = Budget(), model.info.context_length // 4
+        """An agent with the store's model: what it reads leaves most of its context free."""
+        model, default = self.model, Budget()
+        share = model.info.context_length // 4
         return MemoryAgent(
             self,
             LocalAgentModel(model),
             count_tokens=lambda text: len(model.tokenize(text)),
             budget=Budget(result_tokens=min(default.result_tokens, share)),
-            note_tokens=min(500, share),
+            note_tokens=min(_NOTE_TOKENS, share),
         )

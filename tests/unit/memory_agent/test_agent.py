@@ -8,7 +8,7 @@ import pytest
 from tests.unit.memory_agent.agent_worlds import ANSWER, QUESTION, Scripted, World, call, obedient
 
 from aspen.errors import InvalidInput, PromptTooLong
-from aspen.memory_agent import AgentAnswer, AgentMessage, Budget, MemoryAgent, Orchestration, Tool, ToolCall
+from aspen.memory_agent import AgentAnswer, AgentMessage, Budget, MemoryAgent, Orchestration, ToolCall
 from aspen.memory_agent.arguments import check_arguments
 from aspen.memory_injector.note import OPENING
 
@@ -161,15 +161,21 @@ def test_the_same_call_again_and_again_ends(world: World) -> None:
     assert "belief" in names(world, answer)
 
 
-def test_spreading_from_poor_seeds_alone_is_not_enough(world: World) -> None:
-    def from_the_last(messages: Sequence[AgentMessage], tools: Sequence[Tool]) -> list[ToolCall]:
-        return [call("spread_activation", seed_ids=["10"])]
-
-    answer = ask(world, Scripted(obedient, from_the_last, from_the_last))
-    assert answer.finished_by == "fallback"
+@pytest.mark.parametrize("seeds", [["10"], ["1"], ["2", "3"], ["1", "3", "4", "5"]])
+def test_spreading_that_leaves_out_one_of_the_best_three_is_not_enough(
+    world: World, seeds: list[str]
+) -> None:
+    few = [call("spread_activation", seed_ids=seeds)]
+    answer = ask(world, Scripted(obedient, few, []))
+    assert [(step.by, step.completed) for step in answer.steps] == [
+        ("model", "search"),
+        ("model", ""),
+        ("plan", "spread"),
+    ]
     assert "belief" in names(world, answer)
-    found = ask(world, Scripted(obedient, [call("spread_activation", seed_ids=["1", "2", "3"])]))
-    assert found.finished_by == "model"
+    assert ask(world, Scripted(obedient, few, then=obedient)).finished_by == "model"
+    enough = [call("spread_activation", seed_ids=["1", "2", "3"])]
+    assert ask(world, Scripted(obedient, enough)).finished_by == "model"
 
 
 def test_reading_goes_on_to_who_one_is_behind_the_neighbours(world: World) -> None:

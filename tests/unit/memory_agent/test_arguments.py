@@ -109,6 +109,14 @@ def test_a_tool_says_what_it_does_and_shows_a_call_that_it_admits(name: str) -> 
     assert json_grammar(FakeModel(), tool.parameters).start().allowed().any()
 
 
+def test_a_choice_is_of_its_own_kind() -> None:
+    schema = narrowed("search_memories", {"use_spreading_activation": {"type": "boolean", "enum": [True]}})
+    check_arguments({"use_spreading_activation": True}, schema.parameters)
+    for other in (False, 1, 1.0, "true"):
+        with pytest.raises(InvalidInput, match="one of True"):
+            check_arguments({"use_spreading_activation": other}, schema.parameters)
+
+
 def test_a_narrowed_tool_asks_for_its_few_arguments_and_nothing_else() -> None:
     tool = narrowed("search_memories", {"query": {"type": "string", "maxLength": 9}})
     check_arguments({"query": "short"}, tool.parameters)

@@ -66,8 +66,10 @@ def test_reading_all_relations_gives_the_activation_that_spreading_gives(world: 
     assert one.keys() == other.keys()
     assert any(item.activation for item in one.values())
     for id_, item in one.items():
-        assert other[id_].activation == pytest.approx(item.activation, rel=1e-9)
-        assert other[id_].score == pytest.approx(item.score, rel=1e-9)
+        assert other[id_].activation == pytest.approx(
+            item.activation
+        )  # priority moved a little between the searches
+        assert other[id_].score == pytest.approx(item.score)
         assert other[id_].type_boost == item.type_boost
         assert [path.relations for path in other[id_].paths] == [path.relations for path in item.paths]
 
@@ -111,6 +113,7 @@ def test_what_was_corrected_gives_its_place_to_what_holds_now(world: World) -> N
     assert one.memory.id == newest.id
     assert one.score > 0
     again = searched(world)
+    assert world.ids["spring"] not in again.findings.seed_scores()
     told = [item.memory.id for item in evidence(world, again, limit=20)]
     assert newest.id in told
     assert {newer.id, world.ids["spring"]}.isdisjoint(told)

@@ -96,6 +96,8 @@ def test_ids_go_by_number_by_text_and_in_full(world: World) -> None:
     result = ask(runtime, "get_memories", ids=[1, " 1 ", first])
     assert len(result["memories"]) == 1
     assert result["memories"][0]["id"] == "1"
+    for other in ("\u0661", "01 2", "11", "1.0", "#1"):
+        assert "no memory" in ask(runtime, "get_memories", ids=[other])["error"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ that follow each other are `ranking`'s affair, and what was corrected does not l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,11 @@ class RelationActivation:
 def spread_over_relations(
     spread: Spread, *, candidates: Candidates, direct: NDArray[np.float64]
 ) -> RelationActivation:
-    """Activation of the SEEDS best candidates by `direct` [n], which start at their scores."""
+    """Activation of the SEEDS best candidates by `direct` [n], which start at their scores.
+
+    All start lower, in the same ratios, where a memory would otherwise receive more than the best of them started
+    with: in a dense graph many paths meet, and their sum says more of the graph than of the prompt.
+    """
     seqs = candidates.seqs
     best = [int(row) for row in np.argsort(-direct, kind="stable")[:SEEDS] if direct[row] > 0]
     arrived = np.zeros(len(direct))
@@ -44,8 +48,13 @@ def spread_over_relations(
     reached = np.searchsorted(seqs, activation.nodes).clip(max=len(seqs) - 1)
     here = seqs[reached] == activation.nodes  # others are of another conversation: they only pass it on
     arrived[reached[here]] = (activation.values - activation.seeds)[here]
+    most, start = float(arrived.max()), float(direct[best[0]])
+    lowered = start / most if most > start else 1.0  # what arrives is linear in what the seeds start with
 
     def paths(row: int) -> tuple[Path, ...]:
-        return tuple(activation.paths_to(int(seqs[row])))
+        return tuple(
+            replace(path, contribution=lowered * path.contribution)
+            for path in activation.paths_to(int(seqs[row]))
+        )
 
-    return RelationActivation(arrived, paths, truncated=activation.truncated)
+    return RelationActivation(lowered * arrived, paths, truncated=activation.truncated)

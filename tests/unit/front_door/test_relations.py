@@ -120,6 +120,20 @@ def test_what_one_process_relates_another_follows(open_aspen: Open, tmp_path: An
     assert "belief" not in names(theirs, limit=5)
 
 
+def test_in_a_dense_graph_relations_bring_no_more_than_the_best_seed_started_with(aspen: Aspen) -> None:
+    ids = related(aspen)
+    for name in ids:
+        if name.startswith("other"):
+            aspen.relate(ids[name], ids["belief"], "supports", weight=1.0)
+            aspen.relate(ids["spring"], ids[name], "causes", weight=1.0)
+    hits = {hit.memory.source: hit for hit in aspen.recall(WHAT).hits}
+    best = max(hit.seed_score for hit in hits.values())
+    paths = [path for path in hits["belief"].paths if path.relations]
+    assert hits["belief"].activation == pytest.approx(best)
+    assert 0 < sum(path.contribution for path in paths) <= best + 1e-9
+    assert all(hit.activation < best for hit in hits.values() if hit is not hits["belief"])
+
+
 def test_half_of_the_places_stay_with_the_best_direct_hits(aspen: Aspen) -> None:
     ids = {name: memory.id for name, memory in remembered(aspen).items()}
     beliefs = aspen.remember_many(

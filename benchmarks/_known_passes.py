@@ -68,6 +68,9 @@ class KnownPasses:
     def head_attention(self, block: int) -> HeadAttention:
         return self._model.head_attention(block)
 
+    def fragments_refused(self) -> str | None:
+        return self._model.fragments_refused()
+
     def start_session(self) -> Session:
         return self._model.start_session()
 

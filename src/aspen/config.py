@@ -19,7 +19,8 @@ class Config:
 
     cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands use
     when none is named, a path or the URL of a database. model: "bundled", a Hugging Face id or a folder. device and
-    dtype None leave the choice to the runtime; threads None takes all cores. reinforce: whether memories that are used
+    dtype None leave the choice to the runtime; threads None takes all cores. strategy: how memories are fed back in a
+    chat. reinforce: whether memories that are used
     together in a chat grow stronger links.
     """
 
@@ -29,11 +30,14 @@ class Config:
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
+    strategy: str = "note"
     reinforce: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
-        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS and ASPEN_REINFORCE."""
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY and
+        ASPEN_REINFORCE.
+        """
         found = os.environ if environment is None else environment
         threads = found.get("ASPEN_THREADS") or None
         if threads is not None and not (threads.isdecimal() and int(threads) > 0):
@@ -49,6 +53,7 @@ class Config:
             device=found.get("ASPEN_DEVICE") or None,
             dtype=found.get("ASPEN_DTYPE") or None,
             threads=int(threads) if threads is not None else None,
+            strategy=found.get("ASPEN_STRATEGY") or "note",
             reinforce=reinforce == "1",
         )
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from aspen.activation_db import encode_trace
-from aspen.activation_logger import build_trace, name_spans, record
+from aspen.activation_db import decode_trace, encode_trace
+from aspen.activation_logger import build_trace, record
 from aspen.engine import Engine
-from aspen.errors import NotFound, PromptTooLong
+from aspen.errors import NotFound
 from aspen.items import memory_id
-from aspen.memory_injector import ComposedPrompt, Note, compose_prompt
-from aspen.models import generate
+from aspen.memory_injector import Note, RecallFor, Situation, Strategy
+from aspen.models import sample_reply
 from aspen.repository import NewTrace, TraceInfo
-from aspen.types import Memory, MemoryItem, Provenance, Recall, SamplerSettings, Trace, TraceLevel
+from aspen.types import (
+    Injection,
+    Memory,
+    MemoryItem,
+    Provenance,
+    Recall,
+    SamplerSettings,
+    Trace,
+    TraceLevel,
+)
 from aspen.validation import strip_unstorable
 
 USER, ASSISTANT = "user", "assistant"
@@ -30,11 +39,14 @@ class Reply:
     `dropped_history` counts messages of the conversation that did not fit the context; of longer conversations, only
     the last HISTORY messages are tried. `memories` are those stored
     of this turn (what was said, what was answered), `trace_id` names the recording; none where nothing was stored.
+    `injection` tells how memories were fed back, `note` what they said where they came as text; None without memory.
+    `recall` is the last one that the strategy asked for, None where it asked for none.
     """
 
     text: str
     seed: int
     conversation: str
+    injection: Injection | None
     note: Note | None
     recall: Recall | None
     trace_id: str | None
@@ -58,6 +70,7 @@ class Turn:
     max_tokens: int
     system: str | None
     level: TraceLevel
+    budget: int
 
 
 def history_of(engine: Engine, conversation: str) -> list[Memory]:
@@ -69,74 +82,84 @@ def answer(
     engine: Engine,
     turn: Turn,
     *,
+    strategy: Strategy,
     history: list[Memory],
-    note: Note | None,
-    recall: Recall | None,
+    recall: RecallFor,
     remember: bool,
     on_text: Callable[[str], None] | None,
 ) -> Reply:
     """Generate a reply with every activation recorded, and store the turn if `remember`."""
     said_at, model = datetime.now(UTC), engine.model
-    try:
-        composed = _compose(engine, turn, history=history, note=note)
-    except PromptTooLong:
-        if note is None:
-            raise
-        note = None  # the message goes before what was recalled for it
-        composed = _compose(engine, turn, history=history, note=None)
+    recalled: list[Recall] = []
+
+    def recall_and_keep(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
+        recalled.append(recall(prompt, tags=tags))
+        return recalled[-1]
+
     with record(model) if remember else nullcontext() as recording:
-        generation = generate(
+        session = model.start_session()
+        prepared = strategy.prepare(
+            Situation(
+                model=model,
+                session=session,
+                message=turn.text,
+                system=turn.system,
+                history=history,
+                reserve=min(turn.max_tokens, model.info.context_length // 2),
+                budget=min(turn.budget, model.info.context_length // 4),
+                seed=turn.seed,
+                sampler=turn.sampler,
+                recall=recall_and_keep,
+                trace=lambda id_: decode_trace(engine.repository.trace(id_)),
+            )
+        )
+        generation = sample_reply(
             model,
-            session=model.start_session(),
-            prompt_ids=composed.chat.token_ids,
+            session=session,
+            prompt_ids=prepared.token_ids,
+            logits=prepared.logits,
             settings=turn.sampler,
             seed=turn.seed,
             max_tokens=turn.max_tokens,
             on_text=on_text,
+            prefill_seconds=prepared.seconds,
         )
     memories: tuple[Memory, ...] = ()
     if recording is not None:
         trace = build_trace(
             recording,
             generation=generation,
-            prompt=composed.chat.text,
-            segments=name_spans(composed.chat.spans, note=composed.note),
+            prompt=prepared.text,
+            segments=prepared.segments,
             seed=turn.seed,
             sampler=turn.sampler,
             max_tokens=turn.max_tokens,
             fingerprint=model.fingerprint,
             level=turn.level,
+            passes=prepared.passes,
+            injection=prepared.injection,
             conversation=turn.conversation,
             speaker=ASSISTANT,
             created_at=said_at,
         )
-        shown = [memory.id for memory in history[composed.dropped :]] + list(note.memory_ids if note else ())
+        used = prepared.injection.memory_ids if prepared.injection else ()
+        shown = [*(memory.id for memory in history[prepared.dropped :]), *used]
         memories = _store(engine, turn, trace, shown=shown)
     return Reply(
         text=generation.text,
         seed=turn.seed,
         conversation=turn.conversation,
-        note=note,
-        recall=recall,
+        injection=prepared.injection,
+        note=prepared.note,
+        recall=recalled[-1] if recalled else None,
         trace_id=memories[0].trace_id if memories else None,
         memories=memories,
-        dropped_history=composed.dropped,
+        dropped_history=prepared.dropped,
         finish_reason=generation.finish_reason,
-        prompt_tokens=len(composed.chat.token_ids),
+        prompt_tokens=len(prepared.token_ids),
         reply_tokens=len(generation.token_ids),
         prefill_seconds=generation.prefill_seconds,
         decode_seconds=generation.decode_seconds,
-    )
-
-
-def _compose(engine: Engine, turn: Turn, *, history: list[Memory], note: Note | None) -> ComposedPrompt:
-    return compose_prompt(
-        engine.model,
-        system=turn.system,
-        note=note,
-        history=history,
-        message=turn.text,
-        reserve=min(turn.max_tokens, engine.model.info.context_length // 2),
     )
 
 

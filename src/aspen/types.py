@@ -189,6 +189,35 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """How a piece of a prompt came into the cache: `tokens` >= 1 of it, in one forward pass.
+
+    Or, where `fragment` is the SHA-256 of a KV fragment, put there as such, without running.
+    """
+
+    tokens: int
+    fragment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How memories were fed back for one reply.
+
+    strategy: what was done; asked: what was asked for, which differs where a strategy chose another or fell back on it;
+    reason: why, in one sentence; memory_ids: memories whose content reached the model; trace_ids: traces that did;
+    tokens: how many tokens of the prompt are theirs; figures: what was measured on the way, by name.
+    """
+
+    strategy: str
+    asked: str
+    reason: str = ""
+    memory_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...] = ()
+    tokens: int = 0
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SamplerSettings:
     """How the next token is drawn from the logits.
 
@@ -262,6 +291,9 @@ class Trace:
     where the level keeps only the pooled vectors. `finish_reason` is "stop" or "length". `digest` is the SHA-256 of
     the exact activations and `state_digests`, uint32 [L + 1, T - 1], has a short digest per layer and token, so that a
     replay can name where it parts (see `aspen.activation_logger.digest`). `segments` cover all T - 1 tokens.
+    `passes` say how the prompt was cut into forward passes, for floating-point sums depend on it; tokens that came in
+    as KV fragments never ran, and their activations are zeros. `injection` tells how memories were fed back, None where
+    they were not.
     """
 
     id: str
@@ -283,6 +315,8 @@ class Trace:
     state_digests: NDArray[np.uint32]
     pooled: PooledActivations
     attention: AttentionSummary
+    passes: tuple[Pass, ...]
+    injection: Injection | None = None
     hidden_states: FloatArray | None = None
 
 

@@ -23,13 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.activation_db.quantise import absolute_maxima, to_float32, to_fp16, to_int8
-from aspen.activation_db.trace_file import MAX_BYTES, corrupt, pack, unpack
+from aspen.activation_db.trace_file import MAX_BYTES, corrupt, format_version, pack, unpack
 from aspen.errors import InvalidInput, TraceCorrupt
+from aspen.models.feeding import check_passes
 from aspen.models.fingerprint import from_dict, to_dict
 from aspen.models.sampling import check_settings
 from aspen.types import (
     AttentionSummary,
     FloatArray,
+    Injection,
+    Pass,
     PooledActivations,
     SamplerSettings,
     Segment,
@@ -73,6 +76,8 @@ def decode_trace(data: bytes, *, max_bytes: int = MAX_BYTES) -> Trace:
     """
     header, arrays = unpack(data, max_bytes=max_bytes)
     try:
+        if format_version(data) == 1:  # all prompts were one pass
+            header |= {"passes": [[header["prompt_length"], None]], "injection": None}
         problem = _misfit(header, arrays)
         trace = _trace(header, arrays) if problem is None else None
     except (InvalidInput, LookupError, TypeError, ValueError) as error:
@@ -143,6 +148,8 @@ def _header(trace: Trace, *, level: TraceLevel) -> dict[str, Any]:
         "sampler": asdict(trace.sampler),
         "fingerprint": to_dict(trace.fingerprint),
         "level": level.value,
+        "passes": [[one.tokens, one.fragment] for one in trace.passes],
+        "injection": None if trace.injection is None else asdict(trace.injection),
         "attention_segments": list(trace.attention.segments),
     }
 
@@ -225,6 +232,8 @@ def _trace(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Tra
         sampler=sampler,
         fingerprint=from_dict(_typed(header, "fingerprint", dict)),
         level=TraceLevel(header["level"]),
+        passes=_passes(header),
+        injection=_injection(header["injection"]),
         state_digests=arrays["state_digests"],
         pooled=PooledActivations(
             prompt=np.ascontiguousarray(pooled[:, 0]), reply=np.ascontiguousarray(pooled[:, 1])
@@ -236,6 +245,29 @@ def _trace(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Tra
             top_mass=_mass_from_steps(arrays["attention_top_mass"]),
         ),
         hidden_states=None if states is None else to_float32(states, scales=arrays["states_scale"]),
+    )
+
+
+def _passes(header: Mapping[str, Any]) -> tuple[Pass, ...]:
+    declared = [{"tokens": tokens, "fragment": fragment} for tokens, fragment in header["passes"]]
+    passes = tuple(
+        Pass(_typed(one, "tokens", int), _typed(one, "fragment", str, type(None))) for one in declared
+    )
+    check_passes(passes, length=header["prompt_length"])
+    return passes
+
+
+def _injection(declared: Mapping[str, Any] | None) -> Injection | None:
+    if declared is None:
+        return None
+    return Injection(
+        strategy=_typed(declared, "strategy", str),
+        asked=_typed(declared, "asked", str),
+        reason=_typed(declared, "reason", str),
+        memory_ids=tuple(str(id_) for id_ in declared["memory_ids"]),
+        trace_ids=tuple(str(id_) for id_ in declared["trace_ids"]),
+        tokens=_typed(declared, "tokens", int),
+        figures={str(name): float(value) for name, value in declared["figures"].items()},
     )
 
 

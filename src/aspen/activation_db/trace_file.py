@@ -34,7 +34,8 @@ from safetensors.numpy import save as save_safetensors
 
 from aspen.errors import TraceCorrupt, TraceVersionError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, 2)
 MAX_BYTES = 4 * 2**30
 """Largest body that is unpacked unless the caller asks for more, in bytes."""
 
@@ -77,9 +78,9 @@ def unpack(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], 
     if hashlib.sha256(content).digest() != data[-_SEAL_BYTES:]:
         corrupt("The trace is cut or altered: its SHA-256 does not match its bytes.")
     _, version, header_length, body_length = _PREFIX.unpack_from(content)
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise TraceVersionError(
-            f"The trace has format version {version}, this Aspen reads version {FORMAT_VERSION}.",
+            f"The trace has format version {version}, this Aspen reads versions up to {FORMAT_VERSION}.",
             hint="Read it with the version of Aspen that wrote it, or a later one.",
             version=version,
             readable=FORMAT_VERSION,
@@ -89,6 +90,11 @@ def unpack(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], 
         corrupt(f"The trace's parts add up to {body_start + body_length} bytes, it has {len(content)}.")
     header = _parsed(bytes(content[_PREFIX.size : body_start]))
     return header, _arrays(header, frame=content[body_start:], max_bytes=max_bytes)
+
+
+def format_version(data: bytes) -> int:
+    """The version that `unpack` found readable."""
+    return int(_PREFIX.unpack_from(data)[1])
 
 
 def corrupt(message: str) -> NoReturn:

@@ -75,13 +75,17 @@ class Recording:
     def pooled(self, prompt_length: int) -> PooledActivations:
         """Means over the prompt's tokens 1..P-1 and the reply's fed tokens P..T-1, float32 [L + 1, D] each.
 
-        Summed in float64, in the order of the tokens: the same bits wherever the activations are the same.
+        Tokens that did not run (KV fragments) are left out. Summed in float64, in the order of the tokens: the same
+        bits wherever the activations are the same.
         """
         states = self.hidden_states
         if not 1 <= prompt_length <= states.shape[1]:
             raise InvalidInput(f"The prompt's length must lie in 1..{states.shape[1]}, got {prompt_length}.")
+        ran = self._raw.ran()
+        ran[:1] = False  # the attention sink
         return PooledActivations(
-            prompt=_mean(states[:, 1:prompt_length]), reply=_mean(states[:, prompt_length:])
+            prompt=_mean(np.ascontiguousarray(states[:, :prompt_length][:, ran[:prompt_length]])),
+            reply=_mean(states[:, prompt_length:]),
         )
 
     def attention_summary(self, segments: Sequence[Segment], *, query_start: int) -> AttentionSummary:

@@ -15,6 +15,8 @@ from aspen.errors import InvalidInput
 from aspen.models.generation import Generation
 from aspen.types import (
     Fingerprint,
+    Injection,
+    Pass,
     Role,
     SamplerSettings,
     Segment,
@@ -35,6 +37,8 @@ def build_trace(
     max_tokens: int,
     fingerprint: Fingerprint,
     level: TraceLevel,
+    passes: Sequence[Pass] | None = None,
+    injection: Injection | None = None,
     conversation: str | None = None,
     speaker: str | None = None,
     created_at: datetime | None = None,
@@ -44,8 +48,12 @@ def build_trace(
     Parameters
     ----------
     recording:
-        Of exactly the inference that made `generation`: the prompt in one prefill into an empty session, then
+        Of exactly the inference that made `generation`: the prompt brought into an empty session as `passes` say, then
         one token at a time, the last sampled token not fed.
+    passes:
+        One prefill of the whole prompt, where None.
+    injection:
+        How memories were fed back.
     segments:
         Named parts of the prompt, as for `segment_tokens`; `name_spans` makes them from a ChatPrompt.
     prompt:
@@ -75,6 +83,8 @@ def build_trace(
         state_digests=recording.state_digests,
         pooled=recording.pooled(prompt_length),
         attention=recording.attention_summary(segments, query_start=prompt_length),
+        passes=tuple(passes) if passes is not None else (Pass(prompt_length),),
+        injection=injection,
         hidden_states=recording.hidden_states,
     )
 

@@ -14,6 +14,7 @@ from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOptio
 from aspen.cli._recalled import missing_arms, recall_data
 from aspen.cli._screen import as_data, one_line, put, put_json, put_piece, say
 from aspen.errors import InvalidInput
+from aspen.memory_injector import StrategyName
 from aspen.turn import Reply
 from aspen.types import SamplerSettings, TraceLevel
 
@@ -30,12 +31,14 @@ class _Settings:
     """How messages of one run are answered."""
 
     conversation: str
+    strategy: StrategyName | None
     seed: int | None
     memory: bool
     remember: bool
     show_note: bool
     sampler: SamplerSettings
     max_tokens: int
+    note_tokens: int
     level: TraceLevel
 
 
@@ -52,6 +55,10 @@ def chat(
     conversation: Annotated[
         str, typer.Option("--conversation", "-c", metavar="NAME", help="The conversation to go on with.")
     ] = "default",
+    strategy: Annotated[
+        StrategyName | None,
+        typer.Option("--strategy", help="How memories are fed back. Default: $ASPEN_STRATEGY or note."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Seed of the sampler; drawn where not given.")
     ] = None,
@@ -65,6 +72,9 @@ def chat(
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", metavar="N", help="Most tokens of a reply.")
     ] = 256,
+    note_tokens: Annotated[
+        int, typer.Option("--note-tokens", metavar="N", help="Most tokens that memories may take.")
+    ] = 200,
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -92,8 +102,9 @@ def chat(
       aspen chat "Where does my sister live?" --conversation family --seed 7 --show-note
 
     \b
-    With --json (and a message): {"text", "seed", "conversation", "note": null or {"text", "tokens",
-      "memory_ids"}, "recall": null or as in `recall --json`, "trace_id", "memories": [{id, text, ...}],
+    With --json (and a message): {"text", "seed", "conversation", "injection": null or {"strategy", "asked",
+      "reason", "memory_ids", "trace_ids", "tokens", "figures": {name: number}}, "note": null or {"text",
+      "tokens", "memory_ids"}, "recall": null or as in `recall --json`, "trace_id", "memories": [{id, text, ...}],
       "dropped_history", "finish_reason", "prompt_tokens", "reply_tokens", "prefill_seconds",
       "decode_seconds"}
     """
@@ -102,12 +113,14 @@ def chat(
     default = SamplerSettings()
     settings = _Settings(
         conversation=conversation,
+        strategy=strategy,
         seed=seed,
         memory=not no_memory,
         remember=not no_remember,
         show_note=show_note,
         sampler=default if temperature is None else replace(default, temperature=temperature),
         max_tokens=max_tokens,
+        note_tokens=note_tokens,
         level=trace_level,
     )
     with open_aspen(context, store=store, model=model, device=device, create=True, quiet=as_json) as aspen:
@@ -123,11 +136,13 @@ def _answer(aspen: Aspen, message: str, settings: _Settings, *, stream: bool) ->
     reply = aspen.chat(
         message,
         conversation=settings.conversation,
+        strategy=settings.strategy,
         seed=settings.seed,
         memory=settings.memory,
         remember=settings.remember,
         sampler=settings.sampler,
         max_tokens=settings.max_tokens,
+        note_tokens=settings.note_tokens,
         level=settings.level,
         on_text=put_piece if stream else None,
     )
@@ -152,11 +167,15 @@ def _tell(reply: Reply, settings: _Settings) -> None:
 
 def _facts(reply: Reply) -> list[str]:
     facts = []
-    if reply.note is not None and reply.recall is not None:
-        texts = {hit.memory.id: one_line(hit.memory.text, most=40) for hit in reply.recall.hits}
-        facts.append("recalled " + ", ".join(f'"{texts[id_]}"' for id_ in reply.note.memory_ids))
-    elif reply.recall is not None:
-        facts.append("recalled nothing")
+    if reply.injection is not None:
+        hits = reply.recall.hits if reply.recall else ()
+        texts = {hit.memory.id: f'"{one_line(hit.memory.text, most=40)}"' for hit in hits}
+        used = [texts.get(id_, id_) for id_ in reply.injection.memory_ids]
+        facts.append(f"recalled {', '.join(used) or 'nothing'}")
+        if reply.injection.strategy != StrategyName.NOTE or reply.injection.asked != reply.injection.strategy:
+            facts.append(
+                ": ".join(part for part in (reply.injection.strategy, reply.injection.reason) if part)
+            )
     if reply.recall is not None:
         facts += missing_arms(reply.recall)
     if reply.memories:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
 from aspen.front_door.relating import Relating
-from aspen.memory_injector import write_note
+from aspen.memory_injector import STRATEGIES, StrategyName, WithoutMemory
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
-from aspen.types import Provenance, SamplerSettings, Trace, TraceLevel
-from aspen.validation import check_count, check_kind, check_name, check_text
+from aspen.types import Provenance, Recall, SamplerSettings, Trace, TraceLevel
+from aspen.validation import check_choice, check_count, check_kind, check_name, check_text
 
 
 class Conversing(Recalling, Relating):
@@ -24,6 +24,7 @@ class Conversing(Recalling, Relating):
         message: str,
         *,
         conversation: str = "default",
+        strategy: StrategyName | str | None = None,
         seed: int | None = None,
         memory: bool = True,
         remember: bool = True,
@@ -34,7 +35,7 @@ class Conversing(Recalling, Relating):
         level: TraceLevel = TraceLevel.POOLED,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
-        """Answer `message`, with a note of what resonates with it, and remember the turn with its activations.
+        """Answer `message`, feeding back what resonates with it, and remember the turn with its activations.
 
         PromptTooLong where the message leaves no room for a reply; if `remember`, also what `remember_many` raises.
 
@@ -42,18 +43,20 @@ class Conversing(Recalling, Relating):
         ----------
         conversation:
             Its last messages go before `message`, and the turn is stored in it.
+        strategy:
+            How memories are fed back: one of `StrategyName`; `config.strategy` where None.
         seed:
             Of the sampler, in [0, 2**53 - 1]; drawn from the system's secure source where None. Either way it is in
             the reply.
         memory, remember:
-            Whether to recall for this message, and whether to store the turn; then the memories in the note count as
-            used together, too, unless `config.reinforce` is False (see `reinforce`).
+            Whether to recall for this message, and whether to store the turn; then the memories that were fed back
+            count as used together, too, unless `config.reinforce` is False (see `reinforce`).
         sampler:
             How tokens are drawn; `SamplerSettings()` where None.
         max_tokens:
             Most tokens of the reply, >= 1. At most half of the context is kept free for it.
         note_tokens:
-            Most tokens of the memory note, >= 0; never more than a quarter of the context.
+            Most tokens that memories may take, >= 0; never more than a quarter of the context.
         system:
             A system prompt of your own; the model's default where None.
         level:
@@ -69,32 +72,28 @@ class Conversing(Recalling, Relating):
         check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
         check_kind(sampler, SamplerSettings | None, what="sampler")
         check_kind(level, TraceLevel, what="level")
+        chosen = check_choice(strategy or self.config.strategy, StrategyName, what="strategy")
         seed, sampler = choose_seed(seed), sampler or SamplerSettings()
         if remember:
             self.engine.claim_store()
         history = history_of(self.engine, conversation)
-        recall, note = None, None
-        if memory:
-            # What the model itself said stays out of the notes: it would repeat its own mistakes as facts.
+
+        def recall(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
+            # What the model itself said stays out: it would repeat its own mistakes as facts.
             said = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
-            recall = self.recall(message, provenances=said, exclude=history)
-            note = write_note(
-                recall.hits,
-                prompt=message,
-                budget=min(note_tokens, self.model.info.context_length // 4),
-                count_tokens=lambda text: len(self.model.tokenize(text)),
-            )
+            return self.recall(prompt, provenances=said, tags=tags, exclude=history)
+
         reply = answer(
             self.engine,
-            Turn(message, conversation, seed, sampler, max_tokens, system, level),
+            Turn(message, conversation, seed, sampler, max_tokens, system, level, note_tokens),
+            strategy=STRATEGIES[chosen] if memory else WithoutMemory(),
             history=history,
-            note=note,
             recall=recall,
             remember=remember,
             on_text=on_text,
         )
-        if remember and self.config.reinforce and reply.note is not None:
-            self.reinforce(sorted(self.repository.known(reply.note.memory_ids)))
+        if remember and self.config.reinforce and reply.injection is not None:
+            self.reinforce(sorted(self.repository.known(reply.injection.memory_ids)))
         return reply
 
     def record(self) -> AbstractContextManager[Recording]:

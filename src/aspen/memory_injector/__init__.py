@@ -1,6 +1,29 @@
 """Ways to feed memories back to the model, one file each, and the prompt they become part of."""
 
-from aspen.memory_injector.note import Note, write_note
-from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
+from collections.abc import Mapping
 
-__all__ = ["ComposedPrompt", "Note", "compose_prompt", "write_note"]
+from aspen.memory_injector.framing import Note
+from aspen.memory_injector.interface import Prepared, RecallFor, Situation, Strategy, StrategyName
+from aspen.memory_injector.note import MemoryNote, write_note
+from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
+from aspen.memory_injector.text import WithoutMemory
+
+STRATEGIES: Mapping[StrategyName, Strategy] = {
+    StrategyName.NOTE: MemoryNote(),
+}
+"""Every strategy by its name."""
+
+__all__ = [
+    "STRATEGIES",
+    "ComposedPrompt",
+    "MemoryNote",
+    "Note",
+    "Prepared",
+    "RecallFor",
+    "Situation",
+    "Strategy",
+    "StrategyName",
+    "WithoutMemory",
+    "compose_prompt",
+    "write_note",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aspen.errors import ModelError, NoChatTemplate, PromptTooLong
-from aspen.memory_injector.note import Note
+from aspen.memory_injector.framing import Note
 from aspen.models import ChatPrompt, LanguageModel
 from aspen.types import Memory, Message, Provenance, Role, Segment, TokenIds
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from aspen.models import _transformers
 from aspen.models.bundled import prepare_bundled
-from aspen.models.generation import Generation, generate
+from aspen.models.feeding import feed
+from aspen.models.generation import Generation, generate, sample_reply
 from aspen.models.grammar import JsonGrammar, json_grammar
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import (
@@ -21,6 +22,7 @@ from aspen.models.interface import (
     RawRecording,
     Session,
 )
+from aspen.models.kv import KVFragment
 from aspen.models.sampling import Sampler
 
 __all__ = [
@@ -31,15 +33,18 @@ __all__ = [
     "HeadAttention",
     "HeadRef",
     "JsonGrammar",
+    "KVFragment",
     "LanguageModel",
     "ModelInfo",
     "RawRecording",
     "Rotary",
     "Sampler",
     "Session",
+    "feed",
     "generate",
     "json_grammar",
     "load_model",
+    "sample_reply",
 ]
 
 

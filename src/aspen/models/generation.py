@@ -47,6 +47,8 @@ def generate(
 ) -> Generation:
     """Feed `prompt_ids` (int32 [P]) to the session and sample up to `max_tokens` tokens after them.
 
+    This is `prefill`, then `sample_reply`.
+
     `on_text` gets the text piece by piece, each piece ending on a whole character; the pieces together are
     the text. `max_tokens` is cut to what the context still holds. With a `constraint`, the text follows its
     grammar: it is whole unless `finish_reason` is "length". A token that is the only one allowed is taken without a
@@ -55,17 +57,47 @@ def generate(
     Raises PromptTooLong where the context holds nothing beyond the prompt, InvalidInput on an empty prompt, an
     impossible setting or a constraint for another vocabulary, before the session is touched.
     """
-    room = _room(model, session=session, prompt_ids=prompt_ids)
-    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
-        raise InvalidInput(f"max_tokens must be an integer >= 1, not {max_tokens!r}.")
-    if constraint is not None and constraint.vocab_size != model.info.vocab_size:
-        raise InvalidInput(
-            f"The constraint is for a vocabulary of {constraint.vocab_size} tokens, not {model.info.vocab_size}.",
-            hint="Compile it for this model.",
-        )
+    if len(prompt_ids) == 0:
+        raise InvalidInput("The prompt is empty: at least one token is needed.")
+    _check(model, session.length + len(prompt_ids), max_tokens=max_tokens, constraint=constraint)
+    Sampler(settings, seed=seed)  # refuses what is impossible before the session is touched
+    started = time.perf_counter()
+    logits = session.prefill(prompt_ids)
+    return sample_reply(
+        model,
+        session=session,
+        prompt_ids=prompt_ids,
+        logits=logits,
+        settings=settings,
+        seed=seed,
+        max_tokens=max_tokens,
+        on_text=on_text,
+        constraint=constraint,
+        prefill_seconds=time.perf_counter() - started,
+    )
+
+
+def sample_reply(
+    model: LanguageModel,
+    *,
+    session: Session,
+    prompt_ids: TokenIds,
+    logits: FloatArray,
+    settings: SamplerSettings,
+    seed: int,
+    max_tokens: int,
+    on_text: Callable[[str], None] | None = None,
+    constraint: JsonGrammar | None = None,
+    prefill_seconds: float = 0.0,
+) -> Generation:
+    """Sample after a prompt that the session holds already, however it came there. Raises as `generate` does.
+
+    `prompt_ids` are what the repetition penalty counts as said; `logits`, float32 [V], those after the last token.
+    """
+    _check(model, session.length, max_tokens=max_tokens, constraint=constraint)
     sampler = Sampler(settings, seed=seed)
     sampler.observe(prompt_ids)
-    limit = min(max_tokens, room)
+    limit = min(max_tokens, model.info.context_length - session.length)
     stream = _TextStream(model, on_text=on_text)
     stop_ids = model.info.stop_ids
     place = constraint.start() if constraint is not None else None
@@ -73,8 +105,6 @@ def generate(
     finish_reason = "length"
 
     started = time.perf_counter()
-    logits = session.prefill(prompt_ids)
-    prefilled = time.perf_counter()
     while True:
         token = sampler.draw(logits) if place is None else _draw_allowed(sampler, logits, place=place)
         sampled.append(token)
@@ -95,8 +125,8 @@ def generate(
         token_ids=np.asarray(sampled, dtype=np.int32),
         text=text,
         finish_reason=finish_reason,
-        prefill_seconds=prefilled - started,
-        decode_seconds=time.perf_counter() - prefilled,
+        prefill_seconds=prefill_seconds,
+        decode_seconds=time.perf_counter() - started,
     )
 
 
@@ -111,21 +141,23 @@ def _draw_allowed(sampler: Sampler, logits: FloatArray, *, place: JsonState) -> 
     return forced
 
 
-def _room(model: LanguageModel, *, session: Session, prompt_ids: TokenIds) -> int:
-    """Tokens that still fit behind the prompt; at least 1."""
-    if len(prompt_ids) == 0:
-        raise InvalidInput("The prompt is empty: at least one token is needed.")
+def _check(model: LanguageModel, length: int, *, max_tokens: int, constraint: JsonGrammar | None) -> None:
+    """Raise where a reply cannot follow `length` tokens under these conditions."""
     context = model.info.context_length
-    room = context - session.length - len(prompt_ids)
-    if room < 1:
+    if length >= context:
         raise PromptTooLong(
-            f"The prompt has {session.length + len(prompt_ids)} tokens and leaves no room for a reply "
-            f"in a context of {context}.",
+            f"The prompt has {length} tokens and leaves no room for a reply in a context of {context}.",
             hint="Shorten the message or the system prompt, or take a model with a longer context.",
-            prompt_tokens=session.length + len(prompt_ids),
+            prompt_tokens=length,
             context_length=context,
         )
-    return room
+    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
+        raise InvalidInput(f"max_tokens must be an integer >= 1, not {max_tokens!r}.")
+    if constraint is not None and constraint.vocab_size != model.info.vocab_size:
+        raise InvalidInput(
+            f"The constraint is for a vocabulary of {constraint.vocab_size} tokens, not {model.info.vocab_size}.",
+            hint="Compile it for this model.",
+        )
 
 
 class _TextStream:

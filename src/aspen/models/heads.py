@@ -65,6 +65,12 @@ class Rotary:
         high += first * sin
         return rotated
 
+    def rotate_back(self, vectors: FloatArray, positions: NDArray[np.int64]) -> FloatArray:
+        """The inverse of `rotate`: vectors [..., T, head_dim] that stand at `positions` as they were before."""
+        rotated = self.rotate(vectors, -positions)
+        rotated[..., : 2 * len(self.inverse_frequencies)] /= np.float32(self.factor) ** 2
+        return rotated
+
 
 @dataclass(frozen=True, slots=True)
 class HeadAttention:

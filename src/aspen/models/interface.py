@@ -11,8 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aspen.errors import InvalidInput
 from aspen.models.heads import Captured, HeadAttention, HeadRef
+from aspen.models.kv import KVFragment
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
 
 
@@ -85,8 +89,11 @@ class RawRecording(Protocol):
     def token_ids(self) -> TokenIds:
         """The tokens that were fed, shape [T]."""
 
+    def ran(self) -> NDArray[np.bool_]:
+        """Which of the tokens ran through the model, shape [T]: those of KV fragments did not."""
+
     def hidden_states(self) -> FloatArray:
-        """Every layer and token, float32 [L + 1, T, D]."""
+        """Every layer and token, float32 [L + 1, T, D]; zeros for tokens that did not run."""
 
     def attention_inputs(self, layer: int) -> AttentionInputs:
         """Queries and keys of block `layer` (0-based, 0..L-1).
@@ -107,6 +114,21 @@ class Session(Protocol):
 
     def decode(self, token_id: int) -> FloatArray:
         """Feed one token; the logits after it, float32 [V]."""
+
+    def rewind(self, length: int) -> None:
+        """Forget the tokens from `length` on, in the cache and in a recording, as if they had never been fed.
+
+        InvalidInput unless 0 <= length <= self.length; ModelError where the cache has let go of what came before.
+        """
+
+    def put(self, fragment: KVFragment) -> None:
+        """Place the tokens of a fragment behind those in the cache without running them; its keys are turned to
+        where they land. The fragment stays as it is. Raises ModelError where `fragments_refused` gives a reason,
+        InvalidInput on a fragment of another shape, PromptTooLong where the context would overflow.
+        """
+
+    def fragment(self, start: int, stop: int) -> KVFragment:
+        """What the tokens `start` to `stop` (exclusive) left in the cache. Raises ModelError as `put` does."""
 
 
 class LanguageModel(Protocol):
@@ -164,6 +186,12 @@ class LanguageModel(Protocol):
 
     def start_session(self) -> Session:
         """A new, empty sequence."""
+
+    def fragments_refused(self) -> str | None:
+        """Why keys and values of this model cannot be moved to another place, in words; None where they can.
+
+        The first call may run a short text through the model.
+        """
 
     def recording(self) -> AbstractContextManager[RawRecording]:
         """Record the first session started while the context is open. Holds the model for this thread."""

@@ -1,13 +1,15 @@
 """Replay: run a trace's inference again, and say whether it is the same bit for bit.
 
 A recorded inference is decided by the fingerprint, the prompt's tokens, the sampler's settings, the seed, and
-by how the tokens were cut into forward passes, because floating-point sums depend on the shape of the batch.
-That last part is a contract and not a field: the whole prompt goes into an empty session in one prefill, then
-one token at a time, as `aspen.models.generation.generate` does it; batch size 1, no cached prefix.
+by how the tokens were cut into forward passes, because floating-point sums depend on the shape of the batch. For the
+prompt the trace says so (`passes`, and which KV fragments were put in between); the reply always came one token at a
+time. Batch size is 1.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,9 +20,11 @@ from aspen.activation_db.codec import as_stored
 from aspen.activation_logger.digest import cell_digests, first_difference, states_digest
 from aspen.activation_logger.recorder import Recording, record
 from aspen.errors import InvalidInput
+from aspen.models.feeding import feed
 from aspen.models.fingerprint import differences
-from aspen.models.generation import Generation, generate
+from aspen.models.generation import Generation, sample_reply
 from aspen.models.interface import LanguageModel
+from aspen.models.kv import KVFragment
 from aspen.types import FloatArray, TokenIds, Trace, TraceLevel
 
 
@@ -121,8 +125,14 @@ class ReplayReport:
         )
 
 
-def replay(model: LanguageModel, trace: Trace, *, despite_fingerprint: bool = False) -> ReplayReport:
-    """Run the inference of `trace` again on `model` and compare.
+def replay(
+    model: LanguageModel,
+    trace: Trace,
+    *,
+    fragments: Mapping[str, KVFragment] | None = None,
+    despite_fingerprint: bool = False,
+) -> ReplayReport:
+    """Run the inference of `trace` again on `model` and compare. `fragments` has the KV fragments it used, by digest.
 
     Fingerprints are compared first. Where they differ the model is not run, unless `despite_fingerprint` asks
     for it: the report then says what came out, but its verdict stays `fingerprint_differs`.
@@ -135,7 +145,7 @@ def replay(model: LanguageModel, trace: Trace, *, despite_fingerprint: bool = Fa
         return ReplayReport(
             trace_id=trace.id, seed=trace.seed, verdict=Verdict.FINGERPRINT_DIFFERS, fingerprint=fields
         )
-    generation, recording = _run_again(model, trace)
+    generation, recording = _run_again(model, trace, fragments=fragments or {})
     tokens = _token_difference(model, trace=trace, now=generation.token_ids)
     # After a token that differs everything differs: the activations would name nothing new.
     activations = None if tokens else _activation_difference(model, trace=trace, recording=recording)
@@ -158,7 +168,9 @@ def replay(model: LanguageModel, trace: Trace, *, despite_fingerprint: bool = Fa
     )
 
 
-def _run_again(model: LanguageModel, trace: Trace) -> tuple[Generation, Recording]:
+def _run_again(
+    model: LanguageModel, trace: Trace, *, fragments: Mapping[str, KVFragment]
+) -> tuple[Generation, Recording]:
     prompt_ids = trace.token_ids[: trace.prompt_length]
     vocabulary = model.info.vocab_size
     if len(prompt_ids) == 0 or not 0 <= prompt_ids.min() <= prompt_ids.max() < vocabulary:
@@ -167,10 +179,15 @@ def _run_again(model: LanguageModel, trace: Trace) -> tuple[Generation, Recordin
             hint="Replay it with the model that recorded it.",
         )
     with record(model) as recording:
-        generation = generate(
+        session = model.start_session()
+        started = time.perf_counter()
+        logits = feed(session, prompt_ids, passes=trace.passes, fragments=fragments)
+        generation = sample_reply(
             model,
-            session=model.start_session(),
+            session=session,
             prompt_ids=prompt_ids,
+            logits=logits,
+            prefill_seconds=time.perf_counter() - started,
             settings=trace.sampler,
             seed=trace.seed,
             max_tokens=trace.max_tokens,

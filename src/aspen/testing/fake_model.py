@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from aspen.errors import InvalidInput, ModelError, NoChatTemplate, PromptTooLong
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import AttentionInputs, ChatPrompt, ModelInfo
+from aspen.models.kv import KVFragment
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
 
 IM_START, IM_END = 256, 257
@@ -186,6 +187,10 @@ class FakeModel:
                 self._waiting.sequence, self._waiting = sequence, None
             return sequence
 
+    def fragments_refused(self) -> str | None:
+        """A window forgets what a fragment would need."""
+        return None if self.window is None else "its attention has a sliding window"
+
     @contextmanager
     def recording(self) -> Iterator[_Recording]:
         """Record the next session until the context closes."""
@@ -205,6 +210,7 @@ class _Sequence:
         info = model.info
         self._model = model
         self.token_ids: list[int] = []
+        self.ran: list[bool] = []
         # float32 [L + 1, T, D], and per block queries [H, T, head_dim], keys and values [H_kv, T, head_dim]
         self.states: FloatArray = np.empty((info.n_layers + 1, 0, info.width), dtype=np.float32)
         self.queries: list[FloatArray] = [
@@ -233,6 +239,52 @@ class _Sequence:
         """Feed one token; the logits after it, float32 [V]."""
         return self.prefill(np.array([token_id], dtype=np.int32))
 
+    def rewind(self, length: int) -> None:
+        """Forget the tokens from `length` on."""
+        if not 0 <= length <= self.length:
+            raise InvalidInput(f"A session of {self.length} tokens cannot be rewound to {length}.")
+        del self.token_ids[length:], self.ran[length:]
+        self.states = self.states[:, :length]
+        for column in (self.queries, self.keys, self._values):
+            column[:] = [array[:, :length] for array in column]
+
+    def put(self, fragment: KVFragment) -> None:
+        """Place a fragment's tokens behind the others without running them."""
+        self._require_movable()
+        info, count = self._model.info, len(fragment.token_ids)
+        stop = self.length + count
+        if stop > info.context_length:
+            raise PromptTooLong(f"{stop} tokens do not fit a context of {info.context_length}.")
+        if fragment.keys.shape != (info.n_layers, info.n_kv_heads, count, _HEAD_DIM):
+            raise InvalidInput("The fragment was made by another model.")
+        positions = np.arange(self.length, stop)
+        for layer in range(info.n_layers):
+            keys = _ROTARY.rotate(fragment.keys[layer], positions)
+            queries = np.zeros((info.n_heads, count, _HEAD_DIM), dtype=np.float32)
+            self.keys[layer] = np.concatenate([self.keys[layer], keys], axis=1)
+            self._values[layer] = np.concatenate([self._values[layer], fragment.values[layer]], axis=1)
+            self.queries[layer] = np.concatenate([self.queries[layer], queries], axis=1)
+        unknown = np.zeros((info.n_layers + 1, count, info.width), dtype=np.float32)
+        self.states = np.concatenate([self.states, unknown], axis=1)
+        self.token_ids += fragment.token_ids.tolist()
+        self.ran += [False] * count
+
+    def fragment(self, start: int, stop: int) -> KVFragment:
+        """Keys before rotation, and values, of the tokens `start` to `stop`."""
+        self._require_movable()
+        if not 0 <= start < stop <= self.length:
+            raise InvalidInput(f"A session of {self.length} tokens has no tokens {start} to {stop}.")
+        positions = np.arange(start, stop)
+        return KVFragment(
+            np.array(self.token_ids[start:stop], dtype=np.int32),
+            np.stack([_ROTARY.rotate_back(keys[:, start:stop], positions) for keys in self.keys]),
+            np.stack([values[:, start:stop] for values in self._values]),
+        )
+
+    def _require_movable(self) -> None:
+        if reason := self._model.fragments_refused():
+            raise ModelError(f"Keys and values cannot be moved: {reason}.")
+
     def feed(self, token_ids: TokenIds, *, blocks: int) -> FloatArray:
         """Run n tokens through the first `blocks` blocks; the residual stream, float32 [blocks + 1, n, D]."""
         start, stop, limit = self.length, self.length + len(token_ids), self._model.info.context_length
@@ -253,6 +305,7 @@ class _Sequence:
                 )
                 states.append(stream + np.maximum(_normed(stream) @ block["up"], 0) @ block["down"])
             self.token_ids += token_ids.tolist()
+            self.ran += [True] * len(token_ids)
             return np.stack(states)
 
     def _attention(
@@ -298,6 +351,10 @@ class _Recording:
     def token_ids(self) -> TokenIds:
         """The tokens that were fed, shape [T]."""
         return np.array(self._fed().token_ids[: self.stop], dtype=np.int32)
+
+    def ran(self) -> NDArray[np.bool_]:
+        """Which tokens ran through the model, shape [T]."""
+        return np.array(self._fed().ran[: self.stop], dtype=np.bool_)
 
     def hidden_states(self) -> FloatArray:
         """Every layer and token, float32 [L + 1, T, D]."""

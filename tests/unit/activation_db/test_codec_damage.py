@@ -17,7 +17,7 @@ from tests.fake_traces import traced
 from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.trace_file import pack, unpack
 from aspen.errors import TraceCorrupt, TraceVersionError
-from aspen.types import TraceLevel
+from aspen.types import Pass, TraceLevel
 
 DATA = encode_trace(traced(), level=TraceLevel.INT8)
 PREFIX = struct.Struct("<8sIIQ")
@@ -27,7 +27,7 @@ def sealed(content: bytes) -> bytes:
     return content + hashlib.sha256(content).digest()
 
 
-def assembled(header: Any, frame: bytes, *, version: int = 1) -> bytes:
+def assembled(header: Any, frame: bytes, *, version: int = 2) -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return sealed(PREFIX.pack(b"ASPNTRCE", version, len(text), len(frame)) + text + frame)
 
@@ -77,9 +77,17 @@ def test_bytes_added_are_refused() -> None:
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(TraceVersionError, match="version 2, this Aspen reads version 1") as caught:
-        decode_trace(assembled(*parts(), version=2))
-    assert caught.value.details == {"version": 2, "readable": 1}
+    with pytest.raises(TraceVersionError, match="version 3, this Aspen reads versions up to 2") as caught:
+        decode_trace(assembled(*parts(), version=3))
+    assert caught.value.details == {"version": 3, "readable": 2}
+
+
+def test_the_first_format_is_still_read() -> None:
+    header, frame = parts()
+    old = {name: value for name, value in header.items() if name not in ("passes", "injection")}
+    trace = decode_trace(assembled(old, frame, version=1))
+    assert (trace.passes, trace.injection) == ((Pass(trace.prompt_length),), None)
+    assert encode_trace(trace) == DATA
 
 
 def test_a_pickle_is_not_run() -> None:
@@ -122,7 +130,11 @@ HEADERS: list[Spoil] = [
     lambda h: b'{"a":' + b"9" * 5000 + b"}",
     lambda h: {},
     *[lambda h, key=key: {k: v for k, v in h.items() if k != key} for key in parts()[0]],
-    *[lambda h, key=key: {**h, key: None} for key in parts()[0] if key not in ("conversation", "speaker")],
+    *[
+        lambda h, key=key: {**h, key: None}
+        for key in parts()[0]
+        if key not in ("conversation", "speaker", "injection")
+    ],
     *[lambda h, key=key: {**h, key: [[3]]} for key in parts()[0]],
     lambda h: {**h, "seed": -1},
     lambda h: {**h, "seed": True},
@@ -138,6 +150,10 @@ HEADERS: list[Spoil] = [
     lambda h: {**h, "segments": [["user", 0]]},
     lambda h: {**h, "attention_segments": ["one"]},
     lambda h: {**h, "fingerprint": {**h["fingerprint"], "threads": "one"}},
+    lambda h: {**h, "passes": [[0, None], [h["prompt_length"], None]]},
+    lambda h: {**h, "passes": [[h["prompt_length"], "feed"]]},
+    lambda h: {**h, "passes": [[h["prompt_length"] + 1, None]]},
+    lambda h: {**h, "injection": {"strategy": "note"}},
     lambda h: {**h, "arrays": {**h["arrays"], "states": ["object", [1]]}},
     lambda h: {**h, "arrays": {**h["arrays"], "states": ["int8", [-1]]}},
     lambda h: {**h, "arrays": {**h["arrays"], "more": ["int8", [1]]}},

@@ -4,7 +4,7 @@ from tests.front_door import NOTE_TOKENS, WHERE, Open, Telling, count, facts
 
 from aspen import Aspen, SamplerSettings, TraceLevel
 from aspen.errors import InvalidInput, NoChatTemplate, NotFound, PromptTooLong
-from aspen.memory_injector.note import CLOSING, OPENING
+from aspen.memory_injector.framing import CLOSING, OPENING
 from aspen.seed_manager import Verdict
 from aspen.testing.fake_model import FakeModel
 from aspen.types import Provenance

@@ -10,7 +10,7 @@ from tests.unit.memory_agent.agent_worlds import ANSWER, QUESTION, Scripted, Wor
 from aspen.errors import InvalidInput, PromptTooLong
 from aspen.memory_agent import AgentAnswer, AgentMessage, Budget, MemoryAgent, Orchestration, ToolCall
 from aspen.memory_agent.arguments import check_arguments
-from aspen.memory_injector.note import OPENING
+from aspen.memory_injector.framing import OPENING
 
 STEPS = {
     Orchestration.TOOL: ["search", "spread"],

@@ -9,7 +9,7 @@ from tests.builders import memory
 from aspen.memory_agent import Evidence
 from aspen.memory_agent.answer_note import as_list, write_answer_note
 from aspen.memory_injector import Note
-from aspen.memory_injector.note import CLOSING, OPENING
+from aspen.memory_injector.framing import CLOSING, OPENING
 from aspen.types import MemoryType
 
 

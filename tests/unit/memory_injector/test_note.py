@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.builders import hit, memory
 
 from aspen.memory_injector import Note, write_note
-from aspen.memory_injector.note import CLOSING, OPENING
+from aspen.memory_injector.framing import CLOSING, OPENING
 from aspen.types import Hit, Provenance
 
 

@@ -15,13 +15,14 @@ import torch
 from transformers import PreTrainedModel
 
 from aspen.errors import InvalidInput, ModelError, PromptTooLong
+from aspen.models._transformers.fragments import rotaries_of
 from aspen.models._transformers.heads import attention_of
 from aspen.models._transformers.partial import capture, find_blocks
 from aspen.models._transformers.recording import Recorder
 from aspen.models._transformers.session import TransformersSession, check_token_ids
 from aspen.models._transformers.text import TextCodec
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
-from aspen.models.heads import Captured, HeadAttention, HeadRef
+from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import ChatPrompt, ModelInfo
 from aspen.types import Fingerprint, FloatArray, Message, TokenIds
 
@@ -160,7 +161,20 @@ class TransformersModel:
         with self._lock:
             recorder = None if self._recorder_taken else self._recorder
             self._recorder_taken = self._recorder is not None
-            return TransformersSession(self._hf, info=self._info, lock=self._lock, recorder=recorder)
+            return TransformersSession(
+                self._hf,
+                info=self._info,
+                lock=self._lock,
+                recorder=recorder,
+                rotaries=lambda: self._rotaries,
+            )
+
+    def fragments_refused(self) -> str | None:
+        """See `LanguageModel.fragments_refused`."""
+        try:
+            return None if self._rotaries else "the model has no blocks"
+        except ModelError as error:
+            return error.message
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recorder]:
@@ -180,6 +194,10 @@ class TransformersModel:
     @cached_property
     def _token_bytes(self) -> tuple[bytes, ...]:
         return self._text.token_bytes(self._info.vocab_size)
+
+    @cached_property
+    def _rotaries(self) -> tuple[Rotary, ...]:
+        return rotaries_of(self._hf, n_layers=self._info.n_layers, attention_of=self.head_attention)
 
     @cached_property
     def _attention_probe(self) -> tuple[Recorder, FloatArray]:

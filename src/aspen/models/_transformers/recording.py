@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
 from aspen.errors import InvalidInput, ModelError
-from aspen.models.interface import AttentionInputs
+from aspen.models.interface import AttentionInputs, ModelInfo
 from aspen.types import FloatArray, TokenIds
 
 _TAP = "aspen_tap_"
@@ -49,6 +50,7 @@ class Recorder:
         self._step_hidden: Tensor | None = None
         self._step_attention: dict[int, tuple[Tensor, Tensor]] = {}
         self._ids: list[Tensor] = []
+        self._ran: list[Tensor] = []  # per step bool [n]
         self._hidden: list[Tensor] = []  # per step [L + 1, n, D]
         self._queries: dict[int, list[Tensor]] = {}  # per layer and step [H, n, head_dim]
         self._keys: dict[int, _Keys] = {}
@@ -100,6 +102,7 @@ class Recorder:
         count = self._step_ids.shape[1]
         self._length += count
         self._ids.append(self._step_ids[0].cpu())
+        self._ran.append(torch.ones(count, dtype=torch.bool))
         self._hidden.append(self._step_hidden.cpu())
         layers = sorted(self._step_attention)
         queries = _to_main_memory([self._step_attention[layer][0][0] for layer in layers])
@@ -108,6 +111,34 @@ class Recorder:
             keys = self._keys.setdefault(layer, _Keys())
             keys.add(self._step_attention[layer][1][0], count=count, total=self._length)
         self.drop()
+
+    def put(self, token_ids: Tensor, keys: Sequence[Tensor], *, info: ModelInfo) -> None:
+        """Tokens [n] came into the cache without running; `keys` [H_kv, t, head_dim] of each block, theirs last."""
+        count = len(token_ids)
+        self._length += count
+        self._ids.append(token_ids.cpu())
+        self._ran.append(torch.zeros(count, dtype=torch.bool))
+        self._hidden.append(torch.zeros((info.n_layers + 1, count, info.width), dtype=self._hf.dtype))
+        for layer, key in enumerate(keys):
+            queries = torch.zeros((info.n_heads, count, key.shape[-1]), dtype=key.dtype)
+            self._queries.setdefault(layer, []).append(queries)
+            self._keys.setdefault(layer, _Keys()).add(key, count=count, total=self._length)
+
+    def rewind(self, length: int) -> None:
+        """Forget the tokens from `length` on."""
+        self._length = length
+        self._ids = _cut(self._ids, length, dim=0)
+        self._ran = _cut(self._ran, length, dim=0)
+        self._hidden = _cut(self._hidden, length, dim=1)
+        for layer, queries in self._queries.items():
+            self._queries[layer] = _cut(queries, length, dim=1)
+        for keys in self._keys.values():
+            keys.rewind(length)
+
+    def ran(self) -> NDArray[np.bool_]:
+        """bool [T]; see `RawRecording.ran`."""
+        self._require_something()
+        return np.concatenate([step.numpy() for step in self._ran])
 
     def token_ids(self) -> TokenIds:
         """int32 [T]"""
@@ -215,6 +246,13 @@ class _Keys:
         else:
             self._tail.append(keys[:, -count:].cpu().clone())
 
+    def rewind(self, length: int) -> None:
+        whole = 0
+        if self._whole is not None:
+            self._whole = self._whole[:, :length]
+            whole = self._whole.shape[1]
+        self._tail = _cut(self._tail, length - whole, dim=1)
+
     def to_main_memory(self) -> None:
         if self._whole is not None:
             self._whole = self._whole.cpu()
@@ -223,6 +261,17 @@ class _Keys:
         """[H_kv, T, head_dim]"""
         parts = self._tail if self._whole is None else [self._whole.cpu(), *self._tail]
         return torch.cat(parts, dim=1)
+
+
+def _cut(steps: list[Tensor], length: int, *, dim: int) -> list[Tensor]:
+    """The first `length` entries, along `dim`, of tensors that follow each other."""
+    kept = []
+    for step in steps:
+        if length <= 0:
+            break
+        kept.append(step.narrow(dim, 0, min(length, step.shape[dim])))
+        length -= step.shape[dim]
+    return kept
 
 
 def _to_main_memory(tensors: list[Tensor]) -> list[Tensor]:

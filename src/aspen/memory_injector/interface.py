@@ -1,0 +1,90 @@
+"""What a strategy gets and gives: the situation of one reply, and a prompt that stands in the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from aspen.memory_injector.framing import Note
+from aspen.models import LanguageModel, Session
+from aspen.types import (
+    FloatArray,
+    Injection,
+    Memory,
+    Pass,
+    Recall,
+    SamplerSettings,
+    Segment,
+    TokenIds,
+    Trace,
+)
+
+
+class StrategyName(StrEnum):
+    """The ways to feed memories back."""
+
+    NOTE = "note"  # a few dated lines
+
+
+class RecallFor(Protocol):
+    """Recalls for a reply: what the model said itself and what stands in the prompt already are left out."""
+
+    def __call__(self, prompt: str, *, tags: Collection[str] | None = None) -> Recall:
+        """What resonates with `prompt`, of memories with one of `tags` where they are given."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a strategy may look at and use for one reply.
+
+    session: empty, and recorded where the turn is remembered. history: the last memories of the conversation, oldest
+    first. reserve: tokens to keep free for the reply. budget: most tokens that memories may take, >= 0. seed, sampler:
+    of the reply. recall, trace: ask the store; `trace` raises NotFound.
+    """
+
+    model: LanguageModel
+    session: Session
+    message: str
+    system: str | None
+    history: Sequence[Memory]
+    reserve: int
+    budget: int
+    seed: int
+    sampler: SamplerSettings
+    recall: RecallFor
+    trace: Callable[[str], Trace]
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of plain text."""
+        return len(self.model.tokenize(text))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prompt that stands in the session, ready for the reply.
+
+    text, token_ids, segments: the prompt, and its named parts for a trace; logits: float32 [V], after its last token;
+    passes: how it came there; dropped: older messages left out; seconds: from the first token to the logits.
+    """
+
+    text: str
+    token_ids: TokenIds
+    segments: tuple[Segment, ...]
+    logits: FloatArray
+    passes: tuple[Pass, ...]
+    note: Note | None
+    dropped: int
+    injection: Injection | None
+    seconds: float
+
+
+class Strategy(Protocol):
+    """A way to feed memories back. One instance serves many replies, also at once."""
+
+    def prepare(self, situation: Situation) -> Prepared:
+        """Bring the prompt of a reply into the session, and with it what memories have to say.
+
+        PromptTooLong where the message leaves no room for a reply even without memories.
+        """

@@ -143,11 +143,14 @@ def _tell(reply: Reply, settings: _Settings) -> None:
         older = "older message of this conversation" if count == 1 else "older messages of this conversation"
         say(f"{count} {older} did not fit the model's context and were left out", style="yellow")
     if settings.show_note:
-        say(
-            reply.note.text if reply.note else "no note: nothing that was recalled is worth a line",
-            style="cyan",
-        )
+        say(reply.note.text if reply.note else _no_note(reply), style="cyan")
     say(" · ".join(_facts(reply)))
+
+
+def _no_note(reply: Reply) -> str:
+    if reply.recall is None:
+        return "no note: nothing was recalled, as --no-memory says"
+    return "no note: nothing that was recalled is worth a line"
 
 
 def _facts(reply: Reply) -> list[str]:
@@ -161,6 +164,8 @@ def _facts(reply: Reply) -> list[str]:
         facts += missing_arms(reply.recall)
     if reply.memories:
         facts.append(f"remembered {' and '.join(memory.id for memory in reply.memories)}")
+    if reply.finish_reason == "length":
+        facts.append(f"cut after {reply.reply_tokens:,} tokens")
     facts.append(f"seed {reply.seed}")
     if reply.trace_id is not None:
         facts.append(f"trace {reply.trace_id}")

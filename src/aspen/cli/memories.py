@@ -214,7 +214,9 @@ def recall(
     arms: Annotated[
         list[str] | None,
         typer.Option(
-            "--arm", metavar="NAME", help="Run this arm only (activation, keyword, heads); may be repeated."
+            "--arm",
+            metavar="NAME",
+            help="Run this arm only: activation, keyword, heads, subject, dates, traits; may be repeated.",
         ),
     ] = None,
     rerank: Annotated[

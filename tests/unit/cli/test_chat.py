@@ -28,7 +28,7 @@ def test_what_was_recalled_is_named_and_the_note_shown(cli: Cli) -> None:
     assert 'Noted: "My sister Mara lives in Lisbon"' in result.err
     without = cli("chat", "Where does my sister Mara live?", "-c", "other", "--no-memory", "--show-note")
     assert "recalled" not in without.err.splitlines()[-1]
-    assert "no note" in without.err
+    assert "no note: nothing was recalled, as --no-memory says" in without.err
 
 
 def test_json_needs_a_message_and_holds_all(cli: Cli) -> None:

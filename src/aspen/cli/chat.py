@@ -196,11 +196,18 @@ def _converse(aspen: Aspen, settings: _Settings) -> None:
             case "/forget":
                 _take_back(aspen, last)
                 last = None
+            case command if _is_command(command):
+                say(f"There is no command {command!r}: {_COMMANDS}.", style="yellow")
             case message:
                 try:
                     last = _answer(aspen, message, settings, stream=True)
                 except InvalidInput as error:  # this message; the next one may be better
                     say(f"error: {error}", style="red")
+
+
+def _is_command(line: str) -> bool:
+    """Whether a line was meant for the program: a slash and one word of letters. It should not become a memory."""
+    return line.startswith("/") and line[1:].isalpha()
 
 
 def _next_line(*, on_terminal: bool) -> str | None:

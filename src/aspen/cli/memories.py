@@ -216,7 +216,8 @@ def recall(
         typer.Option(
             "--arm",
             metavar="NAME",
-            help="Run this arm only: activation, keyword, heads, subject, dates, traits; may be repeated.",
+            help="Run this arm only: activation, keyword, heads, and beside one of them the priors subject, dates, "
+            "traits; may be repeated.",
         ),
     ] = None,
     rerank: Annotated[

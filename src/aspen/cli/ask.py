@@ -62,6 +62,7 @@ def ask(
 
     A model searches, follows what it finds to the beliefs behind it, and answers. Where it does not get through these
     steps, a plan finishes them, which is said. The answer and its memories go to stdout, how they were found to stderr.
+    Memories in the note it answers from count as used together, as in `aspen chat`; ASPEN_REINFORCE=0 turns that off.
 
     \b
     Examples:

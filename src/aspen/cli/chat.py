@@ -158,11 +158,14 @@ def _tell(reply: Reply, settings: _Settings) -> None:
         older = "older message of this conversation" if count == 1 else "older messages of this conversation"
         say(f"{count} {older} did not fit the model's context and were left out", style="yellow")
     if settings.show_note:
-        say(
-            reply.note.text if reply.note else "no note: nothing that was recalled is worth a line",
-            style="cyan",
-        )
+        say(reply.note.text if reply.note else _no_note(reply), style="cyan")
     say(" · ".join(_facts(reply)))
+
+
+def _no_note(reply: Reply) -> str:
+    if reply.recall is None:
+        return "no note: nothing was recalled, as --no-memory says"
+    return "no note: nothing that was recalled is worth a line"
 
 
 def _facts(reply: Reply) -> list[str]:
@@ -180,6 +183,8 @@ def _facts(reply: Reply) -> list[str]:
         facts += missing_arms(reply.recall)
     if reply.memories:
         facts.append(f"remembered {' and '.join(memory.id for memory in reply.memories)}")
+    if reply.finish_reason == "length":
+        facts.append(f"cut after {reply.reply_tokens:,} tokens")
     facts.append(f"seed {reply.seed}")
     if reply.trace_id is not None:
         facts.append(f"trace {reply.trace_id}")
@@ -210,11 +215,18 @@ def _converse(aspen: Aspen, settings: _Settings) -> None:
             case "/forget":
                 _take_back(aspen, last)
                 last = None
+            case command if _is_command(command):
+                say(f"There is no command {command!r}: {_COMMANDS}.", style="yellow")
             case message:
                 try:
                     last = _answer(aspen, message, settings, stream=True)
                 except InvalidInput as error:  # this message; the next one may be better
                     say(f"error: {error}", style="red")
+
+
+def _is_command(line: str) -> bool:
+    """Whether a line was meant for the program: a slash and one word of letters. It should not become a memory."""
+    return line.startswith("/") and line[1:].isalpha()
 
 
 def _next_line(*, on_terminal: bool) -> str | None:

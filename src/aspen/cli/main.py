@@ -113,7 +113,10 @@ def main(arguments: Sequence[str] | None = None, *, model: LanguageModel | None 
     except _CommandLineError as error:
         context = getattr(error, "ctx", None)
         hint = f"See `{context.command_path} --help`." if context is not None else ""
-        message = error.format_message()
+        message = error.format_message().replace(": Value error, ", ": ")
+        if "unexpected extra argument" in message:
+            message = f"{message.rstrip('.')}."
+            hint = f"A text of several words needs quotes around it. {hint}"
         diagnostics = {"error": "UsageError", "message": message, "hint": hint, "details": {}}
         _report(diagnostics, as_json=as_json)
         return int(error.exit_code)

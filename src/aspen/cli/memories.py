@@ -214,7 +214,10 @@ def recall(
     arms: Annotated[
         list[str] | None,
         typer.Option(
-            "--arm", metavar="NAME", help="Run this arm only (activation, keyword, heads); may be repeated."
+            "--arm",
+            metavar="NAME",
+            help="Run this arm only: activation, keyword, heads, and beside one of them the priors subject, dates, "
+            "traits; may be repeated.",
         ),
     ] = None,
     rerank: Annotated[

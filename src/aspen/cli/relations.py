@@ -233,7 +233,7 @@ def spread(
     if explain:
         _put_ways(found, known)
     for hop, frame in enumerate(found.frames):
-        put(f"step {hop}" if hop else "start")
+        put((f"step {hop}" if hop else "start") + ("" if frame else ": nothing arrived"))
         for id_, arrived in list(frame.items())[:top]:
             put(f"   {arrived:.3f}  {id_}  {one_line(texts[id_], most=60)}")
         if len(frame) > top:

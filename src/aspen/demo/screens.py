@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -210,7 +212,9 @@ def other_seed(report: ReplayReport, *, seed: int) -> RenderableType:
 
 def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> RenderableType:
     """The last screen, in four lines."""
-    command = f"aspen chat --store {shlex.quote(str(store))}"
+    beside = Path(sys.executable).with_name("aspen")
+    program = str(beside) if shutil.which("aspen") is None and beside.exists() else "aspen"
+    command = f"{shlex.quote(program)} chat --store {shlex.quote(str(store))}"
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -222,7 +226,8 @@ def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> Rend
     grid.add_row("size", f"{size(stats.bytes['file'])} on disk, {size(stats.bytes['traces'])} of it traces")
     grid.add_row(
         "cost",
-        f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), measured now",
+        f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), "
+        "measured in seconds: a busy machine moves it",
     )
     grid.add_row("next", Text(command, style="bold green"))
     return Panel(grid, box=box.HEAVY, border_style="cyan")

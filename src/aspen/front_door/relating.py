@@ -72,6 +72,11 @@ class Relating(Remembering):
             )
             for relation in relations
         ]
+        for one in checked:
+            if one.source == one.target:
+                raise InvalidInput(
+                    f"A relation must join two memories, got {one.source!r} at both ends.", id=one.source
+                )
         seqs = self._seqs(end for one in checked for end in (one.source, one.target))
         self.repository.relate(
             [

@@ -42,7 +42,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             file.seek(0)
             yield file
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error}.", path=str(path)) from error
+        reason = error.strerror or str(error)
+        raise InvalidInput(
+            f"{path} cannot be read: {reason}.", hint="Check the path.", path=str(path)
+        ) from error
 
 
 def read_objects(path: Path) -> Iterator[Line | Problem]:

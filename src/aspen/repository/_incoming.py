@@ -330,7 +330,9 @@ def required_time(time: object, *, what: str) -> datetime:
 
 def unknown(what: str, name: object) -> AspenError:
     """The error for a memory or trace that is not there."""
-    return NotFound(f"The store has no {what} {name!r}.", id=name)
+    command = {"memory": "list", "trace": "traces"}.get(what)
+    hint = f"`aspen {command}` shows the ids, which have to be given whole." if command else ""
+    return NotFound(f"The store has no {what} {name!r}.", hint=hint, id=name)
 
 
 def _required_name(name: object, *, what: str) -> str:

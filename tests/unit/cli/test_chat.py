@@ -28,7 +28,7 @@ def test_what_was_recalled_is_named_and_the_note_shown(cli: Cli) -> None:
     assert 'Noted: "My sister Mara lives in Lisbon"' in result.err
     without = cli("chat", "Where does my sister Mara live?", "-c", "other", "--no-memory", "--show-note")
     assert "recalled" not in without.err.splitlines()[-1]
-    assert "no note" in without.err
+    assert "no note: nothing was recalled, as --no-memory says" in without.err
 
 
 def test_json_needs_a_message_and_holds_all(cli: Cli) -> None:
@@ -50,10 +50,11 @@ def test_nothing_is_stored_with_no_remember(cli: Cli) -> None:
 
 
 def test_a_conversation_from_a_pipe(cli: Cli) -> None:
-    result = cli("chat", stdin="first\n\nsecond\n/forget\n/forget\n/quit\nnever\n")
+    result = cli("chat", stdin="first\n\nsecond\n/exit\n/forget\n/forget\n/quit\nnever\n")
     assert result.out == "Understood.\nUnderstood.\n"
     assert "forgot your last message" in result.err
     assert "no turn to take back" in result.err
+    assert "There is no command '/exit': /forget takes" in result.err
     memories = cli("list", "--json").json["memories"]
     assert [memory["text"] for memory in memories] == ["Understood.", "first"]
 

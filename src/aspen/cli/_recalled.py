@@ -40,6 +40,8 @@ _FIRST_TO_GO = (
 """Where a terminal is too narrow, these parts are counted as other ones, in this order."""
 _RANK = 4
 """Width of the first column."""
+_LONGEST = 200
+"""Characters of a memory on a terminal: longer ones would push the other hits off the screen."""
 _ROOM = 24
 """Characters that a memory needs beside its score."""
 
@@ -59,6 +61,8 @@ def put_recall(recall: Recall) -> None:
         for rank, (hit, columns) in enumerate(zip(recall.hits, scored, strict=True), start=1)
     ]
     texts = [hit.memory.text for hit in recall.hits]
+    if on_terminal():  # `aspen show` has the rest
+        texts = [one_line(text, most=_LONGEST) for text in texts]
     facts = [_facts(hit.memory) for hit in recall.hits]
     corrected = [hit.corrected_by for hit in recall.hits]
     if on_terminal():

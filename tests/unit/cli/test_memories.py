@@ -91,6 +91,13 @@ def test_recall_of_an_only_candidate_says_why_its_score_is_0(cli: Cli) -> None:
     assert alone not in cli("recall", "Where is Mara?").err
 
 
+def test_a_long_memory_leaves_room_for_the_others_on_a_terminal(cli: Cli) -> None:
+    cli("remember", "Mara likes figs. " * 60)
+    on_terminal = cli("recall", "Where is Mara?", terminal=True).out
+    assert 5 < on_terminal.count("figs") < 20
+    assert cli("recall", "Where is Mara?").out.count("figs") == 60
+
+
 def test_another_models_store_is_recalled_by_words_and_says_why(cli: Cli) -> None:
     cli("remember", "Mara moved to Lisbon")
     other = FakeModel(seed=5)

@@ -30,7 +30,7 @@ from aspen.types import (
     RelationType,
     Spread,
 )
-from aspen.validation import check_choice, check_count, check_kind, check_share
+from aspen.validation import check_choice, check_choices, check_count, check_kind, check_share
 
 _CORRECTED = RelationType.HISTORICAL_VERSION_OF
 _USED_TOGETHER = RelationType.CO_ACTIVATED
@@ -202,6 +202,7 @@ class Relating(Remembering):
         check_kind(seed_ids, list | tuple | Mapping, what="seed_ids")
         check_count(top_k, what="top_k")
         boosts = DEFAULT_TYPE_BOOST if type_boost is None else type_boost
+        check_kind(boosts, Mapping, what="type_boost")
         carrying = CARRYING if relation_types is None else relation_types
         settings = SpreadingSettings(
             max_hops=max_hops,
@@ -209,7 +210,7 @@ class Relating(Remembering):
             type_boost={check_choice(kind, MemoryType, what="type").value: boosts[kind] for kind in boosts},
             min_weight=min_weight,
             relation_types=frozenset(
-                check_choice(kind, RelationType, what="relation").value for kind in carrying
+                kind.value for kind in check_choices(carrying, RelationType, what="relation")
             ),
             fan=fan,
         )

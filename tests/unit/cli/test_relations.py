@@ -180,6 +180,17 @@ def test_spread_does_as_its_options_say(
     assert found == {PODCAST: 1.0, **{text: pytest.approx(value) for text, value in expected.items()}}
 
 
+@pytest.mark.parametrize(
+    ("option", "valid"), [("--boost=opinion=2", "One of self, belief"), ("--relation=likes", "supports")]
+)
+def test_spread_names_what_there_is_where_a_name_is_wrong(
+    cli: Cli, ids: tuple[str, str, str], option: str, valid: str
+) -> None:
+    result = cli("spread", ids[0], option)
+    assert result.code == 2
+    assert valid in result.err
+
+
 def test_spread_says_when_a_bound_held_it(cli: Cli, ids: tuple[str, str, str]) -> None:
     podcast, spring, supper = ids
     cli("relate", podcast, "causes", supper)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from aspen.activated import spread_of
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, NotFound, StoreBusy
 from aspen.front_door.remembering import Remembering
 from aspen.memory_graph import (
     CARRYING,
@@ -274,6 +275,15 @@ class Relating(Remembering):
             for change in changes
             if change.source in ids and change.target in ids
         )
+
+    def _note_use(self, memory_ids: Sequence[str]) -> None:
+        """`reinforce` what stood in a note, where that is wanted and the store can be written.
+
+        The answer is there already: it is not lost where the store is busy, or a memory was forgotten meanwhile.
+        """
+        if self.config.reinforce and self.repository.writable:
+            with suppress(StoreBusy, NotFound):
+                self.reinforce(sorted(self.repository.known(memory_ids)))
 
     def _ids(self, seqs: Collection[int]) -> dict[int, str]:
         """Ids by seq, of the memories that are there."""

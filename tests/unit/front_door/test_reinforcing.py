@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -80,3 +81,37 @@ def test_a_use_that_cannot_be_is_refused(aspen: Aspen) -> None:
         aspen.reinforce("abc")
     with pytest.raises(NotFound, match="m_nowhere"):
         aspen.reinforce(["m_nowhere"])
+
+
+@pytest.mark.slow
+def test_ten_thousand_uses_of_one_topic_push_nothing_else_out_of_a_recall(open_aspen: Open) -> None:
+    """Five topics of six memories, used alike; then the first ten thousand times, now and then with another one."""
+    aspen, chance = open_aspen(":memory:"), random.Random(7)
+    topics = ["harvest", "lighthouse", "orchestra", "glacier", "bakery"]
+    ids: dict[str, list[str]] = {}
+    for topic in topics:
+        told = [MemoryItem(f"Day {n}, we went to the {topic}.", source=topic) for n in range(6)]
+        ids[topic] = [memory.id for memory in aspen.remember_many(told)]
+    for _ in range(20):
+        for own in ids.values():
+            aspen.reinforce(chance.sample(own, 3))
+
+    def found() -> dict[str, list[str | None]]:
+        """The topics of the first five hits."""
+        return {
+            topic: [hit.memory.source for hit in aspen.recall(f"Who went to the {topic}?", limit=5).hits]
+            for topic in topics
+        }
+
+    before = found()
+    assert before == {topic: [topic] * 5 for topic in topics}
+    favourite, *others = ids.values()
+    for number in range(10_000):
+        used = chance.sample(favourite, 3)
+        if number % 50 == 0:
+            used[0] = chance.choice(chance.choice(others))
+        aspen.reinforce(used)
+    assert found() == before
+    uses = {topic: sum(one.access_count for one in aspen.repository.get(own)) for topic, own in ids.items()}
+    assert uses["harvest"] > 100 * max(uses[topic] for topic in topics[1:])
+    assert aspen.repository.changes(0).edges.weights.max() <= 0.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,13 +9,11 @@ from aspen.memory_agent.answer import Evidence
 from aspen.memory_agent.findings import Arrival, Findings
 from aspen.memory_graph import priority_of
 from aspen.repository import Repository
-from aspen.types import Hit, Memory, MemoryType, RelationType
+from aspen.superseded import newest_versions
+from aspen.types import Hit, Memory, MemoryType
 
 IDENTITY = (MemoryType.SELF, MemoryType.BELIEF, MemoryType.PATTERN)
 """What is told first: who one is, what one believes, what happens again and again."""
-_VERSIONS = 100
-"""Corrections of one memory that are followed: relations that go round in a circle have no end."""
-_CORRECTED = RelationType.HISTORICAL_VERSION_OF.value
 
 
 def evidence_of(
@@ -33,10 +30,10 @@ def evidence_of(
         id_: _stands(findings.memories[id_], findings.hits.get(id_), arrivals.get(id_))
         for id_ in {**findings.hits, **arrivals}
     }
-    current = _current((one.memory for one in found.values()), repository=repository)
+    newest = newest_versions(repository, [one.memory.seq for one in found.values()])
     best: dict[str, Evidence] = {}
-    for id_, one in found.items():
-        memory = current[id_]
+    for one in found.values():
+        memory = newest.get(one.memory.seq, one.memory)
         if memory.id not in best or one.score > best[memory.id].score:
             best[memory.id] = replace(one, memory=memory, priority=priority_of(memory, now=now))
     ranked = sorted(best.values(), key=_place)
@@ -74,24 +71,3 @@ def _with_direct_hits(ranked: list[Evidence], limit: int) -> list[Evidence]:
     others = [one for one in best if one not in direct]
     kept = others[: len(others) - len(missing)]
     return sorted([*(one for one in best if one in direct), *missing, *kept], key=_place)
-
-
-def _current(memories: Iterable[Memory], *, repository: Repository) -> dict[str, Memory]:
-    """What holds now in the place of each memory, by its id: itself, unless it was corrected."""
-    current = {memory.id: memory for memory in memories}
-    moving = dict(current)
-    for _ in range(_VERSIONS):
-        rows = repository.out_edges(
-            sorted({memory.seq for memory in moving.values()}), fan=1, types=[_CORRECTED]
-        )
-        newer = dict(zip(rows.sources.tolist(), rows.targets.tolist(), strict=True))
-        versions = {memory.seq: memory for memory in repository.get_by_seq(sorted({*newer.values()}))}
-        moving = {
-            id_: versions[newer[memory.seq]]
-            for id_, memory in moving.items()
-            if newer.get(memory.seq) in versions
-        }
-        if not moving:
-            break
-        current |= moving
-    return current

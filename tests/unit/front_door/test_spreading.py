@@ -27,6 +27,22 @@ def test_spreading_says_how_active_each_memory_is_and_why(aspen: Aspen) -> None:
     assert not spread.truncated
 
 
+def test_a_memory_that_was_corrected_says_what_holds_instead(aspen: Aspen) -> None:
+    ids = related(aspen)
+    for text in ("Xylophones jinx tea.", "Xylophones jinx nobody."):
+        newest = aspen.correct(aspen.history(ids["belief"])[-1].id, text)
+    told = {
+        one.memory.id: one.corrected_by
+        for one in aspen.spread_activation([ids["spring"], newest.id]).memories
+    }
+    assert told == {ids["spring"]: None, ids["pattern"]: None, ids["belief"]: newest.id, newest.id: None}
+    aspen.relate(newest.id, ids["belief"], "historical_version_of")  # now they go round in a circle
+    (reached,) = (
+        one for one in aspen.spread_activation([ids["spring"]]).memories if one.memory.id == ids["belief"]
+    )
+    assert reached.corrected_by is None
+
+
 def test_spreading_needs_no_model_and_is_the_same_with_one(open_aspen: Open) -> None:
     aspen = open_aspen(":memory:")
     ids = related(aspen)

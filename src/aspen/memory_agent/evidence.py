@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,25 +22,43 @@ def evidence_of(
 ) -> tuple[Evidence, ...]:
     """The `limit` memories that answer best, best first, with their priority at `now`.
 
-    What relations brought is added to what a search gave, and makes up for little likeness; half of the places, rounded
-    up, stay with the best direct hits: so does `recall` rank. What was corrected gives its place to what holds now.
-    What lies below the mean of all that was searched is no evidence, where something lies above.
+    What relations brought is added to what a search gave, and makes up for little likeness; none brings more than the
+    best direct hit has; half of the places, rounded up, stay with the best direct hits: so does `recall` rank. What was
+    corrected gives its place to what holds now. Of equal texts of one speaker the best stands for all. What lies below
+    the mean of all that was searched is no evidence, where something lies above.
     """
-    arrivals = findings.arrivals()
+    arrivals = _lowered(findings.arrivals(), most=max(findings.seed_scores().values(), default=0.0))
     found = {
         id_: _stands(findings.memories[id_], findings.hits.get(id_), arrivals.get(id_))
         for id_ in {**findings.hits, **arrivals}
     }
     newest = newest_versions(repository, [one.memory.seq for one in found.values()])
-    best: dict[str, Evidence] = {}
+    best: dict[tuple[str | None, str], Evidence] = {}
     for one in found.values():
         memory = newest.get(one.memory.seq, one.memory)
-        if memory.id not in best or one.score > best[memory.id].score:
-            best[memory.id] = replace(one, memory=memory, priority=priority_of(memory, now=now))
+        told = memory.speaker, " ".join(memory.text.casefold().split())
+        if told not in best or one.score > best[told].score:
+            best[told] = replace(one, memory=memory, priority=priority_of(memory, now=now))
     ranked = sorted(best.values(), key=_place)
     if ranked and ranked[0].score > 0:  # of a store with one memory it has the mean score, 0
         ranked = [one for one in ranked if one.score > 0]
     return tuple(_with_direct_hits(ranked, limit))
+
+
+def _lowered(arrivals: Mapping[str, Arrival], *, most: float) -> Mapping[str, Arrival]:
+    """All of them less in the same ratios, where one is above `most` > 0."""
+    greatest = max((arrival.value for arrival in arrivals.values()), default=0.0)
+    if not 0 < most < greatest:
+        return arrivals
+    share = most / greatest
+    return {
+        id_: replace(
+            arrival,
+            value=arrival.value * share,
+            paths=tuple(replace(path, contribution=path.contribution * share) for path in arrival.paths),
+        )
+        for id_, arrival in arrivals.items()
+    }
 
 
 def _stands(memory: Memory, hit: Hit | None, arrival: Arrival | None) -> Evidence:

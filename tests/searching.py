@@ -10,7 +10,7 @@ from tests.builders import FACTS, NOON, found, query
 from aspen.activation_db import StoreFit
 from aspen.engine import Engine
 from aspen.repository import Repository
-from aspen.resonance_search.search import key_space_name
+from aspen.resonance_search.held import key_space_name
 from aspen.types import MemoryItem
 
 WHERE = "Where does my sister Mara live?"

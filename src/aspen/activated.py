@@ -9,6 +9,7 @@ from aspen.hits import paths_of
 from aspen.memory_graph import Activated, Frame, SpreadingSettings, priority_of
 from aspen.repository import Repository
 from aspen.resonance_search import Way
+from aspen.superseded import newest_versions
 from aspen.types import ActivatedMemory, Memory, Spread
 
 
@@ -37,6 +38,7 @@ def spread_of(
     wanted = {seq for own in ways.values() for way in own for seq in way.nodes}
     wanted |= {*seqs, *(seq for frame in told for seq in frame.nodes.tolist())}
     memories = {memory.seq: memory for memory in repository.get_by_seq(sorted(wanted))}
+    newest = newest_versions(repository, seqs)
     now = datetime.now(UTC)
     reached = [
         ActivatedMemory(
@@ -46,6 +48,7 @@ def spread_of(
             type_boost=settings.type_boost.get(memories[seq].type.value, 1.0),
             priority=priority_of(memories[seq], now=now),
             paths=paths_of(ways[seq], memories),
+            corrected_by=newest[seq].id if seq in newest else None,
         )
         for row, seq in zip(rows, seqs, strict=True)
         if seq in memories

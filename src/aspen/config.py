@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -20,8 +20,8 @@ class Config:
     cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands use
     when none is named, a path or the URL of a database. model: "bundled", a Hugging Face id or a folder. device and
     dtype None leave the choice to the runtime; threads None takes all cores. strategy: how memories are fed back in a
-    chat. reinforce: whether memories that are used
-    together in a chat grow stronger links.
+    chat. reinforce: whether memories that are used together in a chat grow stronger links. endpoint_key: sent to an
+    endpoint that a command names, None for none.
     """
 
     cache_dir: Path
@@ -32,11 +32,12 @@ class Config:
     threads: int | None = None
     strategy: str = "note"
     reinforce: bool = True
+    endpoint_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
-        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY and
-        ASPEN_REINFORCE.
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY,
+        ASPEN_REINFORCE and ASPEN_ENDPOINT_KEY.
         """
         found = os.environ if environment is None else environment
         threads = found.get("ASPEN_THREADS") or None
@@ -55,6 +56,7 @@ class Config:
             threads=int(threads) if threads is not None else None,
             strategy=found.get("ASPEN_STRATEGY") or "note",
             reinforce=reinforce == "1",
+            endpoint_key=found.get("ASPEN_ENDPOINT_KEY") or None,
         )
 
 

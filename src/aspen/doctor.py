@@ -24,7 +24,7 @@ from aspen.models import LanguageModel, bundled
 from aspen.repository import Repository, StoreStats, TraceInfo, open_repository
 from aspen.repository._incoming import MAX_LIMIT
 from aspen.repository._opening import IN_MEMORY
-from aspen.resonance_search.search import key_space_name
+from aspen.resonance_search.held import key_space_name
 
 _INSTALL_RUNTIME = "pip install 'aspen-memory[transformers]'"
 _MEGABYTE = 1_000_000

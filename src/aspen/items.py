@@ -10,7 +10,7 @@ from datetime import datetime
 
 from aspen.errors import InvalidInput
 from aspen.types import Emotion, MemoryItem, MemoryType, Provenance, Stability
-from aspen.validation import check_choice, check_name, check_share, check_text, check_time
+from aspen.validation import check_choice, check_collection, check_name, check_share, check_text, check_time
 
 IMPORTANCES: Mapping[str, float] = {"high": 1.0, "medium": 0.6, "low": 0.3}
 """Words that stand for an importance."""
@@ -102,9 +102,7 @@ def _emotion(value: object) -> Emotion | None:
 
 def _tags(value: object) -> tuple[str, ...]:
     """Each tag once, ascending."""
-    if not isinstance(value, list | tuple | set | frozenset):
-        raise InvalidInput(f"tags must be a list of names, got {type(value).__name__}.")
-    tags = {check_name(tag, what="tag") for tag in value}
+    tags = {check_name(tag, what="tag") for tag in check_collection(value, what="tags")}
     if None in tags:
         raise InvalidInput("A tag must be a string, got None.")
     if len(tags) > MAX_TAGS:

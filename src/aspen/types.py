@@ -402,7 +402,8 @@ class ActivatedMemory:
     """A memory that activation reached, or started from.
 
     `activation` is `seed`, what it started with, plus all that arrived; each step that led to it was multiplied by
-    `type_boost`. `paths` are the strongest ways there; `priority` in [0, 1].
+    `type_boost`. `paths` are the strongest ways there; `priority` in [0, 1]. `corrected_by` is the id of what holds
+    instead, where the memory was corrected.
     """
 
     memory: Memory
@@ -411,6 +412,7 @@ class ActivatedMemory:
     type_boost: float
     priority: float
     paths: tuple[HitPath, ...]
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

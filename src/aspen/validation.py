@@ -106,11 +106,16 @@ def check_kind(value: object, kind: type | UnionType, *, what: str) -> None:
         raise InvalidInput(f"{what} must be {expected}, got {type(value).__name__}.", what=what)
 
 
+def is_number(value: object) -> bool:
+    """Whether `value` is a real number; a truth value is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_share(value: object, *, what: str) -> float:
     """A number in [0, 1], as a float; never -0.0."""
     number: Any = value
     # NaN fails the comparison too; SQLite would store it as NULL without a word.
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= number <= 1:
+    if not is_number(value) or not 0 <= number <= 1:
         raise InvalidInput(f"{what} must be a number in [0, 1], got {value!r}.", what=what)
     return abs(float(number))
 
@@ -121,6 +126,18 @@ def check_choice(value: object, choices: type[_Choice], *, what: str) -> _Choice
         return choices(str(value))
     except ValueError as error:
         raise InvalidInput(f"unknown {what} {value!r}.", hint=f"One of {', '.join(choices)}.") from error
+
+
+def check_choices(values: object, choices: type[_Choice], *, what: str) -> list[_Choice]:
+    """Members of `choices`, each given as itself or as its string. One string is no collection of them."""
+    return [check_choice(value, choices, what=what) for value in check_collection(values, what=f"{what}s")]
+
+
+def check_collection(values: object, *, what: str) -> list[Any]:
+    """The members of a list, tuple or set; InvalidInput for anything else, a string too."""
+    if not isinstance(values, list | tuple | set | frozenset):
+        raise InvalidInput(f"{what} must be a list, tuple or set, got {type(values).__name__}.", what=what)
+    return list(values)
 
 
 def check_seed(seed: object) -> int:

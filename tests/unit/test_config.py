@@ -25,13 +25,21 @@ def test_every_setting_comes_from_its_variable() -> None:
             "ASPEN_DEVICE": "cuda",
             "ASPEN_DTYPE": "float16",
             "ASPEN_THREADS": "4",
+            "ASPEN_REINFORCE": "0",
+            "ASPEN_ENDPOINT_KEY": "secret",
             "OTHER": "x",
         }
-    ) == Config(Path("/c"), Path("/s/m.db"), "org/model", "cuda", "float16", 4)
+    ) == Config(
+        Path("/c"), Path("/s/m.db"), "org/model", "cuda", "float16", 4, reinforce=False, endpoint_key="secret"
+    )
+
+
+def test_the_key_of_an_endpoint_is_not_shown() -> None:
+    assert "secret" not in repr(Config.from_environment({"ASPEN_ENDPOINT_KEY": "secret"}))
 
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
-    names = ("CACHE", "STORE", "MODEL", "DEVICE", "DTYPE", "THREADS")
+    names = ("CACHE", "STORE", "MODEL", "DEVICE", "DTYPE", "THREADS", "REINFORCE", "ENDPOINT_KEY")
     assert Config.from_environment({f"ASPEN_{name}": "" for name in names}) == Config.from_environment({})
 
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from aspen.aspen import Aspen
 from aspen.cli._screen import as_data
 from aspen.memory_graph import priority_of
-from aspen.types import Memory, RelationType
+from aspen.superseded import newest_versions
+from aspen.types import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +28,13 @@ class Standing:
 
 def standings(aspen: Aspen, memories: Sequence[Memory]) -> list[Standing]:
     """Of each memory, in their order."""
-    rows = aspen.repository.out_edges(
-        [memory.seq for memory in memories], fan=1, types=[RelationType.HISTORICAL_VERSION_OF.value]
-    )
-    corrected, now = set(rows.sources.tolist()), datetime.now(UTC)
+    newest, now = newest_versions(aspen.repository, [memory.seq for memory in memories]), datetime.now(UTC)
     return [
         Standing(
-            memory,
-            priority_of(memory, now=now),
-            _newest(aspen, memory) if memory.seq in corrected else None,
+            memory, priority_of(memory, now=now), newest[memory.seq].id if memory.seq in newest else None
         )
         for memory in memories
     ]
-
-
-def _newest(aspen: Aspen, memory: Memory) -> str | None:
-    """The id of the version that holds now; None where there is none, for corrections go round in a circle."""
-    newest = aspen.history(memory.id)[-1].id
-    return newest if aspen.history(newest)[-1].id == newest else None
 
 
 def correction(memory_id: str | None) -> str:

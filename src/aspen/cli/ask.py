@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
 
-from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, from_stdin, open_aspen
+from aspen.cli._options import (
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StoreOption,
+    from_stdin,
+    notices,
+    open_aspen,
+    settings_for,
+)
 from aspen.cli._recalled import memories_on_paths, put_path
 from aspen.cli._screen import as_data, date_of, one_line, put, put_json, say
-from aspen.memory_agent import AgentAnswer, AgentStep, Evidence, Orchestration
+from aspen.errors import InvalidInput
+from aspen.memory_agent import AgentAnswer, AgentStep, EndpointAgentModel, Evidence, Orchestration
 from aspen.memory_graph import DEFAULT_PRESET, PRESETS
 from aspen.types import Memory
 
@@ -53,6 +64,19 @@ def ask(
     allow_writes: Annotated[
         bool, typer.Option("--allow-writes", help="Let the model store what it concludes, as inferred.")
     ] = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint",
+            metavar="URL",
+            help="An OpenAI-compatible endpoint whose model takes the place of the store's own for calls and answer. "
+            "What is found of the memories is sent to this URL, with the key in $ASPEN_ENDPOINT_KEY, if any.",
+        ),
+    ] = None,
+    endpoint_model: Annotated[
+        str | None,
+        typer.Option("--endpoint-model", metavar="NAME", help="Name of the model, as the endpoint knows it."),
+    ] = None,
     store: StoreOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
@@ -68,6 +92,7 @@ def ask(
     Examples:
       aspen ask "How do I handle creative burnout?"
       aspen ask "What would I say to that?" --preset character --orchestration prompt --seed 7 --json
+      aspen ask "What would I say to that?" --endpoint http://127.0.0.1:8080/v1 --endpoint-model qwen3
 
     \b
     With --json: {"question", "text", "written_by": "model" or "memories", "problem", "memories": [{"memory": {id,
@@ -78,7 +103,10 @@ def ask(
       "model", "turns", "prompt_tokens", "reply_tokens", "seconds", "seed"}
     """
     question = from_stdin(question)
-    with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
+    with (
+        _agent_model(endpoint, name=endpoint_model, quiet=as_json) as agent_model,
+        open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen,
+    ):
         answer = aspen.ask(
             question,
             orchestration=orchestration,
@@ -86,6 +114,7 @@ def ask(
             preset=preset,
             seed=seed,
             max_tokens=max_tokens,
+            model=agent_model,
             allow_writes=allow_writes,
         )
         known = memories_on_paths(aspen, answer.memories)
@@ -97,6 +126,22 @@ def ask(
         put()
         _put_evidence(rank, one, known)
     _say_how(answer)
+
+
+def _agent_model(
+    endpoint: str | None, *, name: str | None, quiet: bool
+) -> AbstractContextManager[EndpointAgentModel | None]:
+    """The model behind an endpoint, which is closed in the end; None where the store's own is to be asked."""
+    if endpoint is None and name is None:
+        return nullcontext()
+    if endpoint is None or name is None:
+        raise InvalidInput(
+            "--endpoint and --endpoint-model go together.", hint="Name the URL, and the model that it serves."
+        )
+    model = EndpointAgentModel(endpoint, model=name, api_key=settings_for().endpoint_key)
+    if not model.is_local:
+        notices(quiet=quiet)(f"what is found of the memories is sent to {endpoint}")
+    return model
 
 
 def _put_evidence(rank: int, one: Evidence, known: Mapping[str, Memory]) -> None:

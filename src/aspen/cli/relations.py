@@ -11,6 +11,7 @@ import typer
 from aspen.cli._options import JsonOption, StoreOption, open_aspen
 from aspen.cli._recalled import memories_on_paths, put_path
 from aspen.cli._screen import on_terminal, one_line, put, put_json, put_table, say
+from aspen.cli._standing import correction
 from aspen.errors import InvalidInput
 from aspen.memory_graph import DEFAULT_TYPE_BOOST
 from aspen.types import Memory, MemoryType, Relation, RelationType, Spread
@@ -201,8 +202,8 @@ def spread(
 
     \b
     With --json: {"memories": [{"memory": {id, text, ...}, "activation", "seed", "type_boost", "priority", "paths":
-      [{"memories": [ids], "contribution", "via", "relations": [types]}]}], "frames": [{id: what arrived}], one for
-      each step with --frames, "truncated", "seconds"}
+      [{"memories": [ids], "contribution", "via", "relations": [types]}], "corrected_by": null or id}], "frames": [{id:
+      what arrived}], one for each step with --frames, "truncated", "seconds"}
     """
     with open_aspen(context, store=store) as aspen:
         found = aspen.spread_activation(
@@ -261,14 +262,20 @@ def _put_spread(found: Spread) -> None:
         for rank, one in enumerate(found.memories, start=1)
     ]
     facts = [[one.memory.type.value, one.memory.id] for one in found.memories]
+    corrected = [one.corrected_by for one in found.memories]
     texts = [one.memory.text for one in found.memories]
     names = ["#", "activation", "seed", "boost", "priority"]
     if on_terminal():
         rows = [[*row, text] for row, text in zip(numbers, texts, strict=True)]
-        put_table([*names, "memory"], rows, numbers=names, below=[" · ".join(fact) for fact in facts])
+        below = [
+            " · ".join(filter(None, [*fact, correction(newer)]))
+            for fact, newer in zip(facts, corrected, strict=True)
+        ]
+        put_table([*names, "memory"], rows, numbers=names, below=below)
     else:
-        rows = [[*row, *fact, text] for row, fact, text in zip(numbers, facts, texts, strict=True)]
-        put_table([*names, "type", "id", "memory"], rows)
+        columns = zip(numbers, facts, corrected, texts, strict=True)
+        rows = [[*row, *fact, newer or "", text] for row, fact, newer, text in columns]
+        put_table([*names, "type", "id", "corrected_by", "memory"], rows)
 
 
 def _put_ways(found: Spread, known: dict[str, Memory]) -> None:

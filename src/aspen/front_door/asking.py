@@ -44,8 +44,8 @@ class Asking(Conversing):
         allow_writes:
             Let the model store what it concludes, as inferred.
         reinforce:
-            Count the memories in the answer's note as used together, as `chat` does, where the store can be written and
-            unless `config.reinforce` is False. It may change what the same question finds next time.
+            Count the memories in the answer's note as used together, as `chat` does, where the store can be written
+            just now and unless `config.reinforce` is False. It may change what the same question finds next time.
         """
         agent = self._local_agent() if model is None else self._agent_of(model)
         answer = agent.ask(
@@ -57,9 +57,8 @@ class Asking(Conversing):
             max_tokens=max_tokens,
             allow_writes=allow_writes,
         )
-        if reinforce and self.config.reinforce and self.repository.writable:
-            noted = [one.memory.id for one in answer.memories if one.noted]
-            self.reinforce(sorted(self.repository.known(noted)))
+        if reinforce:
+            self._note_use([one.memory.id for one in answer.memories if one.noted])
         return answer
 
     def _agent_of(self, model: AgentModel) -> MemoryAgent:

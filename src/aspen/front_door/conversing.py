@@ -92,8 +92,8 @@ class Conversing(Recalling, Relating):
             remember=remember,
             on_text=on_text,
         )
-        if remember and self.config.reinforce and reply.injection is not None:
-            self.reinforce(sorted(self.repository.known(reply.injection.memory_ids)))
+        if remember and reply.injection is not None:
+            self._note_use(reply.injection.memory_ids)
         return reply
 
     def record(self) -> AbstractContextManager[Recording]:

@@ -16,7 +16,7 @@ from aspen.rerank import rerank_hits
 from aspen.resonance_search import NEED_A_MODEL, NEED_A_PASS, Filters, Query, ResonanceSearch
 from aspen.resonance_search.reranking import DEPTH
 from aspen.types import Memory, MemoryType, Provenance, Recall
-from aspen.validation import check_choice, check_count, check_kind, check_name, check_text, check_time
+from aspen.validation import check_choices, check_collection, check_count, check_name, check_text, check_time
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -83,11 +83,13 @@ class Recalling(FrontDoor):
         check_count(limit, what="limit")
         check_name(conversation, what="conversation")
         if arms is not None:
-            check_kind(arms, list | tuple | set | frozenset, what="arms")
+            check_collection(arms, what="arms")
         spreading = preset_settings(preset)
         filters = Filters(
             types=_chosen(types, MemoryType, what="type"),
-            tags=None if tags is None else [check_text(tag, what="tag") for tag in tags],
+            tags=None
+            if tags is None
+            else [check_text(tag, what="tag") for tag in check_collection(tags, what="tags")],
             provenances=_chosen(provenances, Provenance, what="provenance"),
             speaker=check_name(speaker, what="speaker"),
             since=check_time(since, what="since"),
@@ -134,7 +136,4 @@ def _chosen(
     names: Collection[_Choice | str] | None, choices: type[_Choice], *, what: str
 ) -> list[_Choice] | None:
     """The members of `choices` that `names` names; None for None."""
-    if names is None:
-        return None
-    check_kind(names, list | tuple | set | frozenset, what=f"{what}s")
-    return [check_choice(name, choices, what=what) for name in names]
+    return None if names is None else check_choices(names, choices, what=what)

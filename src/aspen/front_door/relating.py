@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from aspen.activated import spread_of
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, NotFound, StoreBusy
 from aspen.front_door.remembering import Remembering
 from aspen.memory_graph import (
     CARRYING,
@@ -30,7 +31,7 @@ from aspen.types import (
     RelationType,
     Spread,
 )
-from aspen.validation import check_choice, check_count, check_kind, check_share
+from aspen.validation import check_choice, check_choices, check_count, check_kind, check_share
 
 _CORRECTED = RelationType.HISTORICAL_VERSION_OF
 _USED_TOGETHER = RelationType.CO_ACTIVATED
@@ -207,6 +208,7 @@ class Relating(Remembering):
         check_kind(seed_ids, list | tuple | Mapping, what="seed_ids")
         check_count(top_k, what="top_k")
         boosts = DEFAULT_TYPE_BOOST if type_boost is None else type_boost
+        check_kind(boosts, Mapping, what="type_boost")
         carrying = CARRYING if relation_types is None else relation_types
         settings = SpreadingSettings(
             max_hops=max_hops,
@@ -214,7 +216,7 @@ class Relating(Remembering):
             type_boost={check_choice(kind, MemoryType, what="type").value: boosts[kind] for kind in boosts},
             min_weight=min_weight,
             relation_types=frozenset(
-                check_choice(kind, RelationType, what="relation").value for kind in carrying
+                kind.value for kind in check_choices(carrying, RelationType, what="relation")
             ),
             fan=fan,
         )
@@ -278,6 +280,15 @@ class Relating(Remembering):
             for change in changes
             if change.source in ids and change.target in ids
         )
+
+    def _note_use(self, memory_ids: Sequence[str]) -> None:
+        """`reinforce` what stood in a note, where that is wanted and the store can be written.
+
+        The answer is there already: it is not lost where the store is busy, or a memory was forgotten meanwhile.
+        """
+        if self.config.reinforce and self.repository.writable:
+            with suppress(StoreBusy, NotFound):
+                self.reinforce(sorted(self.repository.known(memory_ids)))
 
     def _ids(self, seqs: Collection[int]) -> dict[int, str]:
         """Ids by seq, of the memories that are there."""

@@ -45,7 +45,7 @@ class Remembering(FrontDoor):
             "stability": stability,
             "importance": importance,
             "emotion": emotion,
-            "tags": list(tags),
+            "tags": tags,
         }
         return self.remember_many([item])[0]
 

@@ -9,6 +9,8 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from itertools import count
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -132,6 +134,14 @@ class EndpointAgentModel:
     def name(self) -> str:
         """The model, and where it runs."""
         return f"{self._model} at {self._url}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the URL names this machine, so that what is sent does not leave it."""
+        host = urlsplit(self._url).hostname or ""
+        with suppress(ValueError):  # a name, not an address
+            return ip_address(host).is_loopback
+        return host == "localhost"
 
     def turn(
         self,
@@ -342,7 +352,9 @@ def _advice(status: int, said: str, *, response: Any) -> str:
         target = strip_unstorable(response.headers.get("location", "elsewhere"))[:_QUOTED]
         return f"It points to {target}; name that URL if memories may go there."
     if status in (401, 403):
-        return "Check the key (api_key), and that it may use this model."
+        return (
+            "Check the key (api_key, or ASPEN_ENDPOINT_KEY for `aspen ask`), and that it may use this model."
+        )
     if status == 404:
         return "Check the model's name, and the URL: for most servers it ends in /v1."
     if status == 429:

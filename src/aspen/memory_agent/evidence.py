@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,13 +10,11 @@ from aspen.memory_agent.answer import Evidence
 from aspen.memory_agent.findings import Arrival, Findings
 from aspen.memory_graph import priority_of
 from aspen.repository import Repository
-from aspen.types import Hit, Memory, MemoryType, RelationType
+from aspen.superseded import newest_versions
+from aspen.types import Hit, Memory, MemoryType
 
 IDENTITY = (MemoryType.SELF, MemoryType.BELIEF, MemoryType.PATTERN)
 """What is told first: who one is, what one believes, what happens again and again."""
-_VERSIONS = 100
-"""Corrections of one memory that are followed: relations that go round in a circle have no end."""
-_CORRECTED = RelationType.HISTORICAL_VERSION_OF.value
 
 
 def evidence_of(
@@ -24,25 +22,43 @@ def evidence_of(
 ) -> tuple[Evidence, ...]:
     """The `limit` memories that answer best, best first, with their priority at `now`.
 
-    What relations brought is added to what a search gave, and makes up for little likeness; half of the places, rounded
-    up, stay with the best direct hits: so does `recall` rank. What was corrected gives its place to what holds now.
-    What lies below the mean of all that was searched is no evidence, where something lies above.
+    What relations brought is added to what a search gave, and makes up for little likeness; none brings more than the
+    best direct hit has; half of the places, rounded up, stay with the best direct hits: so does `recall` rank. What was
+    corrected gives its place to what holds now. Of equal texts of one speaker the best stands for all. What lies below
+    the mean of all that was searched is no evidence, where something lies above.
     """
-    arrivals = findings.arrivals()
+    arrivals = _lowered(findings.arrivals(), most=max(findings.seed_scores().values(), default=0.0))
     found = {
         id_: _stands(findings.memories[id_], findings.hits.get(id_), arrivals.get(id_))
         for id_ in {**findings.hits, **arrivals}
     }
-    current = _current((one.memory for one in found.values()), repository=repository)
-    best: dict[str, Evidence] = {}
-    for id_, one in found.items():
-        memory = current[id_]
-        if memory.id not in best or one.score > best[memory.id].score:
-            best[memory.id] = replace(one, memory=memory, priority=priority_of(memory, now=now))
+    newest = newest_versions(repository, [one.memory.seq for one in found.values()])
+    best: dict[tuple[str | None, str], Evidence] = {}
+    for one in found.values():
+        memory = newest.get(one.memory.seq, one.memory)
+        told = memory.speaker, " ".join(memory.text.casefold().split())
+        if told not in best or one.score > best[told].score:
+            best[told] = replace(one, memory=memory, priority=priority_of(memory, now=now))
     ranked = sorted(best.values(), key=_place)
     if ranked and ranked[0].score > 0:  # of a store with one memory it has the mean score, 0
         ranked = [one for one in ranked if one.score > 0]
     return tuple(_with_direct_hits(ranked, limit))
+
+
+def _lowered(arrivals: Mapping[str, Arrival], *, most: float) -> Mapping[str, Arrival]:
+    """All of them less in the same ratios, where one is above `most` > 0."""
+    greatest = max((arrival.value for arrival in arrivals.values()), default=0.0)
+    if not 0 < most < greatest:
+        return arrivals
+    share = most / greatest
+    return {
+        id_: replace(
+            arrival,
+            value=arrival.value * share,
+            paths=tuple(replace(path, contribution=path.contribution * share) for path in arrival.paths),
+        )
+        for id_, arrival in arrivals.items()
+    }
 
 
 def _stands(memory: Memory, hit: Hit | None, arrival: Arrival | None) -> Evidence:
@@ -74,24 +90,3 @@ def _with_direct_hits(ranked: list[Evidence], limit: int) -> list[Evidence]:
     others = [one for one in best if one not in direct]
     kept = others[: len(others) - len(missing)]
     return sorted([*(one for one in best if one in direct), *missing, *kept], key=_place)
-
-
-def _current(memories: Iterable[Memory], *, repository: Repository) -> dict[str, Memory]:
-    """What holds now in the place of each memory, by its id: itself, unless it was corrected."""
-    current = {memory.id: memory for memory in memories}
-    moving = dict(current)
-    for _ in range(_VERSIONS):
-        rows = repository.out_edges(
-            sorted({memory.seq for memory in moving.values()}), fan=1, types=[_CORRECTED]
-        )
-        newer = dict(zip(rows.sources.tolist(), rows.targets.tolist(), strict=True))
-        versions = {memory.seq: memory for memory in repository.get_by_seq(sorted({*newer.values()}))}
-        moving = {
-            id_: versions[newer[memory.seq]]
-            for id_, memory in moving.items()
-            if newer.get(memory.seq) in versions
-        }
-        if not moving:
-            break
-        current |= moving
-    return current

@@ -42,14 +42,22 @@ def refused(error: str, *, hint: str) -> str:
 
 def hit_row(hit: Hit, handles: Handles) -> dict[str, Any]:
     """A memory that a search found."""
-    corrected = {} if hit.corrected_by is None else {"corrected_by": handles.of(hit.corrected_by)}
-    return {**_memory(hit.memory, handles), "score": round(hit.score, 2), **corrected}
+    return {
+        **_memory(hit.memory, handles),
+        "score": round(hit.score, 2),
+        **_corrected(hit.corrected_by, handles),
+    }
 
 
 def active_row(one: ActivatedMemory, handles: Handles) -> dict[str, Any]:
     """A memory that activation reached, with the strongest way there."""
     way = {"from": handles.of(one.paths[0].memories[0])} if one.paths else {}
-    return {**_memory(one.memory, handles), "activation": round(one.activation, 2), **way}
+    return {
+        **_memory(one.memory, handles),
+        "activation": round(one.activation, 2),
+        **way,
+        **_corrected(one.corrected_by, handles),
+    }
 
 
 def read_row(
@@ -66,6 +74,11 @@ def read_row(
         for edge in edges
     ]
     return {**_memory(memory, handles), **({"relations": relations} if relations else {})}
+
+
+def _corrected(by: str | None, handles: Handles) -> dict[str, Any]:
+    """What says that a memory does not hold any more."""
+    return {} if by is None else {"corrected_by": handles.of(by)}
 
 
 def _memory(memory: Memory, handles: Handles) -> dict[str, Any]:

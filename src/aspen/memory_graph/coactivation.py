@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aspen.errors import InvalidInput
+from aspen.validation import is_number
 
 Pair = tuple[int, int]
 """Source and target, by seq."""
@@ -62,7 +63,7 @@ def strengthened(
     """
     settings = settings or CoactivationSettings()
     for seq, activation in used.items():
-        if not 0 < activation <= 1:
+        if not (is_number(activation) and 0 < activation <= 1):
             raise InvalidInput(
                 f"The activation of a memory in use must lie in (0, 1], got {activation!r}.", seq=seq
             )

@@ -98,6 +98,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 
 def preset_settings(name: str = DEFAULT_PRESET) -> SpreadingSettings:
     """The settings of a preset; InvalidInput where there is none of this name."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise InvalidInput(f"There is no preset {name!r}.", hint=f"One of {', '.join(PRESETS)}.", preset=name)
     return PRESETS[name].settings

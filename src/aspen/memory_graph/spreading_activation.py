@@ -26,6 +26,7 @@ from aspen.memory_graph.hops import Frame, Hop, highest
 from aspen.memory_graph.numbering import Ids, Rows, Values, distinct, sums
 from aspen.memory_graph.paths import Path, PathFinder
 from aspen.memory_graph.spreading_settings import SpreadingSettings
+from aspen.validation import is_number
 
 MAX_SEED_ACTIVATION = 1e100
 """Keeps every sum finite."""
@@ -103,7 +104,7 @@ def _follow(source: EdgeSource, edges: OutEdges, passed: Values, settings: Sprea
 def check_seeds(initial: Mapping[int, float]) -> None:
     """InvalidInput for an activation that no seed may have."""
     for node, value in initial.items():
-        if not 0 <= value <= MAX_SEED_ACTIVATION:
+        if not (is_number(value) and 0 <= value <= MAX_SEED_ACTIVATION):
             raise InvalidInput(
                 f"The activation of a seed must lie in [0, {MAX_SEED_ACTIVATION:g}], got {value!r} for {node}.",
                 hint="Give scores that are finite and not negative, or 1 for each seed.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aspen.errors import InvalidInput
+from aspen.validation import is_number
 
 MAX_HOPS = 3
 MAX_FAN = 5_000
@@ -41,12 +42,12 @@ class SpreadingSettings:
         _check_count("max_hops", self.max_hops, low=0, high=MAX_HOPS)
         _check_count("fan", self.fan, low=1, high=MAX_FAN)
         _check_count("node_budget", self.node_budget, low=1)
-        if not (_is_number(self.decay) and 0 < self.decay <= 1):
+        if not (is_number(self.decay) and 0 < self.decay <= 1):
             raise _refused("decay", "in (0, 1]", self.decay, hint="1 loses nothing on the way.")
-        if not (_is_number(self.min_weight) and 0 <= self.min_weight <= 1):
+        if not (is_number(self.min_weight) and 0 <= self.min_weight <= 1):
             raise _refused("min_weight", "in [0, 1]", self.min_weight, hint="0 lets every edge carry.")
         for memory_type, boost in self.type_boost.items():
-            if not (_is_number(boost) and 1 <= boost <= MAX_BOOST):
+            if not (is_number(boost) and 1 <= boost <= MAX_BOOST):
                 raise _refused(
                     f"type_boost of {memory_type!r}",
                     f"in [1, {MAX_BOOST:g}]",
@@ -66,10 +67,6 @@ def _check_count(name: str, value: object, *, low: int, high: float = math.inf) 
     if not (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
         wanted = f"a whole number in [{low}, {high}]" if high < math.inf else f"a whole number >= {low}"
         raise _refused(name, wanted, value, hint="More costs time: each hop multiplies the edges followed.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _refused(name: str, wanted: str, value: object, *, hint: str) -> InvalidInput:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Self
 
 from aspen.activation_db import Calibration, KeyIndex, KeyRecipe, StoreFit
-from aspen.repository import Changes, KeyStamp
+from aspen.errors import StoreBusy, StoreNotWritable
+from aspen.repository import Changes, KeyStamp, Repository
 from aspen.resonance_search.familiarity import StoredKeys
 from aspen.resonance_search.snapshot import Snapshot
 
@@ -50,3 +52,88 @@ class Held:
         if self.keys is not None:
             self.keys.index.append(changes.memories.keys)
             self.keys.stored.append(changes.memories.keys)
+
+
+class FollowedStore:
+    """What is held of a store, which follows its changes, also those of others. For one thread at a time."""
+
+    def __init__(self, repository: Repository, *, keys: ModelKeys | None) -> None:
+        self._repository = repository
+        self._model = keys
+        self._unfitted: StoreFit | None = None
+        self._held: Held | None = None  # nothing was read yet
+
+    def forget(self) -> None:
+        """Let go of it; `refresh` reads the store anew."""
+        self._held = None
+
+    def refresh(self) -> Held:
+        """What is held of the store, brought to its revision."""
+        revision, held = self._repository.revision(), self._held
+        if held is None or held.snapshot.revision != revision:
+            # Another revision is older where the store was put back from a backup.
+            known = held if held is not None and held.snapshot.revision < revision else None
+            held, changes = self._changes(known)
+            # It changes in place: a search that is interrupted here leaves nothing, and the next reads all anew.
+            self._held = None
+            held.apply(changes)
+            self._held = held
+        if held.keys is not None and held.keys.fit.is_due(len(held.snapshot)):
+            held = self._held = self._refitted(held, held.keys.model)
+        return held
+
+    def _changes(self, known: Held | None) -> tuple[Held, Changes]:
+        """What happened since what is `known`, all of it under one stamp, and what it is to be applied to.
+
+        Where a memory was forgotten or keys were made anew, that holds nothing yet and everything is read again, as by
+        one who opens the store now: nothing of what is gone may stay in what was fitted on it.
+        """
+        while True:
+            stamp = self._repository.stamp()
+            if known is not None and known.stamp != stamp:
+                known = None
+            changes = self._repository.changes(known.snapshot.revision if known is not None else 0)
+            if known is not None and not known.snapshot.can_apply(changes):
+                known = None
+            elif self._repository.stamp() == stamp:
+                return known or self._nothing(stamp), changes
+
+    def _nothing(self, stamp: KeyStamp | None) -> Held:
+        """Of a store of `stamp`, with the whitening that is kept with it."""
+        model = self._model
+        if model is None or (stamp is not None and stamp.identity != model.stamp.identity):
+            return Held(stamp, Snapshot(), keys=None)
+        return Held(stamp, Snapshot(), HeldKeys.start(model, fit=self._stored_fit(model)))
+
+    def _stored_fit(self, model: ModelKeys) -> StoreFit:
+        body = self._repository.statistics(key_space_name(model.stamp))
+        stored = StoreFit.from_bytes(body, recipe=model.recipe) if body is not None else None
+        if stored is not None:
+            return stored
+        if self._unfitted is None:  # made once: it takes the eigenvectors of every layer
+            self._unfitted = StoreFit.start(calibration=model.calibration, recipe=model.recipe)
+        return self._unfitted
+
+    def _refitted(self, held: Held, model: ModelKeys) -> Held:
+        """The same with the whitening fitted on all keys, which is kept with the store."""
+        changes = self._repository.changes(0)
+        if self._repository.stamp() != held.stamp:
+            return held  # re-keyed meanwhile; the next search starts over
+        fit, memories = self._stored_fit(model), changes.memories
+        if fit.is_due(len(memories.seqs)):
+            fit = fit.updated(
+                memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
+            )
+            # A store that is read-only, or busy just now, is searched with a fit of this process's own.
+            with contextlib.suppress(StoreNotWritable, StoreBusy):
+                self._repository.save_statistics(
+                    key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
+                )
+        refitted = Held(held.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
+        refitted.apply(changes)
+        return refitted
+
+
+def key_space_name(stamp: KeyStamp) -> str:
+    """Under this name a store keeps the whitening fitted on its keys of `stamp`."""
+    return f"key_space:{stamp.model_id}:{stamp.key_version}"

@@ -151,11 +151,12 @@ class Ranking:
         """`best` with the best direct hits in place of the last of those that relations brought."""
         current = rows[~np.isin(rows, list(self._candidates.corrected_by))]
         ordered = current[np.argsort(-self._direct[current], kind="stable")]
-        direct = [row for row in ordered[: (len(best) + 1) // 2] if self._direct[row] > 0]
-        missing = [row for row in direct if row not in best]
-        kept = [row for row in best if row in direct]
-        others = [row for row in best if row not in direct]
-        chosen = np.array([*kept, *missing, *others[: len(others) - len(missing)]], dtype=np.int64)
+        direct = ordered[: (len(best) + 1) // 2]
+        direct = direct[self._direct[direct] > 0]
+        missing = direct[~np.isin(direct, best)]
+        is_direct = np.isin(best, direct)
+        kept, others = best[is_direct], best[~is_direct]
+        chosen = np.concatenate([kept, missing, others[: len(others) - len(missing)]])
         return chosen[np.argsort(-self._scores[chosen], kind="stable")]
 
     def _ranked(self, row: int) -> Ranked:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -11,8 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.activation_db import StoreFit
-from aspen.errors import AspenError, InvalidInput, ModelError, StoreBusy, StoreNotWritable
+from aspen.errors import AspenError, InvalidInput, ModelError
 from aspen.memory_graph import (
     Activated,
     SpreadingSettings,
@@ -21,7 +19,7 @@ from aspen.memory_graph import (
     spread_activation,
     spread_in,
 )
-from aspen.repository import Changes, KeyStamp, Repository, SpreadingStore, stamp_mismatch
+from aspen.repository import Repository, SpreadingStore, stamp_mismatch
 from aspen.resonance_search.arms import (
     ActivationArm,
     Arm,
@@ -35,12 +33,12 @@ from aspen.resonance_search.familiarity import LOOKED_AT, familiarity, word_shar
 from aspen.resonance_search.filters import Filters
 from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.heads import HeadMatchArm, shortlist_length
-from aspen.resonance_search.held import Held, HeldKeys, ModelKeys
+from aspen.resonance_search.held import FollowedStore, Held, HeldKeys, ModelKeys
 from aspen.resonance_search.keyword import PromptWords, forget_stems
 from aspen.resonance_search.priors import TRAIT_WEIGHTS, DatePrior, Prior, SubjectPrior, TraitPrior
 from aspen.resonance_search.ranking import Ranked, Ranking, RankingSettings, direct_parts, total
 from aspen.resonance_search.relations import Spread, spread_over_relations
-from aspen.resonance_search.snapshot import Candidates, Snapshot
+from aspen.resonance_search.snapshot import Candidates
 from aspen.resonance_search.vector import VectorArm
 from aspen.types import ArmReport, FloatArray, Seqs
 
@@ -93,8 +91,7 @@ class ResonanceSearch:
         )
         self._extra = {arm.name: arm for arm in extra_arms}
         self._lock = threading.Lock()
-        self._unfitted: StoreFit | None = None
-        self._held: Held | None = None  # nothing was read yet
+        self._store = FollowedStore(repository, keys=keys)
 
     @property
     def arm_names(self) -> tuple[str, ...]:
@@ -127,7 +124,7 @@ class ResonanceSearch:
         settings = settings or RankingSettings()
         self._check(arms)
         with self._lock:
-            held = self._refresh()
+            held = self._store.refresh()
             candidates = held.snapshot.candidates(conversation)
             chosen = self._choose(arms, held)
             words = PromptWords.look_up(query.text, store=self._repository, seqs=candidates.seqs)
@@ -178,7 +175,7 @@ class ResonanceSearch:
     def spread(self, initial: Mapping[int, float], *, settings: SpreadingSettings) -> Activated:
         """Let activation spread over the relations of the store, without a prompt: see `spread_activation`."""
         with self._lock:
-            return self._spreader(self._refresh(), settings)(initial)
+            return self._spreader(self._store.refresh(), settings)(initial)
 
     def _spreader(self, held: Held, settings: SpreadingSettings) -> Spread:
         """Inside the store, where it can do that; else over the graph that is held in memory."""
@@ -192,7 +189,7 @@ class ResonanceSearch:
         To be called after a memory was forgotten: otherwise it stays in this process until the next search.
         """
         with self._lock:
-            self._held = None
+            self._store.forget()
             for arm in self._extra.values():
                 if isinstance(arm, HoldsMemories):
                     arm.forget()
@@ -279,81 +276,10 @@ class ResonanceSearch:
             return ModelError("No model is loaded.", hint="Ask without naming the arms to run.")
         return stamp_mismatch(held.stamp, self._model.stamp, location=self._repository.location)
 
-    def _refresh(self) -> Held:
-        """What is held of the store, brought to its revision."""
-        revision, held = self._repository.revision(), self._held
-        if held is None or held.snapshot.revision != revision:
-            # Another revision is older where the store was put back from a backup.
-            known = held if held is not None and held.snapshot.revision < revision else None
-            held, changes = self._changes(known)
-            # It changes in place: a search that is interrupted here leaves nothing, and the next reads all anew.
-            self._held = None
-            held.apply(changes)
-            self._held = held
-        if held.keys is not None and held.keys.fit.is_due(len(held.snapshot)):
-            held = self._held = self._refitted(held, held.keys.model)
-        return held
-
-    def _changes(self, known: Held | None) -> tuple[Held, Changes]:
-        """What happened since what is `known`, all of it under one stamp, and what it is to be applied to.
-
-        Where a memory was forgotten or keys were made anew, that holds nothing yet and everything is read again, as by
-        one who opens the store now: nothing of what is gone may stay in what was fitted on it.
-        """
-        while True:
-            stamp = self._repository.stamp()
-            if known is not None and known.stamp != stamp:
-                known = None
-            changes = self._repository.changes(known.snapshot.revision if known is not None else 0)
-            if known is not None and not known.snapshot.can_apply(changes):
-                known = None
-            elif self._repository.stamp() == stamp:
-                return known or self._nothing(stamp), changes
-
-    def _nothing(self, stamp: KeyStamp | None) -> Held:
-        """Of a store of `stamp`, with the whitening that is kept with it."""
-        model = self._model
-        if model is None or (stamp is not None and stamp.identity != model.stamp.identity):
-            return Held(stamp, Snapshot(), keys=None)
-        return Held(stamp, Snapshot(), HeldKeys.start(model, fit=self._stored_fit(model)))
-
-    def _stored_fit(self, model: ModelKeys) -> StoreFit:
-        body = self._repository.statistics(key_space_name(model.stamp))
-        stored = StoreFit.from_bytes(body, recipe=model.recipe) if body is not None else None
-        if stored is not None:
-            return stored
-        if self._unfitted is None:  # made once: it takes the eigenvectors of every layer
-            self._unfitted = StoreFit.start(calibration=model.calibration, recipe=model.recipe)
-        return self._unfitted
-
-    def _refitted(self, held: Held, model: ModelKeys) -> Held:
-        """The same with the whitening fitted on all keys, which is kept with the store."""
-        changes = self._repository.changes(0)
-        if self._repository.stamp() != held.stamp:
-            return held  # re-keyed meanwhile; the next search starts over
-        fit, memories = self._stored_fit(model), changes.memories
-        if fit.is_due(len(memories.seqs)):
-            fit = fit.updated(
-                memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
-            )
-            # A store that is read-only, or busy just now, is searched with a fit of this process's own.
-            with contextlib.suppress(StoreNotWritable, StoreBusy):
-                self._repository.save_statistics(
-                    key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
-                )
-        refitted = Held(held.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
-        refitted.apply(changes)
-        return refitted
-
 
 def _report(name: str, outcome: FloatArray | Unavailable, *, started: float) -> ArmReport:
     reason = outcome.reason if isinstance(outcome, Unavailable) else ""
     return ArmReport(name, ran=not reason, reason=reason, seconds=time.perf_counter() - started)
-
-
-def key_space_name(stamp: KeyStamp) -> str:
-    """Under this name a store keeps the whitening fitted on its keys of `stamp`."""
-    return f"key_space:{stamp.model_id}:{stamp.key_version}"
 
 
 def _absolute(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from tests.cli_run import Cli
+from tests.endpoint_server import EndpointServer, serve
 
 from aspen.testing.fake_model import FakeModel
 
@@ -126,3 +128,60 @@ def _asked_for(request: str) -> dict[str, object]:
     name, _, told = request.removeprefix("Call ").partition(" with ")
     key, _, value = told.partition(": ")
     return {"name": name, "arguments": {key: value if key == "query" else value.split(", ")}}
+
+
+# A model behind an endpoint
+
+
+@pytest.fixture
+def server() -> Iterator[EndpointServer]:
+    with serve(FakeModel(context_length=40_000), api_key="k3y") as server:  # a token per byte
+        yield server
+
+
+def by_endpoint(url: str) -> list[str]:
+    return ["ask", QUESTION, "--endpoint", url, "--endpoint-model", "fake-0", "--seed", "7"]
+
+
+def test_a_model_behind_an_endpoint_calls_and_answers(
+    cli: Cli, ids: tuple[str, str], server: EndpointServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASPEN_ENDPOINT_KEY", "k3y")
+    document = cli(*by_endpoint(server.url), "--json").json
+    assert document["model"] == f"fake-0 at {server.url}"
+    assert document["turns"] == len(server.received) > 1
+    assert set(ids) <= {one["memory"]["id"] for one in document["memories"]}
+    assert "Life first" in str(server.received[-1].body)
+
+
+def test_without_its_key_the_endpoint_refuses_and_it_is_said_where_one_goes(
+    cli: Cli, ids: tuple[str, str], server: EndpointServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ASPEN_ENDPOINT_KEY", raising=False)
+    result = cli(*by_endpoint(server.url))
+    assert result.code == 4
+    assert "ASPEN_ENDPOINT_KEY" in result.err
+
+
+@pytest.mark.parametrize(("host", "leaves"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+def test_where_memories_leave_the_machine_it_is_said(
+    cli: Cli,
+    ids: tuple[str, str],
+    server: EndpointServer,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    leaves: bool,
+) -> None:
+    """Linux takes 0.0.0.0 for this machine, too; Aspen does not rely on it."""
+    monkeypatch.setenv("ASPEN_ENDPOINT_KEY", "k3y")
+    url = server.url.replace("127.0.0.1", host)
+    result = cli(*by_endpoint(url))
+    assert result.code == 0
+    assert (f"what is found of the memories is sent to {url}" in result.err) == leaves
+
+
+def test_url_and_model_of_an_endpoint_go_together(cli: Cli, ids: tuple[str, str]) -> None:
+    for options in (["--endpoint", "http://127.0.0.1:9/v1"], ["--endpoint-model", "m"]):
+        result = cli("ask", QUESTION, *options)
+        assert result.code == 2
+        assert "go together" in result.err

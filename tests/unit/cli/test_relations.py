@@ -89,7 +89,7 @@ def test_spread_shows_where_activation_goes(cli: Cli, ids: tuple[str, str, str])
     result = cli("spread", podcast, "--explain")
     lines = result.out.splitlines()
     header, *table = [line.split("\t") for line in lines[:4]]
-    assert header == ["#", "activation", "seed", "boost", "priority", "type", "id", "memory"]
+    assert header == ["#", "activation", "seed", "boost", "priority", "type", "id", "corrected_by", "memory"]
     assert [(row[1], row[2], row[3], row[5], row[6]) for row in table] == [
         ("1.000", "1.000", "1", "episodic", podcast),
         ("0.480", "0.000", "1", "episodic", spring),
@@ -108,6 +108,14 @@ def test_spread_shows_where_activation_goes(cli: Cli, ids: tuple[str, str, str])
     assert "belief · " + supper in cli("spread", podcast, terminal=True).out
 
 
+def test_spread_marks_what_was_corrected(cli: Cli, ids: tuple[str, str, str]) -> None:
+    podcast, spring, _ = ids
+    newer = cli("correct", spring, "In autumn I rested.").out.strip()
+    rows = {row[6]: row[7] for row in cli("spread", podcast).rows[1:]}
+    assert (rows[spring], rows[podcast]) == (newer, "")
+    assert f"corrected by {newer}" in cli("spread", podcast, terminal=True).out
+
+
 def test_spread_tells_the_share_of_each_way(cli: Cli, ids: tuple[str, str, str]) -> None:
     podcast, _, supper = ids
     cli("relate", podcast, "causes", supper, "--weight", "0.24")
@@ -121,7 +129,7 @@ def test_spread_as_json_with_frames(cli: Cli, ids: tuple[str, str, str]) -> None
     document = cli("spread", podcast, spring, "--frames", "--decay", "0.5", "--json").json
     assert set(document) == {"memories", "frames", "truncated", "seconds"}
     assert set(document["memories"][0]) == {
-        "memory", "activation", "seed", "type_boost", "priority", "paths",
+        "memory", "activation", "seed", "type_boost", "priority", "paths", "corrected_by",
     }  # fmt: skip
     frames = document["frames"]
     assert frames[0] == {podcast: 1.0, spring: 1.0}
@@ -178,6 +186,17 @@ def test_spread_does_as_its_options_say(
     memories = cli("spread", ids[0], *options, "--json").json["memories"]
     found = {one["memory"]["text"]: one["activation"] for one in memories}
     assert found == {PODCAST: 1.0, **{text: pytest.approx(value) for text, value in expected.items()}}
+
+
+@pytest.mark.parametrize(
+    ("option", "valid"), [("--boost=opinion=2", "One of self, belief"), ("--relation=likes", "supports")]
+)
+def test_spread_names_what_there_is_where_a_name_is_wrong(
+    cli: Cli, ids: tuple[str, str, str], option: str, valid: str
+) -> None:
+    result = cli("spread", ids[0], option)
+    assert result.code == 2
+    assert valid in result.err
 
 
 def test_spread_says_when_a_bound_held_it(cli: Cli, ids: tuple[str, str, str]) -> None:

@@ -1,39 +1,16 @@
-"""Relations, corrections, spreading and use at the front door."""
+"""Relations and corrections at the front door, and recall over them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.front_door import Open, Telling
+from tests.front_door import WHAT, Open, Telling, related, remembered
 
-from aspen import Aspen, Config, Memory, MemoryItem
+from aspen import Aspen, MemoryItem
 from aspen.errors import InvalidInput, NotFound
-from aspen.memory_graph import CARRYING
-from aspen.types import LinkChange, MemoryType, Provenance, Relation, RelationType, Stability
-
-WHAT = "How did the exhibition in spring go?"
-
-
-def remembered(aspen: Aspen) -> dict[str, Memory]:
-    """An episode that a question finds, a belief that shares nothing with it, and things that do not matter."""
-    texts: dict[str, tuple[str, MemoryType]] = {
-        "spring": ("The exhibition in spring went wrong, it went on for weeks.", MemoryType.EPISODIC),
-        "pattern": ("zzz qqq", MemoryType.PATTERN),
-        "belief": ("Xylophones jinx kvass.", MemoryType.BELIEF),
-        **{f"other {n}": (f"The exhibition number {n}.", MemoryType.SEMANTIC) for n in range(8)},
-    }
-    items = [MemoryItem(text, source=name, type=kind) for name, (text, kind) in texts.items()]
-    return dict(zip(texts, aspen.remember_many(items), strict=True))
-
-
-def related(aspen: Aspen) -> dict[str, str]:
-    ids = {name: memory.id for name, memory in remembered(aspen).items()}
-    aspen.relate(ids["spring"], ids["pattern"], "example_of", weight=0.9)
-    aspen.relate(ids["pattern"], ids["belief"], "supports", weight=0.8)
-    return ids
+from aspen.types import MemoryType, Provenance, Relation, RelationType, Stability
 
 
 def names(aspen: Aspen, **options: Any) -> list[str | None]:
@@ -208,7 +185,16 @@ def test_filters(aspen: Aspen, filters: dict[str, Any], expected: str) -> None:
 
 @pytest.mark.parametrize(
     "filters",
-    [{"types": ["opinion"]}, {"types": "self"}, {"tags": [""]}, {"since": "May"}, {"speaker": "a\nb"}],
+    [
+        {"types": ["opinion"]},
+        {"types": "self"},
+        {"tags": [""]},
+        {"tags": "art"},
+        {"tags": 5},
+        {"since": "May"},
+        {"speaker": "a\nb"},
+        {"preset": ["factual"]},
+    ],
     ids=str,
 )
 def test_filters_that_nothing_can_pass_are_refused(aspen: Aspen, filters: dict[str, Any]) -> None:
@@ -275,146 +261,3 @@ def test_versions_that_refer_to_each_other_do_no_harm(aspen: Aspen) -> None:
     aspen.relate(one.id, other.id, "historical_version_of", both_ways=True)
     assert {hit.memory.id for hit in aspen.recall("Which exhibition?").hits} == {one.id, other.id}
     assert set(aspen.history(one.id)) == {one, other}
-
-
-# Spreading by itself
-
-
-def test_spreading_says_how_active_each_memory_is_and_why(aspen: Aspen) -> None:
-    ids = related(aspen)
-    spread = aspen.spread_activation([ids["spring"]], frames=True)
-    found = {one.memory.source: one for one in spread.memories}
-    assert found["spring"].activation == found["spring"].seed == 1.0
-    assert found["pattern"].activation == pytest.approx(0.9 * 1.35 * 0.6)
-    assert found["belief"].activation == pytest.approx(0.9 * 1.35 * 0.6 * 0.8 * 1.75 * 0.6)
-    (path,) = found["belief"].paths
-    assert path.memories == (ids["spring"], ids["pattern"], ids["belief"])
-    assert path.relations == ("example_of", "supports")
-    assert path.contribution == pytest.approx(found["belief"].activation)
-    assert [list(frame) for frame in spread.frames] == [[ids["spring"]], [ids["pattern"]], [ids["belief"]]]
-    assert not spread.truncated
-
-
-def test_spreading_needs_no_model_and_is_the_same_with_one(open_aspen: Open) -> None:
-    aspen = open_aspen(":memory:")
-    ids = related(aspen)
-    with_graph = aspen.spread_activation({ids["spring"]: 0.7, ids["pattern"]: 0.2}, top_k=2, frames=True)
-    without = Aspen.open(aspen.repository, model="nowhere", config=aspen.config)
-    from_store = without.spread_activation({ids["spring"]: 0.7, ids["pattern"]: 0.2}, top_k=2, frames=True)
-    assert from_store.frames == with_graph.frames
-    for one, other in zip(from_store.memories, with_graph.memories, strict=True):
-        assert (one.memory, one.activation, one.paths) == (other.memory, other.activation, other.paths)
-    assert len(from_store.memories) == 2
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"max_hops": 4},
-        {"max_hops": -1},
-        {"decay": 0.0},
-        {"type_boost": {"self": 0.5}},
-        {"type_boost": {"opinion": 2.0}},
-        {"min_weight": 1.5},
-        {"relation_types": ["likes"]},
-        {"fan": 0},
-        {"top_k": 0},
-    ],
-    ids=str,
-)
-def test_settings_out_of_their_range_are_refused(aspen: Aspen, settings: dict[str, Any]) -> None:
-    ids = related(aspen)
-    with pytest.raises(InvalidInput):
-        aspen.spread_activation([ids["spring"]], **settings)
-
-
-@pytest.mark.parametrize("seeds", [["m_nowhere"], {"m_nowhere": 1.0}])
-def test_unknown_seeds_are_not_found(aspen: Aspen, seeds: Any) -> None:
-    related(aspen)
-    with pytest.raises(NotFound, match="m_nowhere"):
-        aspen.spread_activation(seeds)
-
-
-@pytest.mark.parametrize("activation", [-0.1, float("nan"), float("inf")])
-def test_seeds_have_an_activation_that_can_be(aspen: Aspen, activation: float) -> None:
-    ids = related(aspen)
-    with pytest.raises(InvalidInput):
-        aspen.spread_activation({ids["spring"]: activation})
-
-
-def test_only_the_relations_asked_for_carry(aspen: Aspen) -> None:
-    ids = related(aspen)
-    aspen.relate(ids["spring"], ids["belief"], "next", weight=1.0)
-    assert "next" not in CARRYING
-
-    def reached(**settings: Any) -> set[str | None]:
-        return {one.memory.source for one in aspen.spread_activation([ids["spring"]], **settings).memories}
-
-    assert reached(max_hops=1) == {"spring", "pattern"}
-    assert reached(relation_types=["next"]) == {"spring", "belief"}
-    assert reached(relation_types=["supports"]) == {"spring"}
-
-
-# Use
-
-
-def weights(changes: tuple[LinkChange, ...]) -> dict[tuple[str, str], float]:
-    return {(change.source, change.target): change.after for change in changes}
-
-
-def test_memories_that_are_used_together_are_linked(aspen: Aspen) -> None:
-    ids = related(aspen)
-    used = [ids["spring"], ids["belief"]]
-    foreseen = aspen.reinforce(used, dry_run=True)
-    assert aspen.repository.get(used)[0].access_count == 0
-    assert aspen.reinforce(used) == foreseen
-    assert weights(foreseen) == {tuple(used): 0.05, tuple(used[::-1]): 0.05}
-    memory = aspen.repository.get(used)[0]
-    assert memory.access_count == 1
-    assert memory.accessed_at is not None
-    linked = [one for one in aspen.relations(used[0]) if one.type is RelationType.CO_ACTIVATED]
-    assert {(one.source, one.target, one.weight) for one in linked} == {
-        (*used, 0.05),
-        (*used[::-1], 0.05),
-    }
-
-
-def test_what_was_recalled_and_stored_again_makes_no_links(aspen: Aspen) -> None:
-    first = aspen.remember("A.")
-    second = aspen.remember("B.", provenance="recalled")
-    assert aspen.reinforce([first.id, second.id]) == ()
-    assert [memory.access_count for memory in aspen.repository.get([first.id, second.id])] == [1, 1]
-
-
-def test_a_chat_reinforces_what_its_note_used(open_aspen: Open, config: Config) -> None:
-    def talk(reinforce: Callable[[Aspen], None]) -> Aspen:
-        aspen = open_aspen(":memory:", model=Telling())
-        aspen.remember_many(
-            [
-                MemoryItem("My sister Mara lives in Lisbon.", "user"),
-                MemoryItem("My sister Mara has two cats.", "user"),
-            ]
-        )
-        reinforce(aspen)
-        reply = aspen.chat("Tell me about my sister Mara.", note_tokens=900, max_tokens=5)
-        assert reply.note is not None
-        assert len(reply.note.memory_ids) == 2
-        return aspen
-
-    def count(aspen: Aspen) -> list[int]:
-        return [memory.access_count for memory in aspen.repository.list() if "Mara" in memory.text][-2:]
-
-    assert count(talk(lambda aspen: None)) == [1, 1]
-
-    def switch_off(aspen: Aspen) -> None:
-        aspen.config = type(config)(config.cache_dir, config.store, reinforce=False)
-
-    assert count(talk(switch_off)) == [0, 0]
-
-
-@pytest.mark.parametrize("used", [{"x": 0.0}, "abc", ["m_nowhere"]])
-def test_a_use_that_cannot_be_is_refused(aspen: Aspen, used: Any) -> None:
-    ids = related(aspen)
-    given = {ids["spring"]: 0.0} if used == {"x": 0.0} else used
-    with pytest.raises((InvalidInput, NotFound)):
-        aspen.reinforce(given)

@@ -64,3 +64,9 @@ def test_a_text_that_cannot_be_stored_is_refused(aspen: Aspen, text: str) -> Non
     with pytest.raises(InvalidInput):
         aspen.remember(text)
     assert count(aspen) == 0
+
+
+def test_a_string_is_no_collection_of_tags(aspen: Aspen) -> None:
+    with pytest.raises(InvalidInput, match="tags must be a list"):
+        aspen.remember("A sculpture.", tags="art")
+    assert aspen.repository.list() == []

@@ -244,7 +244,7 @@ def test_a_plain_line_says_what_kind_of_memory_it_is(aspen: Aspen, write: Write)
         ({"emotion": {"label": "", "intensity": 0.1}}, "label of the emotion is empty"),
         ({"emotion": {"label": "joy", "intensity": 2}}, "intensity of the emotion must be"),
         ({"emotion": {"label": "joy", "intensity": 0.1, "color": "red"}}, "emotion must be an Emotion"),
-        ({"tags": "family"}, "tags must be a list of names, got str"),
+        ({"tags": "family"}, "tags must be a list, tuple or set, got str"),
         ({"tags": [1]}, "tag must be a string, got int"),
         ({"tags": ["two\nlines"]}, "tag must be one line"),
         ({"tags": [f"t{number}" for number in range(101)]}, "at most 100 tags, got 101"),

@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 from tests.unit.memory_agent.agent_worlds import ANSWER, QUESTION, Scripted, World, obedient
 
 from aspen import Aspen, Config
 from aspen.errors import InvalidInput
-from aspen.memory_agent import AgentAnswer, Orchestration
+from aspen.memory_agent import AgentAnswer, AgentTurn, Orchestration
+from aspen.repository import SQLiteRepository
 from aspen.testing.fake_model import FakeModel
 
 
@@ -96,6 +99,29 @@ def test_a_store_that_can_only_be_read_answers_all_the_same(
     monkeypatch.setattr(type(world.aspen.repository), "writable", False)
     assert world.aspen.ask(QUESTION, model=Scripted(then=obedient)).text == ANSWER
     assert not any(touched(world).values())
+
+
+class Holding(Scripted):
+    """Another process, as it were, begins to write while the answer is written, and does not end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(then=obedient)
+        self.other = apsw.Connection(str(path))
+
+    def turn(self, messages: Any, **options: Any) -> AgentTurn:
+        if options["must"] == "answer":
+            self.other.execute("BEGIN IMMEDIATE")
+        return super().turn(messages, **options)
+
+
+def test_an_answer_is_not_lost_where_its_use_cannot_be_noted(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with SQLiteRepository(path, busy_timeout=0.1) as store:
+        world = World(Aspen.open(store, model=FakeModel(), config=config))
+        model = Holding(path)
+        assert world.aspen.ask(QUESTION, model=model).text == ANSWER
+        model.other.close()
+        assert not any(touched(world).values())
 
 
 def test_the_same_question_twice_is_answered_the_same(config: Config) -> None:

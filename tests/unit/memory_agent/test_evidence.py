@@ -103,6 +103,31 @@ def test_half_of_the_places_stay_with_the_best_direct_hits(world: World) -> None
     assert {one.memory.id for one in everything[:3]} != set(direct[:3])  # the quota had something to do
 
 
+def test_relations_bring_no_more_than_the_best_direct_hit_has(world: World) -> None:
+    runtime = searched(world)
+    seeds = list(runtime.findings.seed_scores())
+    for id_ in {*seeds} - {world.ids["belief"]}:
+        world.aspen.relate(id_, world.ids["belief"], "supports", weight=1.0)
+    runtime.call(call("spread_activation", seed_ids=seeds))
+    best = max(runtime.findings.seed_scores().values())
+    assert runtime.findings.arrivals()[world.ids["belief"]].value > best
+    found = {world.name(one.memory.id): one for one in evidence(world, runtime, limit=12)}
+    assert found["belief"].activation == pytest.approx(best)
+    assert 0 < sum(path.contribution for path in found["belief"].paths) <= best * (1 + 1e-9)
+    assert all(one.activation <= best for one in found.values())
+
+
+def test_of_equal_texts_of_one_speaker_one_stands_for_all(world: World) -> None:
+    text = world.aspen.repository.get([world.ids["spring"]])[0].text
+    world.aspen.remember(text.upper(), speaker="Runa", source="again")
+    world.aspen.remember(text, speaker="Ann", source="another")
+    told = [one.memory for one in evidence(world, searched(world), limit=12)]
+    assert sorted(one.speaker or "" for one in told if one.text.casefold() == text.casefold()) == [
+        "Ann",
+        "Runa",
+    ]
+
+
 def test_what_was_corrected_gives_its_place_to_what_holds_now(world: World) -> None:
     newer = world.aspen.correct(world.ids["spring"], "It was the flu, says another doctor.")
     newest = world.aspen.correct(newer.id, "It was neither, says the third one.")

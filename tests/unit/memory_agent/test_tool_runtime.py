@@ -74,6 +74,14 @@ def test_spreading_goes_from_the_scores_that_a_search_gave(world: World) -> None
     assert runtime.handles.id_of(pattern["from"]) in seeds
 
 
+def test_what_was_corrected_is_marked_with_what_holds_instead(world: World) -> None:
+    newer = world.aspen.correct(world.ids["belief"], "Work comes first.")
+    runtime = world.runtime()
+    told = json.loads(runtime.call(call("spread_activation", seed_ids=[world.ids["pattern"]])))
+    (belief,) = (row for row in told["memories"] if row["type"] == "belief")
+    assert runtime.handles.id_of(belief["corrected_by"]) == newer.id
+
+
 def test_spreading_from_what_no_search_found_starts_at_one_and_takes_every_setting(world: World) -> None:
     runtime = world.runtime()
     settings = {

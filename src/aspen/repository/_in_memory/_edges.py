@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 from aspen.types import Edge
 
@@ -16,6 +17,8 @@ class Edges:
     def __init__(self) -> None:
         self._edges: dict[_Name, Edge] = {}
         self._revisions: dict[_Name, int] = {}
+        self._from: defaultdict[int, dict[_Name, Edge]] = defaultdict(dict)
+        self._to: defaultdict[int, dict[_Name, Edge]] = defaultdict(dict)
         self._removed = 0
         """The revision at which edges were last removed otherwise than with a memory."""
 
@@ -27,6 +30,7 @@ class Edges:
         name = (edge.source, edge.target, edge.type)
         self._edges[name] = edge
         self._revisions[name] = revision
+        self._from[edge.source][name] = self._to[edge.target][name] = edge
 
     def remove(self, names: Iterable[_Name], revision: int) -> int:
         """Drop edges that are there; returns how many."""
@@ -36,13 +40,16 @@ class Edges:
             self._removed = revision
         return len(there)
 
-    def forget(self, seqs: Container[int]) -> None:
+    def forget(self, seqs: Iterable[int]) -> None:
         """Drop the edges from and to these memories."""
-        self._drop([name for name in self._edges if name[0] in seqs or name[1] in seqs])
+        for seq in seqs:
+            self._drop([*self._from[seq], *self._to[seq]])
+            del self._from[seq], self._to[seq]
 
     def _drop(self, names: Iterable[_Name]) -> None:
         for name in names:
             del self._edges[name], self._revisions[name]
+            del self._from[name[0]][name], self._to[name[1]][name]
 
     def there(self, names: Iterable[_Name]) -> bool:
         """Whether one of them is stored."""
@@ -60,21 +67,19 @@ class Edges:
         self, source: int, *, fan: int, min_weight: float, types: Collection[str] | None
     ) -> list[Edge]:
         """The `fan` heaviest edges out of a memory that pass the filters, then by target and type."""
-        return self._heaviest(
-            lambda edge: (
-                edge.source == source and edge.weight >= min_weight and (types is None or edge.type in types)
-            ),
-            fan,
+        own = self._from.get(source, {}).values()
+        return _heaviest(
+            (edge for edge in own if edge.weight >= min_weight and (types is None or edge.type in types)), fan
         )
 
     def into(self, target: int, *, fan: int) -> list[Edge]:
         """The `fan` heaviest edges into a memory, then by source and type."""
-        return self._heaviest(lambda edge: edge.target == target, fan)
-
-    def _heaviest(self, fits: Callable[[Edge], bool], fan: int) -> list[Edge]:
-        own = filter(fits, self._edges.values())
-        return sorted(own, key=lambda edge: (-edge.weight, edge.source, edge.target, edge.type))[:fan]
+        return _heaviest(self._to.get(target, {}).values(), fan)
 
     def size(self) -> int:
         """Bytes of all edges."""
         return sum(24 + len(name[2].encode()) for name in self._edges)
+
+
+def _heaviest(edges: Iterable[Edge], fan: int) -> list[Edge]:
+    return sorted(edges, key=lambda edge: (-edge.weight, edge.source, edge.target, edge.type))[:fan]

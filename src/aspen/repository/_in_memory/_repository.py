@@ -6,22 +6,14 @@ import builtins
 from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from threading import RLock
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.errors import InvalidInput, StoreError
+from aspen.errors import InvalidInput
 from aspen.repository import _incoming as incoming
 from aspen.repository._in_memory._columns import access_rows, edge_rows, memory_rows, trait_rows
-from aspen.repository._in_memory._edges import Edges
-from aspen.repository._in_memory._keys import Keys
-from aspen.repository._in_memory._memories import Memories
-from aspen.repository._in_memory._names import Names
-from aspen.repository._in_memory._terms import Terms
-from aspen.repository._in_memory._traces import Traces
+from aspen.repository._in_memory._open_store import OpenStore
 from aspen.repository.values import (
     NEXT,
     Changes,
@@ -39,34 +31,8 @@ from aspen.repository.values import (
 from aspen.types import Edge, Memory, Seqs
 
 
-class InMemoryRepository:
+class InMemoryRepository(OpenStore):
     """Keeps everything in dictionaries behind one lock. Nothing survives `close`."""
-
-    location = ":memory:"
-    writable = True
-
-    def __init__(self) -> None:
-        self._guard = RLock()
-        self._closed = False
-        self._revision = 0
-        self._memories = Memories()
-        self._terms = Terms()
-        self._names = Names()
-        self._edges = Edges()
-        self._traces = Traces()
-        self._stamp: KeyStamp | None = None
-        self._activated = 0  # the revision at which it became the current one
-        self._keys = Keys()
-        self._row_revisions: dict[int, int] = {}
-        self._access_revisions: dict[int, int] = {}
-        self._statistics: dict[str, bytes] = {}
-        self._forgotten: dict[int, int] = {}
-
-    @property
-    def _lock(self) -> RLock:
-        if self._closed:
-            raise StoreError("The store is closed.", hint="Open it again.")
-        return self._guard
 
     # Memories
 
@@ -404,15 +370,3 @@ class InMemoryRepository:
         raise InvalidInput(
             "A store in memory has no file to copy.", hint="Open a store at a path.", path=path
         )
-
-    def close(self) -> None:
-        with self._guard:
-            self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

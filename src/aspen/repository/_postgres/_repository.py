@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,6 @@ from aspen.repository.values import (
     TraceInfo,
 )
 from aspen.types import Memory, Seqs
-
-logger = logging.getLogger(__name__)
 
 
 class PostgresRepository(GraphStore):

@@ -6,6 +6,7 @@ from aspen.front_door.conversing import Conversing
 from aspen.memory_agent import AgentAnswer, AgentModel, Budget, LocalAgentModel, MemoryAgent, Orchestration
 from aspen.memory_graph import DEFAULT_PRESET
 from aspen.seed_manager import choose_seed
+from aspen.validation import check_kind
 
 _RESULT_TOKENS = 1000
 """Of one result that another model reads: the store's own reads less, for that takes time here."""
@@ -25,6 +26,7 @@ class Asking(Conversing):
         preset: str = DEFAULT_PRESET,
         seed: int | None = None,
         max_tokens: int = 160,
+        budget: Budget | None = None,
         model: AgentModel | None = None,
         allow_writes: bool = False,
         reinforce: bool = True,
@@ -38,6 +40,9 @@ class Asking(Conversing):
         ----------
         seed:
             Of the sampler; drawn from the system's secure source where None. Either way it is in the answer.
+        budget:
+            What the model may spend on finding memories: calls of tools, tokens, tokens of one result. Where None, 8
+            calls and 16,000 tokens, and results as long as its context allows.
         model:
             The model that calls the tools and writes; the store's own where None. With a model behind an endpoint, what
             is found of the memories is sent there.
@@ -47,7 +52,8 @@ class Asking(Conversing):
             Count the memories in the answer's note as used together, as `chat` does, where the store can be written
             just now and unless `config.reinforce` is False. It may change what the same question finds next time.
         """
-        agent = self._local_agent() if model is None else self._agent_of(model)
+        check_kind(budget, Budget | None, what="budget")
+        agent = self._local_agent(budget) if model is None else self._agent_of(model, budget)
         answer = agent.ask(
             question,
             orchestration=orchestration,
@@ -61,10 +67,11 @@ class Asking(Conversing):
             self._note_use([one.memory.id for one in answer.memories if one.noted])
         return answer
 
-    def _agent_of(self, model: AgentModel) -> MemoryAgent:
-        return MemoryAgent(self, model, budget=Budget(result_tokens=_RESULT_TOKENS), note_tokens=_NOTE_TOKENS)
+    def _agent_of(self, model: AgentModel, budget: Budget | None) -> MemoryAgent:
+        default = Budget(result_tokens=_RESULT_TOKENS)
+        return MemoryAgent(self, model, budget=budget or default, note_tokens=_NOTE_TOKENS)
 
-    def _local_agent(self) -> MemoryAgent:
+    def _local_agent(self, budget: Budget | None) -> MemoryAgent:
         """An agent with the store's model: what it reads leaves most of its context free."""
         model, default = self.model, Budget()
         share = model.info.context_length // 4
@@ -72,6 +79,6 @@ class Asking(Conversing):
             self,
             LocalAgentModel(model),
             count_tokens=lambda text: len(model.tokenize(text)),
-            budget=Budget(result_tokens=min(default.result_tokens, share)),
+            budget=budget or Budget(result_tokens=min(default.result_tokens, share)),
             note_tokens=min(_NOTE_TOKENS, share),
         )

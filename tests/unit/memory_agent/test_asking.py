@@ -11,7 +11,7 @@ from tests.unit.memory_agent.agent_worlds import ANSWER, QUESTION, Scripted, Wor
 
 from aspen import Aspen, Config
 from aspen.errors import InvalidInput
-from aspen.memory_agent import AgentAnswer, AgentTurn, Orchestration
+from aspen.memory_agent import AgentAnswer, AgentTurn, Budget, Orchestration
 from aspen.repository import SQLiteRepository
 from aspen.testing.fake_model import FakeModel
 
@@ -68,6 +68,14 @@ def test_another_model_may_do_the_work(world: World) -> None:
     answer = world.aspen.ask(QUESTION, model=model, limit=2, preset="character")
     assert (answer.model, answer.preset, len(answer.memories)) == ("scripted", "character", 2)
     assert len(model.seen) == 3
+
+
+def test_a_caller_says_what_may_be_spent(world: World) -> None:
+    answer = world.aspen.ask(QUESTION, model=Scripted(then=obedient), budget=Budget(calls=1))
+    assert [step.by for step in answer.steps] == ["model", "plan"]
+    assert (answer.finished_by, answer.reason != "") == ("fallback", True)
+    with pytest.raises(InvalidInput, match="budget"):
+        world.aspen.ask(QUESTION, model=Scripted(then=obedient), budget=3)  # type: ignore[arg-type]
 
 
 def test_what_stood_in_the_note_was_used_together(world: World) -> None:

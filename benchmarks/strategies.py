@@ -1,0 +1,390 @@
+"""What each way to feed memories back is worth: for the answer, and what it costs.
+
+    python benchmarks/strategies.py --data locomo5.json --json strategies.json --plot strategies.png
+
+Each question is answered with every strategy through the front door, without any memory, with the gold evidence as a
+note, and with the whole history cut to the context. Told are the mean log-likelihood of the right answer per token
+under the model, exact match and F1 of its greedy answer, the tokens that memories add, and the times. The questions are
+LoCoMo's, and those of a small set of problems that were solved several times in the same way (`solutions.json`), which
+are really talked through with the model first, so that there are traces. With `--foreign`, questions are also put
+to the store of another conversation, which cannot know.
+
+The data is not part of Aspen (CC BY-NC 4.0): https://github.com/snap-research/locomo
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[1])
+)  # `python benchmarks/strategies.py` from anywhere
+
+from benchmarks._answers import answer_tokens, contains, f1, log_likelihood
+from benchmarks._asked import Asked, Episode, locomo_questions, solutions
+from benchmarks._history import WholeHistory
+from benchmarks._program import exit_code, positive
+
+from aspen import Aspen, SamplerSettings
+from aspen.benchmarks import output
+from aspen.benchmarks.circumstances import circumstances
+from aspen.benchmarks.plotting import check_plotting
+from aspen.config import Config
+from aspen.errors import InvalidInput
+from aspen.memory_injector import (
+    STRATEGIES,
+    Note,
+    Prepared,
+    Situation,
+    Strategy,
+    WithoutMemory,
+    framed,
+    memory_line,
+    prepare_text,
+)
+from aspen.types import Memory, MemoryItem
+
+NONE, GOLD, HISTORY = "none", "gold", "history"
+_GREEDY = SamplerSettings(temperature=0.0)
+_SEED = 7
+_REPLY = 24
+_CONVERSATION = "benchmark"
+_BRIEFLY = "Answer in a few words."
+"""The system prompt of all answers: without it a small model talks on, and F1 measures how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question, answered in one way. `logprob` in nats a token, `f1` in [0, 1]; times in seconds.
+
+    strategy: what was done, which differs from what was asked for where it fell back; injected: whether memories
+    reached the model; first_token_s: from the question to the logits of the first token, recall and all.
+    """
+
+    question: str
+    kind: str
+    group: str
+    strategy: str
+    reason: str
+    injected: bool
+    logprob: float
+    exact: bool
+    f1: float
+    said: str
+    tokens_added: int
+    first_token_s: float
+    total_s: float
+
+
+class Scored:
+    """A strategy, and how likely the right answer is after what it prepared. One question at a time."""
+
+    def __init__(self, strategy: Strategy, right: str) -> None:
+        self._strategy, self._right = strategy, right
+        self.logprob, self.seconds = 0.0, 0.0
+
+    def prepare(self, situation: Situation) -> Prepared:
+        """As the strategy does; scoring leaves the session as it was, and does not count as time."""
+        started = time.perf_counter()
+        prepared = self._strategy.prepare(situation)
+        self.seconds = time.perf_counter() - started
+        answer = answer_tokens(situation.model, self._right)
+        self.logprob = log_likelihood(situation.session, prepared.logits, answer)
+        return prepared
+
+
+class GoldEvidence:
+    """The memories that hold the answer, as a note: what a perfect recall would give."""
+
+    def __init__(self, memories: Sequence[Memory]) -> None:
+        self._memories = memories
+
+    def prepare(self, situation: Situation) -> Prepared:
+        """All of them, none cut."""
+        lines = [
+            memory_line(memory, budget=10**6, count_tokens=situation.count_tokens)
+            for memory in self._memories
+        ]
+        text = framed(lines)
+        note = Note(text, situation.count_tokens(text), tuple(memory.id for memory in self._memories))
+        return prepare_text(situation, note, strategy=GOLD)
+
+
+def ask(aspen: Aspen, asked: Asked, strategy: Strategy) -> Row:
+    """One answer, not remembered."""
+    scored = Scored(strategy, asked.answer)
+    started = time.perf_counter()
+    reply = aspen.chat(
+        asked.text,
+        conversation=_CONVERSATION,
+        strategy=scored,
+        system=_BRIEFLY,
+        seed=_SEED,
+        sampler=_GREEDY,
+        max_tokens=_REPLY,
+        remember=False,
+    )
+    scoring = time.perf_counter() - started - scored.seconds - reply.decode_seconds
+    injection = reply.injection
+    return Row(
+        question=asked.text,
+        kind=asked.kind,
+        group=asked.group,
+        strategy=injection.strategy if injection else NONE,
+        reason=injection.reason if injection else "",
+        injected=bool(injection and injection.tokens),
+        logprob=scored.logprob,
+        exact=contains(reply.text, asked.answer),
+        f1=f1(reply.text, asked.answer),
+        said=reply.text,
+        tokens_added=injection.tokens if injection else 0,
+        first_token_s=scored.seconds,
+        total_s=time.perf_counter() - started - max(scoring, 0.0),
+    )
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """Means over the questions, and the median times."""
+
+    def mean(name: str) -> float:
+        return round(float(np.mean([getattr(row, name) for row in rows])), 4)
+
+    def median(name: str) -> float:
+        return round(float(np.median([getattr(row, name) for row in rows])), 3)
+
+    done = [row.strategy for row in rows]
+    return {
+        "questions": len(rows),
+        "gold_logprob_per_token": mean("logprob"),
+        "exact": mean("exact"),
+        "f1": mean("f1"),
+        "context_tokens_added": mean("tokens_added"),
+        "injected": mean("injected"),
+        "time_to_first_token_s": median("first_token_s"),
+        "total_s": median("total_s"),
+        "done": {name: done.count(name) for name in sorted(set(done))},
+    }
+
+
+@dataclass
+class Stores:
+    """A store for each group of questions. Who enters it leaves with all of them closed."""
+
+    by_group: dict[str, Aspen]
+    stack: ExitStack
+
+    @classmethod
+    def made(
+        cls,
+        items: Mapping[str, Sequence[MemoryItem]],
+        episodes: Sequence[Episode],
+        *,
+        model: str,
+        config: Config,
+    ) -> Stores:
+        """Import what was said, and talk the episodes through, recorded, one conversation each."""
+        stores = cls({}, ExitStack())
+        shared: Any = model
+        with output.progress() as shown:
+            task = shown.add_task("stores", total=len(items) + len(episodes))
+            for group, memories in items.items():
+                aspen = stores._open(group, shared, config)
+                shared = aspen.model
+                aspen.remember_many(memories)
+                aspen.recall("What do we know?")  # the first recall builds the index
+                shown.advance(task)
+            if episodes:
+                aspen = stores._open("solutions", shared, config)
+                for episode in episodes:
+                    for said in episode.said:
+                        aspen.chat(
+                            said,
+                            conversation=episode.conversation,
+                            seed=_SEED,
+                            max_tokens=_REPLY,
+                            memory=False,
+                        )
+                    shown.advance(task)
+        return stores
+
+    def _open(self, group: str, model: Any, config: Config) -> Aspen:
+        self.by_group[group] = self.stack.enter_context(Aspen.open(":memory:", model=model, config=config))
+        return self.by_group[group]
+
+
+def strategies_for(aspen: Aspen, asked: Asked, names: Sequence[str]) -> dict[str, Strategy]:
+    """What to compare for one question."""
+    compared: dict[str, Strategy] = {NONE: WithoutMemory()}
+    gold = [memory for memory in _all(aspen) if memory.source in asked.evidence]
+    if gold:
+        compared[GOLD] = GoldEvidence(sorted(gold, key=lambda memory: memory.seq))
+    compared |= {name.value: strategy for name, strategy in STRATEGIES.items() if name.value in names}
+    return compared
+
+
+def _all(aspen: Aspen) -> list[Memory]:
+    return aspen.repository.list(limit=10_000)
+
+
+def answer_all(
+    stores: Mapping[str, Aspen], questions: Sequence[Asked], names: Sequence[str], *, history_every: int
+) -> dict[str, list[Row]]:
+    """Each question with each strategy in turn, so that a busy machine slows all of them alike.
+
+    The whole history goes before every `history_every`-th question: to read it takes longer than all the rest.
+    """
+    rows: dict[str, list[Row]] = {}
+    with output.progress() as shown:
+        task = shown.add_task("questions", total=len(questions))
+        for asked in questions:
+            aspen = stores[asked.group]
+            for name, strategy in strategies_for(aspen, asked, names).items():
+                rows.setdefault(name, []).append(ask(aspen, asked, strategy))
+            shown.advance(task)
+        if history_every:
+            some = questions[::history_every]
+            task = shown.add_task("whole history", total=len(some))
+            for asked in some:
+                history = WholeHistory(_all(stores[asked.group])[::-1])
+                rows.setdefault(HISTORY, []).append(ask(stores[asked.group], asked, history))
+                shown.advance(task)
+    return rows
+
+
+def foreign(questions: Sequence[Asked], groups: Sequence[str]) -> list[Asked]:
+    """The same questions, each put to the store after its own: it cannot know."""
+    return [
+        Asked(
+            one.text, one.answer, frozenset(), "foreign", groups[(groups.index(one.group) + 1) % len(groups)]
+        )
+        for one in questions
+    ]
+
+
+def show(title: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """One table."""
+    output.table(
+        title,
+        [
+            "",
+            "log p / token",
+            "exact %",
+            "F1 %",
+            "injected %",
+            "tokens",
+            "first token s",
+            "total s",
+            "questions",
+        ],
+        [
+            [
+                name,
+                f"{one['gold_logprob_per_token']:.3f}",
+                f"{100 * one['exact']:.1f}",
+                f"{100 * one['f1']:.1f}",
+                f"{100 * one['injected']:.0f}",
+                f"{one['context_tokens_added']:.0f}",
+                f"{one['time_to_first_token_s']:.2f}",
+                f"{one['total_s']:.2f}",
+                str(one["questions"]),
+            ]
+            for name, one in found.items()
+        ],
+        caption="log p: mean over the right answer's tokens, nats; tokens: of memories in the prompt; medians of times",
+    )
+
+
+def plot(path: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """The likelihood of the right answer against the time to the first token."""
+    check_plotting(path)
+    from matplotlib import pyplot  # noqa: PLC0415 - an extra, and slow to import
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    for name, one in found.items():
+        x, y = one["time_to_first_token_s"], one["gold_logprob_per_token"]
+        axes.scatter([x], [y], s=30 + one["context_tokens_added"], color="#4292c6", alpha=0.7)
+        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
+    axes.set(xscale="log", xlabel="time to first token, s", ylabel="log p of the right answer, nats a token")
+    axes.set_title("Strategies (area: tokens of memories)", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, print, write."""
+    output.check_output(arguments.json)
+    if arguments.plot:
+        check_plotting(arguments.plot)
+    names = arguments.strategy or [name.value for name in STRATEGIES]
+    if unknown := set(names) - {name.value for name in STRATEGIES}:
+        raise InvalidInput(
+            f"unknown strategy {min(unknown)!r}.",
+            hint=f"One of {', '.join(name.value for name in STRATEGIES)}.",
+        )
+    items, questions = locomo_questions(arguments.data, count=arguments.questions)
+    episodes, of_solutions = solutions()
+    if arguments.without_solutions:
+        episodes, of_solutions = [], []
+    config = Config.from_environment()
+    groups = [group for group in items if any(one.group == group for one in questions)]
+    needed = items if arguments.foreign else {group: items[group] for group in groups}
+    stores = Stores.made(needed, episodes, model=arguments.model, config=config)
+    with stores.stack:
+        parts: dict[str, Callable[[], dict[str, list[Row]]]] = {
+            "strategies": lambda: answer_all(
+                stores.by_group, questions, names, history_every=arguments.history_every
+            )
+        }
+        if of_solutions:
+            parts["solutions"] = lambda: answer_all(stores.by_group, of_solutions, names, history_every=0)
+        if arguments.foreign:
+            others = foreign(questions, list(items))
+            parts["foreign"] = lambda: answer_all(stores.by_group, others, names, history_every=0)
+        report: dict[str, Any] = {"questions": len(questions), "seed": _SEED, "rows": {}}
+        for part, answer in parts.items():
+            rows = answer()
+            report[part] = {name: figures(one) for name, one in rows.items()}
+            report["rows"][part] = {name: [asdict(row) for row in one] for name, one in rows.items()}
+            show(part, report[part])
+            model = next(iter(stores.by_group.values())).model.info.name
+            head = circumstances(title="strategies", command=["python", *sys.argv])
+            output.write_json(arguments.json, {**head, "model": Path(model).name, **report})
+        if arguments.plot:
+            plot(arguments.plot, report["strategies"])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--data", type=Path, required=True, help="LoCoMo, in its official format")
+    made.add_argument("--questions", type=positive, default=100, metavar="N", help="of LoCoMo (default: 100)")
+    made.add_argument("--strategy", action="append", metavar="NAME", help="only this one; several times")
+    made.add_argument("--foreign", action="store_true", help="put the questions to another's store, too")
+    made.add_argument(
+        "--without-solutions", action="store_true", help="leave the set of solution patterns out"
+    )
+    made.add_argument(
+        "--history-every", type=int, default=10, metavar="N",
+        help="the whole history goes before every Nth question; 0: before none (default: 10)",
+    )  # fmt: skip
+    made.add_argument(
+        "--model", default="bundled", help='"bundled", a Hugging Face id, a folder or a .gguf file'
+    )
+    made.add_argument("--json", type=Path, help="write all figures here, and each question's own")
+    made.add_argument("--plot", type=Path, help="draw them here (.png, .svg, .pdf)")
+    return made
+
+
+if __name__ == "__main__":
+    parsed = parser().parse_args()
+    sys.exit(exit_code(lambda: run(parsed)))

@@ -6,7 +6,10 @@ from aspen.seed_manager.replay import (
     ReplayReport,
     TokenDifference,
     Verdict,
+    compare,
+    fingerprint_differences,
     replay,
+    run_again,
 )
 from aspen.seed_manager.seeds import choose_seed
 
@@ -17,5 +20,8 @@ __all__ = [
     "TokenDifference",
     "Verdict",
     "choose_seed",
+    "compare",
+    "fingerprint_differences",
     "replay",
+    "run_again",
 ]

@@ -3,13 +3,23 @@
 from collections.abc import Mapping
 
 from aspen.memory_injector.framing import Note
-from aspen.memory_injector.interface import Prepared, RecallFor, Situation, Strategy, StrategyName
+from aspen.memory_injector.interface import (
+    Prepared,
+    ReadsRecording,
+    RecallFor,
+    Situation,
+    Strategy,
+    StrategyName,
+    TraceMemories,
+)
 from aspen.memory_injector.note import MemoryNote, write_note
 from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
+from aspen.memory_injector.seed_replay import SeedReplay
 from aspen.memory_injector.text import WithoutMemory
 
 STRATEGIES: Mapping[StrategyName, Strategy] = {
     StrategyName.NOTE: MemoryNote(),
+    StrategyName.SEED_REPLAY: SeedReplay(),
 }
 """Every strategy by its name."""
 
@@ -19,10 +29,13 @@ __all__ = [
     "MemoryNote",
     "Note",
     "Prepared",
+    "ReadsRecording",
     "RecallFor",
+    "SeedReplay",
     "Situation",
     "Strategy",
     "StrategyName",
+    "TraceMemories",
     "WithoutMemory",
     "compose_prompt",
     "write_note",

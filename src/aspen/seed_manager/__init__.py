@@ -7,7 +7,7 @@ from aspen.seed_manager.replay import (
     TokenDifference,
     Verdict,
     compare,
-    fingerprint_differences,
+    explain_fingerprint,
     replay,
     run_again,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "Verdict",
     "choose_seed",
     "compare",
-    "fingerprint_differences",
+    "explain_fingerprint",
     "replay",
     "run_again",
 ]

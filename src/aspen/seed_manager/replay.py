@@ -9,7 +9,7 @@ time. Batch size is 1.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -95,11 +95,7 @@ class ReplayReport:
     def explain(self) -> str:
         """The finding in one sentence."""
         if self.fingerprint:
-            first = self.fingerprint[0]
-            more = len(self.fingerprint) - 1
-            others = f" (and {more} more field{'s' if more > 1 else ''})" if more else ""
-            was, now = _short(first.recorded), _short(first.now)
-            found = f"fingerprint differs: {first.field} was {was}, is {now}{others}"
+            found = _fields_found(self.fingerprint)
             if self.reply is not None:
                 return f"{found}; run anyway, {self._run_found()}."
             return f"{found}; it was not run again."
@@ -137,7 +133,7 @@ def replay(
     Fingerprints are compared first. Where they differ the model is not run, unless `despite_fingerprint` asks
     for it: the report then says what came out, but its verdict stays `fingerprint_differs`.
     """
-    fields = fingerprint_differences(model, trace)
+    fields = _fingerprint_differences(model, trace)
     if fields and not despite_fingerprint:
         return ReplayReport(
             trace_id=trace.id, seed=trace.seed, verdict=Verdict.FINGERPRINT_DIFFERS, fingerprint=fields
@@ -147,7 +143,7 @@ def replay(
     return compare(model, trace, generation=generation, recording=recording)
 
 
-def fingerprint_differences(model: LanguageModel, trace: Trace) -> tuple[FieldDifference, ...]:
+def _fingerprint_differences(model: LanguageModel, trace: Trace) -> tuple[FieldDifference, ...]:
     """The fields in which a model is another than the one that `trace` was recorded with."""
     return tuple(
         FieldDifference(field=field, recorded=was, now=now)
@@ -155,11 +151,17 @@ def fingerprint_differences(model: LanguageModel, trace: Trace) -> tuple[FieldDi
     )
 
 
+def explain_fingerprint(model: LanguageModel, trace: Trace) -> str:
+    """In which field a model is another than the one that `trace` was recorded with, in words; empty if in none."""
+    fields = _fingerprint_differences(model, trace)
+    return _fields_found(fields) if fields else ""
+
+
 def compare(
     model: LanguageModel, trace: Trace, *, generation: Generation, recording: Recording
 ) -> ReplayReport:
     """What `run_again` brought, held against the trace. The recording may go on afterwards."""
-    fields = fingerprint_differences(model, trace)
+    fields = _fingerprint_differences(model, trace)
     tokens = _token_difference(model, trace=trace, now=generation.token_ids)
     # After a token that differs everything differs: the activations would name nothing new.
     activations = None if tokens else _activation_difference(model, trace=trace, recording=recording)
@@ -276,6 +278,12 @@ def _text_of(model: LanguageModel, token_id: int | None) -> str | None:
     if token_id is None or not 0 <= token_id < model.info.vocab_size:
         return None
     return model.detokenize(np.array([token_id], dtype=np.int32), skip_special=False)
+
+
+def _fields_found(fields: Sequence[FieldDifference]) -> str:
+    first, more = fields[0], len(fields) - 1
+    others = f" (and {more} more field{'s' if more > 1 else ''})" if more else ""
+    return f"fingerprint differs: {first.field} was {_short(first.recorded)}, is {_short(first.now)}{others}"
 
 
 def _shown(token_id: int | None, text: str | None) -> str:

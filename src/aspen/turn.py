@@ -103,8 +103,9 @@ def answer(
     def recall_and_keep(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
         """Each once: a strategy that falls back on another, or chose it, need not search again."""
         asked = (prompt, None if tags is None else frozenset(tags))
-        recalled[asked] = recalled.pop(asked, None) or recall(prompt, tags=tags)  # the last one asked for is last
-        return recalled[asked]
+        found = recalled.pop(asked) if asked in recalled else recall(prompt, tags=tags)
+        recalled[asked] = found  # the last one asked for is last
+        return found
 
     records = remember or isinstance(strategy, ReadsRecording)
     with record(model) if records else nullcontext() as recording:
@@ -124,7 +125,7 @@ def answer(
                 recall=recall_and_keep,
                 trace=lambda id_: decode_trace(engine.repository.trace(id_)),
                 trace_memories=lambda id_: _trace_memories(engine, id_),
-                examples=lambda memory: len(_targets(engine, [memory.seq], RelationType.SUMMARIZES)),
+                examples=lambda memory: _examples(engine, memory),
             )
         )
         generation = sample_reply(
@@ -185,6 +186,11 @@ def _trace_memories(engine: Engine, trace_id: str) -> TraceMemories:
         raise NotFound(f"There is no trace {trace_id!r}.", trace_id=trace_id) from error
     corrected = _targets(engine, seqs, RelationType.HISTORICAL_VERSION_OF)
     return TraceMemories(tuple(ids), corrected=bool(corrected))
+
+
+def _examples(engine: Engine, memory: Memory) -> list[str]:
+    seqs = _targets(engine, [memory.seq], RelationType.SUMMARIZES)
+    return [example.id for example in engine.repository.get_by_seq(seqs)]
 
 
 def _targets(engine: Engine, seqs: list[int], relation: RelationType) -> list[int]:

@@ -1,8 +1,9 @@
-"""Average linkage: groups of vectors that are alike on average (Sokal and Michener 1958), by chains of nearest neighbours.
+"""Average linkage: groups of vectors that are alike on average (Sokal and Michener 1958).
 
-A chain that goes from each cluster to its nearest one ends at two that are each other's nearest; these are merged. For
-average linkage that gives the same tree as merging the nearest two of all each time, in O(n^2) (Murtagh 1983). No
-merge is nearer than those inside its two halves, so that the tree can be cut at a likeness.
+Made by chains of nearest neighbours: a chain that goes from each cluster to its nearest one ends at two that are each
+other's nearest, and these are merged. For average linkage that gives the same tree as merging the nearest two of all
+each time, in O(n^2) (Murtagh 1983). No merge is nearer than those inside its two halves, so that the tree can be cut at
+a likeness.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Situation:
     session: empty, and recorded by `recording`, where there is one: where the turn is remembered, and for strategies
     that read it. history: the last memories of the conversation, oldest first. reserve: tokens to keep free for the
     reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. recall, trace, trace_memories,
-    examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` counts what a summary summarizes.
+    examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` has the ids of what a pattern was made of.
     """
 
     model: LanguageModel
@@ -70,7 +70,7 @@ class Situation:
     recall: RecallFor
     trace: Callable[[str], Trace]
     trace_memories: Callable[[str], TraceMemories]
-    examples: Callable[[Memory], int]
+    examples: Callable[[Memory], Sequence[str]]
 
     def count_tokens(self, text: str) -> int:
         """Tokens of plain text."""

@@ -107,15 +107,20 @@ def _continuation(situation: Situation, trace_id: str) -> Continuation | str:
         return f"the trace {trace_id} was forgotten meanwhile"
     except (TraceCorrupt, TraceVersionError) as error:
         return f"the trace {trace_id} cannot be read: {error.message}"
+    return _obstacle(situation, trace, memories) or _with_tail(situation, trace, memories)
+
+
+def _obstacle(situation: Situation, trace: Trace, memories: TraceMemories) -> str:
+    """Why a trace must not be gone on from, whatever comes behind it; empty if it may."""
     if problem := explain_fingerprint(situation.model, trace):
-        return f"the trace {trace_id} cannot be run again: {problem}"
+        return f"the trace {trace.id} cannot be run again: {problem}"
     if any(one.fragment for one in trace.passes):
-        return f"the prompt of the trace {trace_id} was not run, but put together of KV fragments"
+        return f"the prompt of the trace {trace.id} was not run, but put together of KV fragments"
     if memories.corrected:
-        return f"what stands in the trace {trace_id} was corrected since"
+        return f"what stands in the trace {trace.id} was corrected since"
     if situation.system is not None and situation.system not in trace.prompt:
-        return f"the trace {trace_id} does not have this system prompt"
-    return _with_tail(situation, trace, memories)
+        return f"the trace {trace.id} does not have this system prompt"
+    return ""
 
 
 def _with_tail(situation: Situation, trace: Trace, memories: TraceMemories) -> Continuation | str:
@@ -137,9 +142,7 @@ def _with_tail(situation: Situation, trace: Trace, memories: TraceMemories) -> C
     )
 
 
-def _behind_reply(
-    model: LanguageModel, turns: list[Message]
-) -> tuple[TokenIds, tuple[Segment, ...]] | str:
+def _behind_reply(model: LanguageModel, turns: list[Message]) -> tuple[TokenIds, tuple[Segment, ...]] | str:
     """What the chat template writes from the end of a reply on, where `turns` come next, and their places in it."""
     tails = []
     for reply in _REPLIES:
@@ -153,7 +156,7 @@ def _behind_reply(
             return f"the chat template lets nothing follow a reply: {error.message}"
         stop = chat.spans[-len(turns) - 1].stop
         tails.append(chat.token_ids[stop:])
-    if not np.array_equal(*tails):
+    if not np.array_equal(tails[0], tails[1]):
         return "the chat template's tokens behind a reply depend on the reply"
     spans = tuple(
         Segment(span.name, span.start - stop, span.stop - stop) for span in chat.spans[-len(turns) :]

@@ -54,7 +54,8 @@ class Situation:
     session: empty, and recorded by `recording`, where there is one: where the turn is remembered, and for strategies
     that read it. history: the last memories of the conversation, oldest first. reserve: tokens to keep free for the
     reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. recall, trace, trace_memories,
-    examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` has the ids of what a pattern was made of.
+    examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` has the ids of what a pattern was
+    made of.
     """
 
     model: LanguageModel

@@ -89,14 +89,16 @@ def test_what_comes_behind_is_what_the_template_writes(aspen: Aspen) -> None:
         "template",
         "reply",
     ]
-    model = FakeModel()
-    bare = aspen.chat(ASKED, conversation="bare", seed=3, sampler=HOT, memory=False)
-    assert bare.finish_reason == "stop"
-    conversation = [Message(Role.USER, ASKED), Message(Role.ASSISTANT, bare.text), Message(Role.USER, AGAIN)]
-    later = trace_of(aspen, gone_on(aspen, conversation="other"))
-    if later.injection is not None and later.injection.trace_ids == (bare.trace_id,):
-        whole = model.apply_chat_template(conversation).token_ids
-        np.testing.assert_array_equal(later.token_ids[: later.prompt_length], whole)
+
+
+def test_the_whole_prompt_is_the_conversation_as_the_template_renders_it(aspen: Aspen) -> None:
+    old = aspen.chat(ASKED, conversation="bare", seed=3, sampler=HOT, memory=False)
+    assert old.finish_reason == "stop"
+    now = trace_of(aspen, gone_on(aspen))
+    turns = [Message(Role.USER, ASKED), Message(Role.ASSISTANT, old.text), Message(Role.USER, AGAIN)]
+    rendered = FakeModel().apply_chat_template(turns)
+    np.testing.assert_array_equal(now.token_ids[: now.prompt_length], rendered.token_ids)
+    assert now.prompt == rendered.text
 
 
 def test_a_replay_of_a_replay_is_verified_too(aspen: Aspen) -> None:

@@ -59,7 +59,7 @@ def model() -> LanguageModel:
 
 @pytest.fixture
 def aspen(model: LanguageModel, tmp_path: Path) -> Iterator[Aspen]:
-    with Aspen.open(tmp_path / "store.db", model=model, config=Config(cache_dir=CACHE)) as aspen:
+    with Aspen.open(tmp_path / "store.db", model=model) as aspen:
         yield aspen
 
 

@@ -1,4 +1,4 @@
-"""How activation travels between memories."""
+"""How activation travels between memories, and which memories are alike."""
 
 from aspen.memory_graph.clustering import linked
 from aspen.memory_graph.coactivation import CoactivationSettings, WeightChange, strengthened

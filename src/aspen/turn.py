@@ -12,15 +12,23 @@ from aspen.activation_logger import build_trace, record
 from aspen.engine import Engine
 from aspen.errors import NotFound
 from aspen.items import memory_id
-from aspen.memory_injector import Note, RecallFor, Situation, Strategy
+from aspen.memory_injector import (
+    Note,
+    ReadsRecording,
+    RecallFor,
+    Situation,
+    Strategy,
+    TraceMemories,
+)
 from aspen.models import sample_reply
-from aspen.repository import NewTrace, TraceInfo
+from aspen.repository import MAX_LIMIT, NewTrace, TraceInfo
 from aspen.types import (
     Injection,
     Memory,
     MemoryItem,
     Provenance,
     Recall,
+    RelationType,
     SamplerSettings,
     Trace,
     TraceLevel,
@@ -90,18 +98,23 @@ def answer(
 ) -> Reply:
     """Generate a reply with every activation recorded, and store the turn if `remember`."""
     said_at, model = datetime.now(UTC), engine.model
-    recalled: list[Recall] = []
+    recalled: dict[tuple[str, frozenset[str] | None], Recall] = {}
 
     def recall_and_keep(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
-        recalled.append(recall(prompt, tags=tags))
-        return recalled[-1]
+        """Each once: a strategy that falls back on another, or chose it, need not search again."""
+        asked = (prompt, None if tags is None else frozenset(tags))
+        found = recalled.pop(asked) if asked in recalled else recall(prompt, tags=tags)
+        recalled[asked] = found  # the last one asked for is last
+        return found
 
-    with record(model) if remember else nullcontext() as recording:
+    records = remember or isinstance(strategy, ReadsRecording)
+    with record(model) if records else nullcontext() as recording:
         session = model.start_session()
         prepared = strategy.prepare(
             Situation(
                 model=model,
                 session=session,
+                recording=recording,
                 message=turn.text,
                 system=turn.system,
                 history=history,
@@ -111,6 +124,8 @@ def answer(
                 sampler=turn.sampler,
                 recall=recall_and_keep,
                 trace=lambda id_: decode_trace(engine.repository.trace(id_)),
+                trace_memories=lambda id_: _trace_memories(engine, id_),
+                examples=lambda memory: _examples(engine, memory),
             )
         )
         generation = sample_reply(
@@ -125,7 +140,7 @@ def answer(
             prefill_seconds=prepared.seconds,
         )
     memories: tuple[Memory, ...] = ()
-    if recording is not None:
+    if recording is not None and remember:
         trace = build_trace(
             recording,
             generation=generation,
@@ -151,7 +166,7 @@ def answer(
         conversation=turn.conversation,
         injection=prepared.injection,
         note=prepared.note,
-        recall=recalled[-1] if recalled else None,
+        recall=list(recalled.values())[-1] if recalled else None,
         trace_id=memories[0].trace_id if memories else None,
         memories=memories,
         dropped_history=prepared.dropped,
@@ -161,6 +176,27 @@ def answer(
         prefill_seconds=generation.prefill_seconds,
         decode_seconds=generation.decode_seconds,
     )
+
+
+def _trace_memories(engine: Engine, trace_id: str) -> TraceMemories:
+    ids = engine.repository.trace_memories(trace_id)
+    try:
+        seqs = [memory.seq for memory in engine.repository.get(ids)]
+    except NotFound as error:  # one was forgotten just now, and the trace with it
+        raise NotFound(f"There is no trace {trace_id!r}.", trace_id=trace_id) from error
+    corrected = _targets(engine, seqs, RelationType.HISTORICAL_VERSION_OF)
+    return TraceMemories(tuple(ids), corrected=bool(corrected))
+
+
+def _examples(engine: Engine, memory: Memory) -> list[str]:
+    seqs = _targets(engine, [memory.seq], RelationType.SUMMARIZES)
+    return [example.id for example in engine.repository.get_by_seq(seqs)]
+
+
+def _targets(engine: Engine, seqs: list[int], relation: RelationType) -> list[int]:
+    """Where relations of one type lead from some memories."""
+    rows = engine.repository.out_edges(seqs, fan=MAX_LIMIT, types=[relation.value])
+    return [int(seq) for seq in rows.targets]
 
 
 def _store(engine: Engine, turn: Turn, trace: Trace, *, shown: list[str]) -> tuple[Memory, ...]:

@@ -42,6 +42,7 @@ class Recording:
         self._raw = raw
         self._info = info
         self._states: FloatArray | None = None
+        self._read_at = (0, 0)  # how many tokens, after how many rewinds
 
     @property
     def token_ids(self) -> TokenIds:
@@ -57,9 +58,9 @@ class Recording:
     @property
     def hidden_states(self) -> FloatArray:
         """Every layer and token, float32 [L + 1, T, D]; layer 0 is the embedding."""
-        length = len(self.token_ids)
-        if self._states is None or self._states.shape[1] != length:
-            self._states = self._raw.hidden_states()
+        place = (len(self.token_ids), self._raw.rewinds())
+        if self._states is None or self._read_at != place:
+            self._states, self._read_at = self._raw.hidden_states(), place
         return self._states
 
     @property

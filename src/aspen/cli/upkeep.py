@@ -1,4 +1,4 @@
-"""Commands that look after a store: rekey, doctor."""
+"""Commands that look after a store: rekey, summarise, doctor."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from aspen.cli._options import (
     open_aspen,
     settings_for,
 )
-from aspen.cli._screen import put, put_json, stderr_console
+from aspen.cli._screen import date_of, one_line, put, put_json, put_table, say, stderr_console
 from aspen.doctor import Finding, Status, examine
+from aspen.front_door.summarising import Summary
 
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.PROBLEM: "red"}
 
@@ -28,6 +29,7 @@ _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.PROBLEM: "red"}
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(rekey)
+    app.command()(summarise)
     app.command()(doctor)
 
 
@@ -68,6 +70,73 @@ def rekey(
         put_json({"keys": keys, "model": name})
     else:
         put(f"{keys:,} keys made with {name}; the store belongs to it now")
+
+
+def summarise(
+    context: typer.Context,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    no_model: Annotated[
+        bool, typer.Option("--no-model", help="Quote the examples; the model writes no sentence.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", help="Most memories to look at, the newest.")
+    ] = 5000,
+    store: StoreOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find patterns that recur, by activation, and keep a memory of each.
+
+    Memories that people said in several conversations, or on several days, and that are alike. Doing it again changes
+    only the patterns whose examples changed.
+
+    \b
+    Example:
+      aspen summarise --dry-run
+
+    \b
+    With --json: {"summaries": [{"change": "new", "changed", "unchanged" or "retired", "memory": null or {id, text,
+      ...}, "examples": [ids], "occasions", "last"}], "dry_run": bool}
+    """
+    with (
+        open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen,
+        Progress(
+            TextColumn("summarising"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=stderr_console(),
+            disable=as_json or not sys.stderr.isatty(),
+        ) as bar,
+    ):
+        task = bar.add_task("summarising", total=None)
+        summaries = aspen.summarise(
+            use_model=not no_model,
+            limit=limit,
+            dry_run=dry_run,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        put_json({"summaries": summaries, "dry_run": dry_run})
+        return
+    names = ["change", "seen", "last", "id", "pattern"]
+    put_table(names, [_row(summary) for summary in summaries], numbers=["seen"])
+    if dry_run:
+        say("nothing was changed")
+
+
+def _row(summary: Summary) -> list[str]:
+    memory = summary.memory
+    text = memory.text if memory else f"{len(summary.examples)} memories, as {summary.examples[0]}"
+    return [
+        summary.change.value,
+        str(summary.occasions),
+        date_of(summary.last),
+        memory.id if memory else "",
+        one_line(text),
+    ]
 
 
 def doctor(

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
-from aspen.front_door.relating import Relating
+from aspen.front_door.summarising import Summarising
 from aspen.memory_injector import STRATEGIES, StrategyName, WithoutMemory
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
@@ -16,7 +16,7 @@ from aspen.types import Provenance, Recall, SamplerSettings, Trace, TraceLevel
 from aspen.validation import check_choice, check_count, check_kind, check_name, check_text
 
 
-class Conversing(Recalling, Relating):
+class Conversing(Recalling, Summarising):
     """What talks, records and replays."""
 
     def chat(

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from aspen.front_door.base import FrontDoor
 from aspen.items import check_item, memory_id
+from aspen.summaries import summaries_of
 from aspen.types import Emotion, Memory, MemoryItem, MemoryType, Provenance, Stability
 from aspen.validation import check_kind
 
@@ -75,7 +76,9 @@ class Remembering(FrontDoor):
         return self.repository.get(ids)
 
     def forget(self, *memory_ids: str) -> int:
-        """Delete memories, for good. Returns how many traces went with them. When it returns,
+        """Delete memories, for good, with the pattern memories that were made of them (see `summarise`).
+
+        Returns how many traces went with them. When it returns,
 
         - the store has no text, keys, words, names, traits or edges of them any more, no trace in whose prompt one of
           them stood, and no statistics fitted on them; what was deleted is overwritten in its files (in the log
@@ -87,9 +90,8 @@ class Remembering(FrontDoor):
         go at their next recall. Copies made by `backup` or `export` stay as they are. NotFound, and nothing is
         deleted, if one id is unknown.
         """
-        for id_ in memory_ids:
-            check_kind(id_, str, what="memory id")
-        traces = self.repository.forget(memory_ids)
+        seqs = list(self._seqs(memory_ids).values())
+        traces = self.repository.forget([*memory_ids, *summaries_of(self.repository, seqs)])
         self._by_words.forget()
         if self._engine is not None:
             self._engine.search.forget()

@@ -1,5 +1,6 @@
-"""How activation travels between memories."""
+"""How activation travels between memories, and which memories are alike."""
 
+from aspen.memory_graph.clustering import linked
 from aspen.memory_graph.coactivation import CoactivationSettings, WeightChange, strengthened
 from aspen.memory_graph.edge_source import EdgeSource, OutEdges
 from aspen.memory_graph.hops import Frame
@@ -34,6 +35,7 @@ __all__ = [
     "TypedGraph",
     "WeightChange",
     "current_priority",
+    "linked",
     "preset_settings",
     "priority_of",
     "spread_activation",

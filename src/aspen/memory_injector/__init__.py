@@ -2,27 +2,49 @@
 
 from collections.abc import Mapping
 
+from aspen.memory_injector.auto import Auto
 from aspen.memory_injector.framing import Note, framed, memory_line
-from aspen.memory_injector.interface import Prepared, RecallFor, Situation, Strategy, StrategyName
+from aspen.memory_injector.interface import (
+    Prepared,
+    ReadsRecording,
+    RecallFor,
+    Situation,
+    Strategy,
+    StrategyName,
+    TraceMemories,
+)
 from aspen.memory_injector.note import MemoryNote, write_note
 from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
+from aspen.memory_injector.seed_replay import SeedReplay
+from aspen.memory_injector.summary import PatternSummary
 from aspen.memory_injector.text import WithoutMemory, prepare_text
 
-STRATEGIES: Mapping[StrategyName, Strategy] = {
+_BY_NAME: dict[StrategyName, Strategy] = {
     StrategyName.NOTE: MemoryNote(),
+    StrategyName.SEED_REPLAY: SeedReplay(),
+    StrategyName.SUMMARY: PatternSummary(),
+}
+STRATEGIES: Mapping[StrategyName, Strategy] = {
+    **_BY_NAME,
+    StrategyName.AUTO: Auto({name.value: strategy for name, strategy in _BY_NAME.items()}),
 }
 """Every strategy by its name."""
 
 __all__ = [
     "STRATEGIES",
+    "Auto",
     "ComposedPrompt",
     "MemoryNote",
     "Note",
+    "PatternSummary",
     "Prepared",
+    "ReadsRecording",
     "RecallFor",
+    "SeedReplay",
     "Situation",
     "Strategy",
     "StrategyName",
+    "TraceMemories",
     "WithoutMemory",
     "compose_prompt",
     "framed",

@@ -44,12 +44,19 @@ def memory_line(memory: Memory, *, budget: int, count_tokens: Callable[[str], in
         who = "The user said"
     else:
         who = f"{as_name(memory.speaker)} said" if memory.speaker else "Noted"
-    words = as_data(memory.text)
-    line = f'- {who}: "{words}"{date}'
+    return quoting_line(who, memory.text, after=date, budget=budget, count_tokens=count_tokens)
+
+
+def quoting_line(
+    who: str, text: str, *, after: str = "", budget: int, count_tokens: Callable[[str], int]
+) -> str:
+    """A line that quotes `text`, cut to `budget` tokens where it is longer, but for SHORTEST."""
+    words = as_data(text)
+    line = f'- {who}: "{words}"{after}'
     while len(words) > SHORTEST and count_tokens(line) > budget:
         words = words[: len(words) * 3 // 4]
         words = words.rpartition(" ")[0] or words  # whole words, in scripts that part them by spaces
-        line = f'- {who}: "{words} ..."{date}'
+        line = f'- {who}: "{words} ..."{after}'
     return line
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from aspen.activation_logger import Recording
 from aspen.memory_injector.framing import Note
 from aspen.models import LanguageModel, Session
 from aspen.types import (
@@ -26,6 +27,9 @@ class StrategyName(StrEnum):
     """The ways to feed memories back."""
 
     NOTE = "note"  # a few dated lines
+    SEED_REPLAY = "seed_replay"  # an old inference, run again, from which the conversation goes on
+    SUMMARY = "summary"  # patterns that recur in what was said
+    AUTO = "auto"  # one of these, by cost and familiarity
 
 
 class RecallFor(Protocol):
@@ -35,17 +39,28 @@ class RecallFor(Protocol):
         """What resonates with `prompt`, of memories with one of `tags` where they are given."""
 
 
+@dataclass(frozen=True, slots=True)
+class TraceMemories:
+    """The memories whose text stands in a trace, by id, and whether one of them was corrected since."""
+
+    ids: tuple[str, ...]
+    corrected: bool
+
+
 @dataclass(frozen=True)
 class Situation:
     """All that a strategy may look at and use for one reply.
 
-    session: empty, and recorded where the turn is remembered. history: the last memories of the conversation, oldest
-    first. reserve: tokens to keep free for the reply. budget: most tokens that memories may take, >= 0. seed, sampler:
-    of the reply. recall, trace: ask the store; `trace` raises NotFound.
+    session: empty, and recorded by `recording`, where there is one: where the turn is remembered, and for strategies
+    that read it. history: the last memories of the conversation, oldest first. reserve: tokens to keep free for the
+    reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. recall, trace, trace_memories,
+    examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` has the ids of what a pattern was
+    made of.
     """
 
     model: LanguageModel
     session: Session
+    recording: Recording | None
     message: str
     system: str | None
     history: Sequence[Memory]
@@ -55,6 +70,8 @@ class Situation:
     sampler: SamplerSettings
     recall: RecallFor
     trace: Callable[[str], Trace]
+    trace_memories: Callable[[str], TraceMemories]
+    examples: Callable[[Memory], Sequence[str]]
 
     def count_tokens(self, text: str) -> int:
         """Tokens of plain text."""
@@ -88,3 +105,10 @@ class Strategy(Protocol):
 
         PromptTooLong where the message leaves no room for a reply even without memories.
         """
+
+
+@runtime_checkable
+class ReadsRecording(Strategy, Protocol):
+    """A strategy that compares activations: its session is recorded also where the turn is not remembered."""
+
+    reads_recording: Literal[True]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aspen.memory_injector.framing import CLOSING, OPENING, Note, as_data, framed, memory_line, when_said
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName
@@ -11,7 +11,7 @@ from aspen.memory_injector.text import prepare_text
 from aspen.resonance_search import query_terms
 from aspen.types import Hit, Memory
 
-_FLOOR = 0.5
+FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
 _SAME = 2 / 3
 """A turn that asks, and has this share of its words in the prompt, asks what the prompt asks."""
@@ -22,13 +22,26 @@ class MemoryNote:
 
     def prepare(self, situation: Situation) -> Prepared:
         """See `Strategy`."""
-        note = write_note(
-            situation.recall(situation.message).hits,
-            prompt=situation.message,
-            budget=situation.budget,
-            count_tokens=situation.count_tokens,
-        )
-        return prepare_text(situation, note, strategy=StrategyName.NOTE)
+        return prepare_note(situation)
+
+
+def prepare_note(
+    situation: Situation,
+    *,
+    asked: str | None = None,
+    reason: str = "",
+    figures: Mapping[str, float] | None = None,
+) -> Prepared:
+    """The note, for a strategy that was `asked` for and cannot do its work for this `reason`."""
+    note = write_note(
+        situation.recall(situation.message).hits,
+        prompt=situation.message,
+        budget=situation.budget,
+        count_tokens=situation.count_tokens,
+    )
+    return prepare_text(
+        situation, note, strategy=StrategyName.NOTE, asked=asked, reason=reason, figures=figures
+    )
 
 
 def write_note(
@@ -51,7 +64,7 @@ def write_note(
     best = max((hit.score for hit in telling), default=0.0)
     for hit in telling:
         # A best score of 0 means that there is nothing to compare with: one memory, or several alike.
-        if len(lines) == most or hit.score < max(_FLOOR * best, 0.0):
+        if len(lines) == most or hit.score < max(FLOOR * best, 0.0):
             break
         line = memory_line(hit.memory, budget=(budget - frame) // 2, count_tokens=count_tokens)
         cost = count_tokens(f"{line}\n")

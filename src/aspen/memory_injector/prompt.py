@@ -40,17 +40,17 @@ def compose_prompt(
     What does not fit is left out from the oldest message of the history on, and with a question its answer, for
     the user begins. PromptTooLong if it does not fit even without any history.
     """
-    turns = [_as_message(memory) for memory in history]
+    turns = [as_message(memory) for memory in history]
     limit = model.info.context_length - reserve
     for dropped in range(len(turns) + 1):
         if dropped < len(turns) and turns[dropped].role is Role.ASSISTANT:
             continue
-        chat = _render(model, [system, note.text if note else None], _joined(turns[dropped:], message))
+        chat = _render(model, [system, note.text if note else None], joined(turns[dropped:], message))
         if len(chat.token_ids) <= limit:
             if note is None:
                 return ComposedPrompt(chat, None, dropped)
             before = f"{system}\n\n" if system else None
-            bare = _render(model, [before], _joined(turns[dropped:], message))
+            bare = _render(model, [before], joined(turns[dropped:], message))
             return ComposedPrompt(chat, _note_tokens(chat, bare, follows=before is not None), dropped)
     raise PromptTooLong(
         f"The message needs {len(chat.token_ids)} tokens with system prompt and note, "
@@ -75,20 +75,21 @@ def _render(model: LanguageModel, told: Sequence[str | None], turns: Sequence[Me
         return model.apply_chat_template([first, *turns[1:]])
 
 
-def _as_message(memory: Memory) -> Message:
+def as_message(memory: Memory) -> Message:
+    """A memory as a turn of a conversation."""
     role = Role.ASSISTANT if memory.provenance is Provenance.GENERATED else Role.USER
     return Message(role, memory.text)
 
 
-def _joined(turns: Sequence[Message], message: str) -> list[Message]:
+def joined(turns: Sequence[Message], message: str) -> list[Message]:
     """Turns and the new message with roles taking turns, user first: some templates insist on it."""
-    joined: list[Message] = []
+    alternating: list[Message] = []
     for turn in [*turns, Message(Role.USER, message)]:
-        if joined and joined[-1].role is turn.role:
-            joined[-1] = Message(turn.role, f"{joined[-1].content}\n\n{turn.content}")
-        elif joined or turn.role is Role.USER:
-            joined.append(turn)
-    return joined
+        if alternating and alternating[-1].role is turn.role:
+            alternating[-1] = Message(turn.role, f"{alternating[-1].content}\n\n{turn.content}")
+        elif alternating or turn.role is Role.USER:
+            alternating.append(turn)
+    return alternating
 
 
 def _note_tokens(chat: ChatPrompt, bare: ChatPrompt, *, follows: bool) -> Segment:

@@ -92,6 +92,9 @@ class RawRecording(Protocol):
     def ran(self) -> NDArray[np.bool_]:
         """Which of the tokens ran through the model, shape [T]: those of KV fragments did not."""
 
+    def rewinds(self) -> int:
+        """How often the session was rewound: what was read before that may not hold any more."""
+
     def hidden_states(self) -> FloatArray:
         """Every layer and token, float32 [L + 1, T, D]; zeros for tokens that did not run."""
 

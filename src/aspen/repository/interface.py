@@ -179,6 +179,12 @@ class TraceStore(Protocol):
     def trace(self, trace_id: str) -> bytes:
         """The encoded trace; NotFound where there is none."""
 
+    def trace_memories(self, trace_id: str) -> list[str]:
+        """Ids of the memories whose text stands in a trace, ascending by seq: each of them, forgotten, takes it along.
+
+        Those that refer to it and those that it mentions. NotFound where there is no such trace.
+        """
+
     def traces(self, *, conversation: str | None = None, limit: int = 100) -> list[TraceInfo]:
         """Newest first, in the order in which they were stored; `limit` in [1, 10,000]."""
 

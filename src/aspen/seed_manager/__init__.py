@@ -6,7 +6,10 @@ from aspen.seed_manager.replay import (
     ReplayReport,
     TokenDifference,
     Verdict,
+    compare,
+    explain_fingerprint,
     replay,
+    run_again,
 )
 from aspen.seed_manager.seeds import choose_seed
 
@@ -17,5 +20,8 @@ __all__ = [
     "TokenDifference",
     "Verdict",
     "choose_seed",
+    "compare",
+    "explain_fingerprint",
     "replay",
+    "run_again",
 ]

@@ -9,7 +9,7 @@ time. Batch size is 1.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ from aspen.errors import InvalidInput
 from aspen.models.feeding import feed
 from aspen.models.fingerprint import differences
 from aspen.models.generation import Generation, sample_reply
-from aspen.models.interface import LanguageModel
+from aspen.models.interface import LanguageModel, Session
 from aspen.models.kv import KVFragment
 from aspen.types import FloatArray, TokenIds, Trace, TraceLevel
 
@@ -95,11 +95,7 @@ class ReplayReport:
     def explain(self) -> str:
         """The finding in one sentence."""
         if self.fingerprint:
-            first = self.fingerprint[0]
-            more = len(self.fingerprint) - 1
-            others = f" (and {more} more field{'s' if more > 1 else ''})" if more else ""
-            was, now = _short(first.recorded), _short(first.now)
-            found = f"fingerprint differs: {first.field} was {was}, is {now}{others}"
+            found = _fields_found(self.fingerprint)
             if self.reply is not None:
                 return f"{found}; run anyway, {self._run_found()}."
             return f"{found}; it was not run again."
@@ -137,15 +133,35 @@ def replay(
     Fingerprints are compared first. Where they differ the model is not run, unless `despite_fingerprint` asks
     for it: the report then says what came out, but its verdict stays `fingerprint_differs`.
     """
-    fields = tuple(
-        FieldDifference(field=field, recorded=was, now=now)
-        for field, was, now in differences(trace.fingerprint, model.fingerprint)
-    )
+    fields = _fingerprint_differences(model, trace)
     if fields and not despite_fingerprint:
         return ReplayReport(
             trace_id=trace.id, seed=trace.seed, verdict=Verdict.FINGERPRINT_DIFFERS, fingerprint=fields
         )
-    generation, recording = _run_again(model, trace, fragments=fragments or {})
+    with record(model) as recording:
+        generation = run_again(model, trace, session=model.start_session(), fragments=fragments)
+    return compare(model, trace, generation=generation, recording=recording)
+
+
+def _fingerprint_differences(model: LanguageModel, trace: Trace) -> tuple[FieldDifference, ...]:
+    """The fields in which a model is another than the one that `trace` was recorded with."""
+    return tuple(
+        FieldDifference(field=field, recorded=was, now=now)
+        for field, was, now in differences(trace.fingerprint, model.fingerprint)
+    )
+
+
+def explain_fingerprint(model: LanguageModel, trace: Trace) -> str:
+    """In which field a model is another than the one that `trace` was recorded with, in words; empty if in none."""
+    fields = _fingerprint_differences(model, trace)
+    return _fields_found(fields) if fields else ""
+
+
+def compare(
+    model: LanguageModel, trace: Trace, *, generation: Generation, recording: Recording
+) -> ReplayReport:
+    """What `run_again` brought, held against the trace. The recording may go on afterwards."""
+    fields = _fingerprint_differences(model, trace)
     tokens = _token_difference(model, trace=trace, now=generation.token_ids)
     # After a token that differs everything differs: the activations would name nothing new.
     activations = None if tokens else _activation_difference(model, trace=trace, recording=recording)
@@ -168,9 +184,18 @@ def replay(
     )
 
 
-def _run_again(
-    model: LanguageModel, trace: Trace, *, fragments: Mapping[str, KVFragment]
-) -> tuple[Generation, Recording]:
+def run_again(
+    model: LanguageModel,
+    trace: Trace,
+    *,
+    session: Session,
+    fragments: Mapping[str, KVFragment] | None = None,
+) -> Generation:
+    """Feed the prompt of `trace` as it was fed to an empty session, and sample its reply with its seed.
+
+    The session then stands where it stood: behind all tokens but the last one that was sampled. InvalidInput where the
+    model does not have the prompt's tokens, or a KV fragment is not there.
+    """
     prompt_ids = trace.token_ids[: trace.prompt_length]
     vocabulary = model.info.vocab_size
     if len(prompt_ids) == 0 or not 0 <= prompt_ids.min() <= prompt_ids.max() < vocabulary:
@@ -178,21 +203,18 @@ def _run_again(
             f"The trace's prompt has tokens outside this model's vocabulary of {vocabulary}.",
             hint="Replay it with the model that recorded it.",
         )
-    with record(model) as recording:
-        session = model.start_session()
-        started = time.perf_counter()
-        logits = feed(session, prompt_ids, passes=trace.passes, fragments=fragments)
-        generation = sample_reply(
-            model,
-            session=session,
-            prompt_ids=prompt_ids,
-            logits=logits,
-            prefill_seconds=time.perf_counter() - started,
-            settings=trace.sampler,
-            seed=trace.seed,
-            max_tokens=trace.max_tokens,
-        )
-    return generation, recording
+    started = time.perf_counter()
+    logits = feed(session, prompt_ids, passes=trace.passes, fragments=fragments)
+    return sample_reply(
+        model,
+        session=session,
+        prompt_ids=prompt_ids,
+        logits=logits,
+        prefill_seconds=time.perf_counter() - started,
+        settings=trace.sampler,
+        seed=trace.seed,
+        max_tokens=trace.max_tokens,
+    )
 
 
 def _token_difference(model: LanguageModel, *, trace: Trace, now: TokenIds) -> TokenDifference | None:
@@ -256,6 +278,12 @@ def _text_of(model: LanguageModel, token_id: int | None) -> str | None:
     if token_id is None or not 0 <= token_id < model.info.vocab_size:
         return None
     return model.detokenize(np.array([token_id], dtype=np.int32), skip_special=False)
+
+
+def _fields_found(fields: Sequence[FieldDifference]) -> str:
+    first, more = fields[0], len(fields) - 1
+    others = f" (and {more} more field{'s' if more > 1 else ''})" if more else ""
+    return f"fingerprint differs: {first.field} was {_short(first.recorded)}, is {_short(first.now)}{others}"
 
 
 def _shown(token_id: int | None, text: str | None) -> str:

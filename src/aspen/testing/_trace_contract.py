@@ -53,6 +53,20 @@ class TraceContract:
         assert [memory.trace_id for memory in store.get(["q", "q2"])] == [None, None]
         assert store.check() == []
 
+    def test_a_trace_tells_whose_text_stands_in_it(self, store: Repository) -> None:
+        store.add([new_memory("note"), new_memory("other")])
+        trace = new_trace("t", mentions=("q", "note"))
+        store.add([new_memory("q", trace_id="t"), new_memory("a", trace_id="t")], trace=trace)
+        store.add([new_memory("q2", trace_id="t2")], trace=new_trace("t2"))
+        assert store.trace_memories("t") == ["note", "q", "a"]
+        assert store.trace_memories("t2") == ["q2"]
+        store.forget(["other"])
+        assert store.trace_memories("t") == ["note", "q", "a"]
+        store.forget(["note"])
+        for name in ("t", "nowhere", "", "a\0b"):
+            with pytest.raises(NotFound):
+                store.trace_memories(name)
+
     def test_a_trace_that_no_new_memory_refers_to_is_not_stored(self, store: Repository) -> None:
         store.add([new_memory("a")])
         store.add([new_memory("a", trace_id="t")], trace=new_trace("t"))

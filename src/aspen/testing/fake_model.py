@@ -211,6 +211,7 @@ class _Sequence:
         self._model = model
         self.token_ids: list[int] = []
         self.ran: list[bool] = []
+        self.rewinds = 0
         # float32 [L + 1, T, D], and per block queries [H, T, head_dim], keys and values [H_kv, T, head_dim]
         self.states: FloatArray = np.empty((info.n_layers + 1, 0, info.width), dtype=np.float32)
         self.queries: list[FloatArray] = [
@@ -244,6 +245,7 @@ class _Sequence:
         if not 0 <= length <= self.length:
             raise InvalidInput(f"A session of {self.length} tokens cannot be rewound to {length}.")
         del self.token_ids[length:], self.ran[length:]
+        self.rewinds += 1
         self.states = self.states[:, :length]
         for column in (self.queries, self.keys, self._values):
             column[:] = [array[:, :length] for array in column]
@@ -355,6 +357,10 @@ class _Recording:
     def ran(self) -> NDArray[np.bool_]:
         """Which tokens ran through the model, shape [T]."""
         return np.array(self._fed().ran[: self.stop], dtype=np.bool_)
+
+    def rewinds(self) -> int:
+        """How often the session was rewound."""
+        return self._fed().rewinds
 
     def hidden_states(self) -> FloatArray:
         """Every layer and token, float32 [L + 1, T, D]."""

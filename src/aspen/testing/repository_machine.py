@@ -235,6 +235,8 @@ class _RepositoryMachine(RuleBasedStateMachine):
         self.both("list", conversation="c1", before=20, limit=3)
         self.both("statistics", "mean")
         self.both("known", _IDS)
+        for trace in ("t1", "t2"):
+            self.both("trace_memories", trace)
         for stamp in _STAMPS.values():
             self.both("missing_keys", stamp, limit=5)
         seqs = list(range(12))

@@ -41,6 +41,18 @@ def test_shows_what_was_fed_so_far() -> None:
     assert len(recording.token_ids) == 4
 
 
+def test_what_was_rewound_is_not_remembered_though_as_many_tokens_follow() -> None:
+    model = FakeModel()
+    with record(model) as recording:
+        session = model.start_session()
+        session.prefill(model.tokenize("abc"))
+        before = recording.hidden_states.copy()
+        session.rewind(1)
+        session.prefill(model.tokenize("xy"))
+        assert not np.array_equal(recording.hidden_states[:, 1:], before[:, 1:])
+        np.testing.assert_array_equal(recording.hidden_states[:, :1], before[:, :1])
+
+
 def test_pooled_vectors_leave_the_first_token_out() -> None:
     recording, _ = recorded(FakeModel())
     states = recording.hidden_states.astype(np.float64)

@@ -46,6 +46,7 @@ class Recorder:
         self._handles: list[Any] = []
         self._stock_attention: str | None = None
         self._length = 0
+        self._rewinds = 0
         self._step_ids: Tensor | None = None  # set during a forward pass of the recorded session
         self._step_hidden: Tensor | None = None
         self._step_attention: dict[int, tuple[Tensor, Tensor]] = {}
@@ -127,6 +128,7 @@ class Recorder:
     def rewind(self, length: int) -> None:
         """Forget the tokens from `length` on."""
         self._length = length
+        self._rewinds += 1
         self._ids = _cut(self._ids, length, dim=0)
         self._ran = _cut(self._ran, length, dim=0)
         self._hidden = _cut(self._hidden, length, dim=1)
@@ -134,6 +136,10 @@ class Recorder:
             self._queries[layer] = _cut(queries, length, dim=1)
         for keys in self._keys.values():
             keys.rewind(length)
+
+    def rewinds(self) -> int:
+        """See `RawRecording.rewinds`."""
+        return self._rewinds
 
     def ran(self) -> NDArray[np.bool_]:
         """bool [T]; see `RawRecording.ran`."""

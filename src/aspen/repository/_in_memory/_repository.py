@@ -210,6 +210,16 @@ class InMemoryRepository(OpenStore):
                 raise incoming.unknown("trace", trace_id)
             return body
 
+    def trace_memories(self, trace_id: str) -> builtins.list[str]:
+        incoming.check_sought(trace_id, what="trace_id")
+        with self._lock:
+            mentions = self._traces.mentions(trace_id)
+            if mentions is None:
+                raise incoming.unknown("trace", trace_id)
+            return [
+                memory.id for memory in self._memories if memory.id in mentions or memory.trace_id == trace_id
+            ]
+
     def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
         incoming.checked_limit(limit)
         incoming.check_filters(conversation=conversation)

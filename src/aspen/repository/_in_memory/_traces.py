@@ -27,6 +27,10 @@ class Traces:
         """The encoded trace, None where there is none."""
         return self._traces[trace_id].body if trace_id in self._traces else None
 
+    def mentions(self, trace_id: str) -> frozenset[str] | None:
+        """Ids of the memories that it mentions, None where there is no such trace."""
+        return frozenset(self._traces[trace_id].mentions) if trace_id in self._traces else None
+
     def newest_first(self, conversation: str | None) -> list[TraceInfo]:
         """What is known of them: of one conversation, or of all where it is None."""
         infos = [trace.info for trace in reversed(self._traces.values())]

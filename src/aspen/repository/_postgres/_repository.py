@@ -171,6 +171,15 @@ class PostgresRepository(GraphStore):
             raise incoming.unknown("trace", trace_id)
         return body
 
+    def trace_memories(self, trace_id: str) -> builtins.list[str]:
+        incoming.check_sought(trace_id, what="trace_id")
+        with self._pool.reading() as session:
+            # One statement: a trace always has a memory that refers to it, so that no row means no trace.
+            found = session.rows("trace_memories", id=trace_id) if incoming.findable(trace_id) else []
+        if not found:
+            raise incoming.unknown("trace", trace_id)
+        return [id_ for (id_,) in found]
+
     def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
         incoming.checked_limit(limit)
         incoming.check_filters(conversation=conversation)

@@ -349,6 +349,18 @@ SELECT tenant_id, seq, %(number)s FROM aspen.memory WHERE tenant_id = %(tenant)s
 -- name: trace_body
 SELECT body FROM aspen.trace WHERE tenant_id = %(tenant)s AND id = %(id)s
 
+-- name: trace_memories
+SELECT id
+FROM aspen.memory
+WHERE tenant_id = %(tenant)s AND seq IN (
+    SELECT seq FROM aspen.memory WHERE tenant_id = %(tenant)s AND trace_id = %(id)s
+    UNION
+    SELECT trace_mention.seq
+    FROM aspen.trace JOIN aspen.trace_mention USING (tenant_id)
+    WHERE tenant_id = %(tenant)s AND trace.id = %(id)s AND trace_mention.trace = trace.number
+)
+ORDER BY seq
+
 -- name: list_traces
 SELECT id, conversation, created_at, seed, level, size
 FROM aspen.trace

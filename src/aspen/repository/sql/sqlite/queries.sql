@@ -275,6 +275,15 @@ WHERE trace.id = :trace_id
 -- name: trace_body
 SELECT body FROM trace WHERE id = :trace_id
 
+-- name: trace_memories
+SELECT id FROM memory
+WHERE seq IN (
+    SELECT seq FROM memory WHERE trace_id = :trace_id
+    UNION
+    SELECT trace_mention.seq FROM trace JOIN trace_mention ON trace_mention.trace = trace.number WHERE trace.id = :trace_id
+)
+ORDER BY seq
+
 -- name: list_traces
 SELECT id, conversation, created_at, seed, level, size FROM trace ORDER BY number DESC LIMIT :limit
 

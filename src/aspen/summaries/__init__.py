@@ -1,0 +1,17 @@
+"""Patterns that recur in what was said: found by activation, written down as memories, kept in step with the store."""
+
+from aspen.summaries.finding import Cluster, alike_threshold, find_clusters
+from aspen.summaries.keeping import Kept, Plan, plan, summaries_of
+from aspen.summaries.writing import Written, write_pattern
+
+__all__ = [
+    "Cluster",
+    "Kept",
+    "Plan",
+    "Written",
+    "alike_threshold",
+    "find_clusters",
+    "plan",
+    "summaries_of",
+    "write_pattern",
+]

@@ -6,22 +6,14 @@ import builtins
 from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from threading import RLock
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.errors import InvalidInput, StoreError
+from aspen.errors import InvalidInput
 from aspen.repository import _incoming as incoming
 from aspen.repository._in_memory._columns import access_rows, edge_rows, memory_rows, trait_rows
-from aspen.repository._in_memory._edges import Edges
-from aspen.repository._in_memory._keys import Keys
-from aspen.repository._in_memory._memories import Memories
-from aspen.repository._in_memory._names import Names
-from aspen.repository._in_memory._terms import Terms
-from aspen.repository._in_memory._traces import Traces
+from aspen.repository._in_memory._open_store import OpenStore
 from aspen.repository.values import (
     NEXT,
     Changes,
@@ -39,34 +31,8 @@ from aspen.repository.values import (
 from aspen.types import Edge, Memory, Seqs
 
 
-class InMemoryRepository:
+class InMemoryRepository(OpenStore):
     """Keeps everything in dictionaries behind one lock. Nothing survives `close`."""
-
-    location = ":memory:"
-    writable = True
-
-    def __init__(self) -> None:
-        self._guard = RLock()
-        self._closed = False
-        self._revision = 0
-        self._memories = Memories()
-        self._terms = Terms()
-        self._names = Names()
-        self._edges = Edges()
-        self._traces = Traces()
-        self._stamp: KeyStamp | None = None
-        self._activated = 0  # the revision at which it became the current one
-        self._keys = Keys()
-        self._row_revisions: dict[int, int] = {}
-        self._access_revisions: dict[int, int] = {}
-        self._statistics: dict[str, bytes] = {}
-        self._forgotten: dict[int, int] = {}
-
-    @property
-    def _lock(self) -> RLock:
-        if self._closed:
-            raise StoreError("The store is closed.", hint="Open it again.")
-        return self._guard
 
     # Memories
 
@@ -344,6 +310,23 @@ class InMemoryRepository:
             self._statistics[name] = body
             return True
 
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        wanted = incoming.fragment_places(places)
+        with self._lock:
+            stored = self._keys.fragments_of(self._stamp)
+            return {(seq, name): stored[seq][name] for seq, name in wanted if name in stored.get(seq, {})}
+
+    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        incoming.check_stamp(stamp)
+        checked = incoming.checked_fragments(fragments)
+        with self._lock:
+            current = incoming.current_stamp(self._stamp, stamp, location=self.location)
+            kept = [(seq, name) for seq, name in checked if seq in self._memories]
+            if kept:
+                self._revision += 1
+            for seq, name in kept:
+                self._keys.put_fragment(current, seq, name=name, body=checked[seq, name])
+
     # The whole store
 
     def revision(self) -> int:
@@ -387,6 +370,7 @@ class InMemoryRepository:
                 bytes={
                     "text": self._memories.size(),
                     "keys": self._keys.size(),
+                    "fragments": self._keys.fragments_size(),
                     "traces": self._traces.size(),
                     "edges": self._edges.size(),
                     "keywords": self._terms.size(),
@@ -404,15 +388,3 @@ class InMemoryRepository:
         raise InvalidInput(
             "A store in memory has no file to copy.", hint="Open a store at a path.", path=path
         )
-
-    def close(self) -> None:
-        with self._guard:
-            self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

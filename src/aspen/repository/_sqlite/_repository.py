@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import builtins
 import json
-import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +19,9 @@ from aspen.repository._sqlite import _keys as keying
 from aspen.repository._sqlite import _names as naming
 from aspen.repository._sqlite import _steps as steps
 from aspen.repository._sqlite._check import findings
-from aspen.repository._sqlite._errors import not_writable
-from aspen.repository._sqlite._file import back_up, prepare
-from aspen.repository._sqlite._pool import Pool, Session
+from aspen.repository._sqlite._file import back_up
+from aspen.repository._sqlite._open_store import OpenStore
 from aspen.repository._sqlite._sizes import sizes
-from aspen.repository._sqlite._wiping import checkpoint
 from aspen.repository.values import (
     Changes,
     Conversation,
@@ -42,15 +36,8 @@ from aspen.repository.values import (
 )
 from aspen.types import Edge, Memory, Seqs
 
-_LOG_LIMIT = 1000
-"""Pages in the write-ahead log (16 MiB) after which a commit moves them into the file."""
-_READER_PATIENCE = 0.25
-"""Seconds that forgetting waits for readers of older moments before it leaves cutting the log to a later call."""
 
-logger = logging.getLogger(__name__)
-
-
-class SQLiteRepository:
+class SQLiteRepository(OpenStore):
     """A store in the file `path`, for any number of threads and processes.
 
     Parameters
@@ -60,55 +47,6 @@ class SQLiteRepository:
     busy_timeout:
         Seconds to wait for another process that holds the store, > 0; after that, StoreBusy.
     """
-
-    def __init__(self, path: Path | str, *, busy_timeout: float = 10.0) -> None:
-        self._path = Path(path).absolute()
-        self._file = prepare(self._path, busy_timeout)
-        self._pool = Pool(self._path, self._connect, reuse=not self._file.immutable)
-        self._log_pages = 0
-        self._wipe_due = False
-
-    @property
-    def location(self) -> str:
-        return str(self._path)
-
-    @property
-    def writable(self) -> bool:
-        return self._file.writable
-
-    def _connect(self) -> apsw.Connection:
-        return self._file.connect(self._note_commit)
-
-    def _note_commit(self, log_pages: int) -> None:
-        self._log_pages = log_pages
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with self._pool.borrow() as session, session.reading():
-            yield session
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        """One transaction; where it deleted something, that is gone when it ends, from files and cached pages too."""
-        if not self.writable:
-            raise not_writable(self._path)
-        with self._pool.borrow() as session:
-            with session.writing():
-                yield session
-            if session.deleted:
-                self._pool.renew()
-            if session.deleted or self._wipe_due or self._log_pages >= _LOG_LIMIT:
-                self._checkpoint(wipe=session.deleted or self._wipe_due, patience=_READER_PATIENCE)
-
-    def _checkpoint(self, *, wipe: bool, patience: float) -> None:
-        """Never fails the call that committed: the log still holds everything, and the next call tries again."""
-        self._log_pages = 0
-        try:
-            done = checkpoint(self._path, truncate=wipe, patience=patience)
-        except apsw.Error as error:
-            done = False
-            logger.warning("The write-ahead log of %s could not be moved into it: %s", self._path, error)
-        self._wipe_due = wipe and not done
 
     # Memories
 
@@ -368,6 +306,22 @@ class SQLiteRepository:
             session.run("save_statistics", name=name, body=body)
             return True
 
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        wanted = incoming.fragment_places(places)
+        with self._reading() as session:
+            return keying.fragments(session, wanted)
+
+    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        incoming.check_stamp(stamp)
+        checked = incoming.checked_fragments(fragments)
+        with self._writing() as session:
+            number = keying.current_number(session, stamp, location=self.location)
+            known = steps.existing(session, (seq for seq, _ in checked))
+            kept = {place: body for place, body in checked.items() if place[0] in known}
+            if kept:
+                session.run("next_revision")
+                keying.put_fragments(session, number, kept)
+
     # The whole store
 
     def revision(self) -> int:
@@ -404,16 +358,3 @@ class SQLiteRepository:
     def backup(self, path: str) -> None:
         with self._pool.borrow() as session:
             back_up(session.connection, self._path, Path(path).expanduser().absolute())
-
-    def close(self) -> None:
-        if self._pool.close() and self.writable:
-            # The last connection, so that SQLite removes the log; other processes may still hold it.
-            self._checkpoint(wipe=self._wipe_due, patience=0.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -20,8 +20,8 @@ class Config:
     cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands use
     when none is named, a path or the URL of a database. model: "bundled", a Hugging Face id or a folder. device and
     dtype None leave the choice to the runtime; threads None takes all cores. strategy: how memories are fed back in a
-    chat. reinforce: whether memories that are used
-    together in a chat grow stronger links.
+    chat. reinforce: whether memories that are used together in a chat grow stronger links. kv_check: the strategy kv
+    checks one reply in so many against the text; 1 for every one, 0 for none.
     """
 
     cache_dir: Path
@@ -32,11 +32,12 @@ class Config:
     threads: int | None = None
     strategy: str = "note"
     reinforce: bool = True
+    kv_check: int = 16
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
-        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY and
-        ASPEN_REINFORCE.
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY,
+        ASPEN_REINFORCE and ASPEN_KV_CHECK.
         """
         found = os.environ if environment is None else environment
         threads = found.get("ASPEN_THREADS") or None
@@ -45,6 +46,9 @@ class Config:
         reinforce = found.get("ASPEN_REINFORCE") or "1"
         if reinforce not in ("0", "1"):
             raise InvalidInput(f"ASPEN_REINFORCE must be 0 or 1, got {reinforce!r}.")
+        kv_check = found.get("ASPEN_KV_CHECK") or "16"
+        if not kv_check.isdecimal():
+            raise InvalidInput(f"ASPEN_KV_CHECK must be an integer >= 0, got {kv_check!r}.")
         data_dir = Path(platformdirs.user_data_dir("aspen"))
         return cls(
             cache_dir=_path(found, "ASPEN_CACHE") or Path(platformdirs.user_cache_dir("aspen")),
@@ -55,6 +59,7 @@ class Config:
             threads=int(threads) if threads is not None else None,
             strategy=found.get("ASPEN_STRATEGY") or "note",
             reinforce=reinforce == "1",
+            kv_check=int(kv_check),
         )
 
 

@@ -71,6 +71,7 @@ class Turn:
     system: str | None
     level: TraceLevel
     budget: int
+    kv_check: int
 
 
 def history_of(engine: Engine, conversation: str) -> list[Memory]:
@@ -111,6 +112,8 @@ def answer(
                 sampler=turn.sampler,
                 recall=recall_and_keep,
                 trace=lambda id_: decode_trace(engine.repository.trace(id_)),
+                fragments=engine,
+                kv_check=turn.kv_check,
             )
         )
         generation = sample_reply(

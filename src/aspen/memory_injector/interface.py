@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -26,6 +26,7 @@ class StrategyName(StrEnum):
     """The ways to feed memories back."""
 
     NOTE = "note"  # a few dated lines
+    KV = "kv"  # the same lines, put into the cache as stored keys and values
 
 
 class RecallFor(Protocol):
@@ -35,13 +36,24 @@ class RecallFor(Protocol):
         """What resonates with `prompt`, of memories with one of `tags` where they are given."""
 
 
+class FragmentShelf(Protocol):
+    """Where encoded KV fragments of memories are kept, by memory (seq) and name."""
+
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        """Those of `places` that are there."""
+
+    def keep_fragments(self, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        """Keep them where the store can be written and belongs to this model; otherwise nothing is kept."""
+
+
 @dataclass(frozen=True)
 class Situation:
     """All that a strategy may look at and use for one reply.
 
     session: empty, and recorded where the turn is remembered. history: the last memories of the conversation, oldest
     first. reserve: tokens to keep free for the reply. budget: most tokens that memories may take, >= 0. seed, sampler:
-    of the reply. recall, trace: ask the store; `trace` raises NotFound.
+    of the reply. recall, trace: ask the store; `trace` raises NotFound. fragments: keeps what the strategy kv puts,
+    which checks one reply in `kv_check` against the text, 0 for none.
     """
 
     model: LanguageModel
@@ -55,6 +67,8 @@ class Situation:
     sampler: SamplerSettings
     recall: RecallFor
     trace: Callable[[str], Trace]
+    fragments: FragmentShelf
+    kv_check: int
 
     def count_tokens(self, text: str) -> int:
         """Tokens of plain text."""

@@ -29,6 +29,9 @@ MAX_BYTES = 2**30
 _GROUP = 32
 """Channels of a value that share a scale at level int4, or all where the head is no multiple of it wide."""
 _STEPS = np.float32(15)
+_LARGEST_FP16 = np.float32(60_000)
+_SMALLEST_STEP = np.float32(2.0**-14)
+"""The smallest normal number of fp16."""
 
 _FILE = Container(
     noun="KV fragment",
@@ -133,9 +136,13 @@ def _grouped(array: FloatArray, name: str) -> FloatArray:
 def _to_int4(array: FloatArray, name: str) -> dict[str, NDArray[Any]]:
     """Two steps of 0..15 in a byte, with the lowest value and the size of a step of each group."""
     groups = _grouped(array, name)
-    low = groups.min(axis=-1)
-    step = np.maximum((groups.max(axis=-1) - low) / _STEPS, np.float32(2.0**-126))
-    steps = np.clip(np.rint((groups - low[..., None]) / step[..., None]), 0, _STEPS).astype(np.uint8)
+    lowest, highest = groups.min(axis=-1), groups.max(axis=-1)
+    # Half the bytes, where fp16 can hold them; what is rounded then is taken into account by the steps.
+    dtype = np.float16 if np.abs(array).max() < _LARGEST_FP16 else np.float32
+    low = lowest.astype(dtype)
+    step = np.maximum((highest - low) / _STEPS, _SMALLEST_STEP).astype(dtype)
+    places = (groups - low[..., None].astype(np.float32)) / step[..., None].astype(np.float32)
+    steps = np.clip(np.rint(places), 0, _STEPS).astype(np.uint8)
     if steps.shape[-1] % 2:
         steps = np.concatenate([steps, np.zeros_like(steps[..., :1])], axis=-1)
     return {"": steps[..., ::2] | steps[..., 1::2] << 4, "low": low, "step": step}
@@ -147,7 +154,9 @@ def _from_int4(arrays: Mapping[str, NDArray[Any]], name: str) -> FloatArray:
     tokens = len(arrays["token_ids"])
     if name == "keys":
         steps = steps[..., :tokens]
-    values: FloatArray = steps.astype(np.float32) * step[..., None] + low[..., None]
+    values: FloatArray = steps.astype(np.float32)
+    values *= step[..., None].astype(np.float32)
+    values += low[..., None].astype(np.float32)
     if name == "keys":
         return np.ascontiguousarray(values.swapaxes(-1, -2))
     return values.reshape(*values.shape[:3], -1)

@@ -77,7 +77,9 @@ class FragmentMaker:
         return fragment
 
 
-def cut_lines(model: LanguageModel, token_ids: TokenIds, *, lines: Sequence[str], system: str | None) -> list[int]:
+def cut_lines(
+    model: LanguageModel, token_ids: TokenIds, *, lines: Sequence[str], system: str | None
+) -> list[int]:
     """Where each line of a note begins in a prompt, int32 [T], that holds it, and where the last one ends.
 
     The prompt is cut, not put together from pieces: so it stays token for token what it is as text. Empty where
@@ -86,7 +88,11 @@ def cut_lines(model: LanguageModel, token_ids: TokenIds, *, lines: Sequence[str]
     shorter = [_conversation(model, lines[:count], system=system) for count in range(len(lines))]
     longer = _conversation(model, [*lines, _PROBE], system=system)
     cuts = [shared_length(token_ids, other) for other in (*shorter, longer)]
-    return cuts if all(one < other for one, other in zip([0, *cuts], [*cuts, len(token_ids)], strict=True)) else []
+    return (
+        cuts
+        if all(one < other for one, other in zip([0, *cuts], [*cuts, len(token_ids)], strict=True))
+        else []
+    )
 
 
 def fragments_of(
@@ -107,7 +113,9 @@ def fragments_of(
     maker = FragmentMaker.of(model)
     found = _kept(maker, wanted, memories=memories, shelf=shelf)
     missing = {digest: ids for digest, ids in wanted.items() if digest not in found}
-    for token_ids, data in zip(missing.values(), maker.make(list(missing.values())) if missing else (), strict=True):
+    for token_ids, data in zip(
+        missing.values(), maker.make(list(missing.values())) if missing else (), strict=True
+    ):
         fragment = maker.read(data, token_ids=token_ids)
         found[fragment.digest] = fragment
     for digest in wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,12 +69,17 @@ class CachedNote:
 
 
 def _put(
-    situation: Situation, composed: ComposedPrompt, note: Note, *, memories: Sequence[Memory], cuts: Sequence[int]
+    situation: Situation,
+    composed: ComposedPrompt,
+    note: Note,
+    *,
+    memories: Sequence[Memory],
+    cuts: Sequence[int],
 ) -> Prepared:
     """Bring in the prompt with the lines of the note as fragments; as text where the check is against it."""
     token_ids = composed.chat.token_ids
     started = time.perf_counter()
-    pieces = [token_ids[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False)]
+    pieces = [token_ids[start:stop] for start, stop in itertools.pairwise(cuts)]
     lines = _fragments(situation, memories, pieces)
     passes = (
         Pass(cuts[0]),

@@ -198,7 +198,9 @@ class _RepositoryMachine(RuleBasedStateMachine):
 
     @rule(
         version=st.sampled_from(sorted(_STAMPS)),
-        places=st.dictionaries(st.tuples(_seqs, st.sampled_from(_FRAGMENTS)), st.binary(max_size=3), max_size=4),
+        places=st.dictionaries(
+            st.tuples(_seqs, st.sampled_from(_FRAGMENTS)), st.binary(max_size=3), max_size=4
+        ),
     )
     def save_fragments(self, version: str, places: dict[tuple[int, str], bytes]) -> None:
         self.both("save_fragments", _STAMPS[version], places)

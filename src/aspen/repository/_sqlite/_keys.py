@@ -84,7 +84,10 @@ def put_fragments(session: Session, stamp: int, bodies: Mapping[tuple[int, str],
     """Add or replace fragments of a stamp."""
     session.run_many(
         "put_fragment",
-        [{"seq": seq, "stamp": stamp, "fragment": name, "body": body} for (seq, name), body in bodies.items()],
+        [
+            {"seq": seq, "stamp": stamp, "fragment": name, "body": body}
+            for (seq, name), body in bodies.items()
+        ],
     )
 
 

@@ -4,8 +4,8 @@
 
 Notes of 128 to 2,048 tokens, once as text and once as KV fragments out of a SQLite store, in turn in one run: time to
 the logits of the first token. Then prompts with notes of four lines: how far the distribution of the next token lies
-from that of the text (Kullback-Leibler divergence), how often both have the same first choice, and what a token takes in
-the store, by level of compression. Lines and questions are those of the dialogues that ship with Aspen.
+from that of the text (Kullback-Leibler divergence), how often both have the same first choice, and what a token takes
+in the store, by level of compression. Lines and questions are those of the dialogues that ship with Aspen.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """Chatting with stored keys and values: where they are kept, and that such a reply replays."""
 
+from dataclasses import replace
+
 import pytest
 from tests.front_door import NOTE_TOKENS, WHERE, Open, facts
 
 from aspen import Aspen
 from aspen.errors import NotFound
+from aspen.memory_injector import FragmentMaker, fragments_of
 from aspen.testing.fake_model import FakeModel
 
 
@@ -51,18 +54,26 @@ def test_fragments_last_in_the_store(open_aspen: Open, tmp_path: object) -> None
 def test_a_replay_makes_fragments_again_that_are_gone(aspen: Aspen) -> None:
     facts(aspen)
     trace_id = ask(aspen)
-    memories = {memory.seq for memory in aspen.repository.list()}
-    injection = aspen.trace(trace_id).injection
-    assert injection is not None
-    places = {(seq, name) for seq in memories for name in _names(aspen, trace_id)}
-    kept = aspen.repository.fragments(sorted(places))
+    seqs = [memory.seq for memory in aspen.repository.list()]
+    kept = aspen.repository.fragments([(seq, name) for seq in seqs for name in _names(aspen, trace_id)])
+    assert kept
     aspen.repository.save_fragments(aspen.engine.stamp, dict.fromkeys(kept, b"spoiled"))
     assert aspen.replay(trace_id).verified
 
 
-def _names(aspen: Aspen, trace_id: str) -> list[str]:
-    from aspen.memory_injector import FragmentMaker  # noqa: PLC0415
+def test_a_fragment_that_comes_out_otherwise_now_is_named(aspen: Aspen) -> None:
+    """Made by a process with other threads, say, and gone since: nothing can tell what was put."""
+    facts(aspen)
+    trace = aspen.trace(ask(aspen))
+    passes = tuple(replace(one, fragment=one.fragment and "0" * 64) for one in trace.passes)
+    seqs = [memory.seq for memory in aspen.repository.list()]
+    with pytest.raises(NotFound, match="000000000000.*made again it comes out otherwise") as caught:
+        fragments_of(replace(trace, passes=passes), model=aspen.model, memories=seqs, shelf=aspen.engine)
+    assert "cache" in caught.value.hint
 
+
+def _names(aspen: Aspen, trace_id: str) -> list[str]:
+    """The names of the fragments that a trace used."""
     trace, maker, start, names = aspen.trace(trace_id), FragmentMaker.of(aspen.model), 0, []
     for one in trace.passes:
         if one.fragment is not None:
@@ -76,7 +87,7 @@ def test_what_was_forgotten_takes_fragments_and_trace_along(aspen: Aspen) -> Non
     trace_id = ask(aspen)
     injection = aspen.trace(trace_id).injection
     assert injection is not None
-    aspen.forget(list(injection.memory_ids))
+    aspen.forget(*injection.memory_ids)
     with pytest.raises(NotFound):
         aspen.replay(trace_id)
     assert aspen.repository.check() == []

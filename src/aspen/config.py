@@ -21,7 +21,8 @@ class Config:
     when none is named, a path or the URL of a database. model: "bundled", a Hugging Face id or a folder. device and
     dtype None leave the choice to the runtime; threads None takes all cores. strategy: how memories are fed back in a
     chat. reinforce: whether memories that are used together in a chat grow stronger links. endpoint_key: sent to an
-    endpoint that a command names, None for none.
+    endpoint that a command names, None for none. kv_check: the strategy kv checks one reply in so many against the
+    text; 1 for every one, 0 for none.
     """
 
     cache_dir: Path
@@ -33,11 +34,12 @@ class Config:
     strategy: str = "note"
     reinforce: bool = True
     endpoint_key: str | None = field(default=None, repr=False)
+    kv_check: int = 16
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
         """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY,
-        ASPEN_REINFORCE and ASPEN_ENDPOINT_KEY.
+        ASPEN_REINFORCE, ASPEN_KV_CHECK and ASPEN_ENDPOINT_KEY.
         """
         found = os.environ if environment is None else environment
         threads = found.get("ASPEN_THREADS") or None
@@ -46,6 +48,9 @@ class Config:
         reinforce = found.get("ASPEN_REINFORCE") or "1"
         if reinforce not in ("0", "1"):
             raise InvalidInput(f"ASPEN_REINFORCE must be 0 or 1, got {reinforce!r}.")
+        kv_check = found.get("ASPEN_KV_CHECK") or "16"
+        if not kv_check.isdecimal():
+            raise InvalidInput(f"ASPEN_KV_CHECK must be an integer >= 0, got {kv_check!r}.")
         data_dir = Path(platformdirs.user_data_dir("aspen"))
         return cls(
             cache_dir=_path(found, "ASPEN_CACHE") or Path(platformdirs.user_cache_dir("aspen")),
@@ -57,6 +62,7 @@ class Config:
             strategy=found.get("ASPEN_STRATEGY") or "note",
             reinforce=reinforce == "1",
             endpoint_key=found.get("ASPEN_ENDPOINT_KEY") or None,
+            kv_check=int(kv_check),
         )
 
 

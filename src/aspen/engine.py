@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from aspen.activation_db import EncodedText, KeyEncoder, load_calibration, recipe_for
-from aspen.errors import StoreNotWritable
+from aspen.errors import ModelMismatch, StoreNotWritable
 from aspen.models import LanguageModel
 from aspen.repository import KeyStamp, NewMemory, Repository, stamp_mismatch
 from aspen.resonance_search import (
@@ -74,6 +75,17 @@ class Engine:
             self.repository.set_stamp(self.stamp)
         elif stored.identity != self.stamp.identity:
             raise stamp_mismatch(stored, self.stamp, location=self.repository.location)
+
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        """Encoded KV fragments by memory (seq) and name, of those that are there."""
+        return self.repository.fragments(places)
+
+    def keep_fragments(self, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        """Store KV fragments of this model. They are a cache: where the store cannot take them, it goes without."""
+        stored = self.repository.stamp()
+        if self.repository.writable and stored is not None and stored.identity == self.stamp.identity:
+            with suppress(ModelMismatch):  # re-keyed this very moment
+                self.repository.save_fragments(self.stamp, fragments)
 
     def encode(
         self, items: Sequence[tuple[str, MemoryItem]], *, progress: Callable[[int], None] = lambda done: None

@@ -15,9 +15,12 @@
     │   ├── StoreNotWritable        read-only file or folder, or the disk is full
     │   ├── StoreVersionError       the file is not an Aspen store, or from a newer version
     │   └── ModelMismatch           the store's keys were made by another model
-    └── TraceError                  a trace cannot be used
-        ├── TraceCorrupt            cut, altered, or not a trace at all
-        └── TraceVersionError       written by another version of the format
+    ├── TraceError                  a trace cannot be used
+    │   ├── TraceCorrupt            cut, altered, or not a trace at all
+    │   └── TraceVersionError       written by another version of the format
+    └── FragmentError               a stored KV fragment cannot be used; its text makes it again
+        ├── FragmentCorrupt         cut, altered, or not a fragment of this version of the format
+        └── FragmentMismatch        made by another model, or of another text
 
 A message says what was expected and what came; `hint` says what to do about it. `details` carries the same
 facts as data. Only the command line turns an error into an exit code.
@@ -133,3 +136,17 @@ class TraceCorrupt(TraceError):
 
 class TraceVersionError(TraceError):
     """The trace was written by another version of the format."""
+
+
+class FragmentError(AspenError):
+    """A stored KV fragment cannot be used; the text of its memory makes it again."""
+
+    exit_code = 6
+
+
+class FragmentCorrupt(FragmentError):
+    """The bytes are cut, altered, or not a KV fragment of this version of the format."""
+
+
+class FragmentMismatch(FragmentError):
+    """The KV fragment was made by another model, behind another prefix, or of another text."""

@@ -79,6 +79,7 @@ class Turn:
     system: str | None
     level: TraceLevel
     budget: int
+    kv_check: int
 
 
 def history_of(engine: Engine, conversation: str) -> list[Memory]:
@@ -126,6 +127,8 @@ def answer(
                 trace=lambda id_: decode_trace(engine.repository.trace(id_)),
                 trace_memories=lambda id_: _trace_memories(engine, id_),
                 examples=lambda memory: _examples(engine, memory),
+                fragments=engine,
+                kv_check=turn.kv_check,
             )
         )
         generation = sample_reply(

@@ -61,3 +61,11 @@ def test_the_home_folder_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch) 
     for name in ("ASPEN_STORE", "ASPEN_CACHE"):
         with pytest.raises(InvalidInput, match=name):
             Config.from_environment({name: "~nobody-of-this-name/m"})
+
+
+def test_how_often_stored_keys_and_values_are_checked_is_a_setting() -> None:
+    assert Config.from_environment({}).kv_check == 16
+    assert [Config.from_environment({"ASPEN_KV_CHECK": n}).kv_check for n in ("0", "1", "")] == [0, 1, 16]
+    for wrong in ("-1", "often", "0.5"):
+        with pytest.raises(InvalidInput, match="ASPEN_KV_CHECK"):
+            Config.from_environment({"ASPEN_KV_CHECK": wrong})

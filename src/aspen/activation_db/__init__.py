@@ -5,6 +5,12 @@ from aspen.activation_db.capture import captures
 from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.encoder import EncodedPrompt, EncodedText, KeyEncoder
 from aspen.activation_db.fitting import StoreFit
+from aspen.activation_db.fragment_code import (
+    FragmentLevel,
+    FragmentOrigin,
+    decode_fragment,
+    encode_fragment,
+)
 from aspen.activation_db.head_keys import head_match
 from aspen.activation_db.head_set import HeadSet, PromptHeads
 from aspen.activation_db.index import KeyIndex
@@ -17,6 +23,8 @@ __all__ = [
     "Calibration",
     "EncodedPrompt",
     "EncodedText",
+    "FragmentLevel",
+    "FragmentOrigin",
     "HeadSet",
     "KeyCode",
     "KeyEncoder",
@@ -27,8 +35,10 @@ __all__ = [
     "StoreFit",
     "calibration_text",
     "captures",
+    "decode_fragment",
     "decode_trace",
     "decode_vectors",
+    "encode_fragment",
     "encode_trace",
     "encode_vector",
     "head_match",

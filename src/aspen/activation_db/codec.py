@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.activation_db.quantise import absolute_maxima, to_float32, to_fp16, to_int8
-from aspen.activation_db.trace_file import MAX_BYTES, corrupt, format_version, pack, unpack
+from aspen.activation_db.trace_file import MAX_BYTES, TRACE_FILE
 from aspen.errors import InvalidInput, TraceCorrupt
 from aspen.models.feeding import check_passes
 from aspen.models.fingerprint import from_dict, to_dict
@@ -65,7 +65,7 @@ def encode_trace(trace: Trace, *, level: TraceLevel | None = None) -> bytes:
     header = _header(trace, level=level)
     if problem := _misfit(header, arrays):
         raise InvalidInput(f"The trace cannot be stored: {problem}.", trace=trace.id)
-    return pack(header, arrays=arrays)
+    return TRACE_FILE.pack(header, arrays=arrays)
 
 
 def decode_trace(data: bytes, *, max_bytes: int = MAX_BYTES) -> Trace:
@@ -74,16 +74,16 @@ def decode_trace(data: bytes, *, max_bytes: int = MAX_BYTES) -> Trace:
     Raises TraceCorrupt where the bytes are cut, altered, no trace, or unpack to more than `max_bytes`;
     TraceVersionError where another version of the format wrote them.
     """
-    header, arrays = unpack(data, max_bytes=max_bytes)
+    header, arrays = TRACE_FILE.unpack(data, max_bytes=max_bytes)
     try:
-        if format_version(data) == 1:  # all prompts were one pass
+        if TRACE_FILE.format_version(data) == 1:  # all prompts were one pass
             header |= {"passes": [[header["prompt_length"], None]], "injection": None}
         problem = _misfit(header, arrays)
         trace = _trace(header, arrays) if problem is None else None
     except (InvalidInput, LookupError, TypeError, ValueError) as error:
         raise TraceCorrupt(f"The trace's header is not that of a trace: {error!r}.") from error
     if trace is None:
-        corrupt(f"The trace's parts do not fit each other: {problem}.")
+        TRACE_FILE.corrupt(f"The trace's parts do not fit each other: {problem}.")
     return trace
 
 

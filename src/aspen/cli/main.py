@@ -31,7 +31,7 @@ Exit codes:
   3  no memory, trace or conversation of that name
   4  the model, or a package it needs
   5  the store
-  6  a trace that cannot be used
+  6  a trace, or a stored KV fragment, that cannot be used
   7  `replay` could not verify the trace
   130  interrupted (Ctrl-C); the store is sound
   141  the reader of the output went away
@@ -39,7 +39,7 @@ Exit codes:
 \b
 Settings from the environment:
   ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_CACHE, ASPEN_STRATEGY,
-  ASPEN_REINFORCE, ASPEN_ENDPOINT_KEY
+  ASPEN_KV_CHECK, ASPEN_REINFORCE, ASPEN_ENDPOINT_KEY
 """
 
 app = typer.Typer(

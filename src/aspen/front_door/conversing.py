@@ -9,7 +9,9 @@ from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
 from aspen.front_door.summarising import Summarising
-from aspen.memory_injector import STRATEGIES, StrategyName, WithoutMemory
+from aspen.memory_injector import STRATEGIES, StrategyName, WithoutMemory, fragments_of
+from aspen.models import KVFragment
+from aspen.models.fingerprint import differences
 from aspen.seed_manager import ReplayReport, choose_seed, replay
 from aspen.turn import Reply, Turn, answer, history_of
 from aspen.types import Provenance, Recall, SamplerSettings, Trace, TraceLevel
@@ -85,7 +87,17 @@ class Conversing(Recalling, Summarising):
 
         reply = answer(
             self.engine,
-            Turn(message, conversation, seed, sampler, max_tokens, system, level, note_tokens),
+            Turn(
+                message,
+                conversation,
+                seed,
+                sampler,
+                max_tokens,
+                system,
+                level,
+                note_tokens,
+                self.config.kv_check,
+            ),
             strategy=STRATEGIES[chosen] if memory else WithoutMemory(),
             history=history,
             recall=recall,
@@ -106,8 +118,23 @@ class Conversing(Recalling, Summarising):
         return decode_trace(self.repository.trace(trace_id))
 
     def replay(self, trace_id: str) -> ReplayReport:
-        """Run a trace again, and say whether tokens and activations are the same bit for bit. NotFound: see `trace`.
+        """Run a trace again, and say whether tokens and activations are the same bit for bit.
+
+        NotFound: see `trace`; also where KV fragments that it used are gone, and made again come out otherwise.
 
         Where they cannot be the same, for the model or the machine is another, the report says so.
         """
-        return replay(self.model, self.trace(trace_id))
+        trace = self.trace(trace_id)
+        return replay(self.model, trace, fragments=self._fragments(trace))
+
+    def _fragments(self, trace: Trace) -> dict[str, KVFragment]:
+        """The KV fragments that a trace used, by digest; none where its fingerprint is another one's."""
+        if differences(trace.fingerprint, self.model.fingerprint):
+            return {}
+        return fragments_of(trace, model=self.model, memories=self._memories_in(trace), shelf=self.engine)
+
+    def _memories_in(self, trace: Trace) -> list[int]:
+        """The seqs of the memories that a trace fed back, of those that are there."""
+        fed_back = trace.injection.memory_ids if trace.injection else ()
+        known = self.repository.known(fed_back)
+        return [memory.seq for memory in self.repository.get([id_ for id_ in fed_back if id_ in known])]

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from aspen.memory_injector.auto import Auto
+from aspen.memory_injector.fragments import FragmentMaker, fragments_of
 from aspen.memory_injector.framing import Note, framed, memory_line
 from aspen.memory_injector.interface import (
+    FragmentShelf,
     Prepared,
     ReadsRecording,
     RecallFor,
@@ -13,6 +15,7 @@ from aspen.memory_injector.interface import (
     StrategyName,
     TraceMemories,
 )
+from aspen.memory_injector.kv import CachedNote
 from aspen.memory_injector.note import MemoryNote, write_note
 from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
 from aspen.memory_injector.seed_replay import SeedReplay
@@ -21,6 +24,7 @@ from aspen.memory_injector.text import WithoutMemory, prepare_text
 
 _BY_NAME: dict[StrategyName, Strategy] = {
     StrategyName.NOTE: MemoryNote(),
+    StrategyName.KV: CachedNote(),
     StrategyName.SEED_REPLAY: SeedReplay(),
     StrategyName.SUMMARY: PatternSummary(),
 }
@@ -33,7 +37,10 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
 __all__ = [
     "STRATEGIES",
     "Auto",
+    "CachedNote",
     "ComposedPrompt",
+    "FragmentMaker",
+    "FragmentShelf",
     "MemoryNote",
     "Note",
     "PatternSummary",
@@ -47,6 +54,7 @@ __all__ = [
     "TraceMemories",
     "WithoutMemory",
     "compose_prompt",
+    "fragments_of",
     "framed",
     "memory_line",
     "prepare_text",

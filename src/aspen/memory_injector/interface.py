@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
@@ -27,6 +27,7 @@ class StrategyName(StrEnum):
     """The ways to feed memories back."""
 
     NOTE = "note"  # a few dated lines
+    KV = "kv"  # the same lines, put into the cache as stored keys and values
     SEED_REPLAY = "seed_replay"  # an old inference, run again, from which the conversation goes on
     SUMMARY = "summary"  # patterns that recur in what was said
     AUTO = "auto"  # one of these, by cost and familiarity
@@ -47,6 +48,16 @@ class TraceMemories:
     corrected: bool
 
 
+class FragmentShelf(Protocol):
+    """Where encoded KV fragments of memories are kept, by memory (seq) and name."""
+
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        """Those of `places` that are there."""
+
+    def keep_fragments(self, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        """Keep them where the store can be written and belongs to this model; otherwise nothing is kept."""
+
+
 @dataclass(frozen=True)
 class Situation:
     """All that a strategy may look at and use for one reply.
@@ -55,7 +66,8 @@ class Situation:
     that read it. history: the last memories of the conversation, oldest first. reserve: tokens to keep free for the
     reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. recall, trace, trace_memories,
     examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` has the ids of what a pattern was
-    made of.
+    made of. fragments: keeps what the strategy kv puts, which checks one reply in `kv_check` against the text, 0 for
+    none.
     """
 
     model: LanguageModel
@@ -72,6 +84,8 @@ class Situation:
     trace: Callable[[str], Trace]
     trace_memories: Callable[[str], TraceMemories]
     examples: Callable[[Memory], Sequence[str]]
+    fragments: FragmentShelf
+    kv_check: int
 
     def count_tokens(self, text: str) -> int:
         """Tokens of plain text."""

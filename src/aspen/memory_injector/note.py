@@ -47,7 +47,25 @@ def prepare_note(
 def write_note(
     hits: Sequence[Hit], *, prompt: str, budget: int, count_tokens: Callable[[str], int], most: int = 4
 ) -> Note | None:
-    """A note of at most `budget` tokens from the best hits; None if nothing is worth a line or fits.
+    """A note of at most `budget` tokens from the best hits; None if nothing is worth a line or fits."""
+    return note_of(
+        choose_lines(hits, prompt=prompt, budget=budget, count_tokens=count_tokens, most=most),
+        count_tokens=count_tokens,
+    )
+
+
+def note_of(told: Sequence[tuple[Memory, str]], *, count_tokens: Callable[[str], int]) -> Note | None:
+    """The note that memories with their lines make; None where there are none."""
+    if not told:
+        return None
+    text = framed([line for _, line in told])
+    return Note(text, count_tokens(text), tuple(memory.id for memory, _ in told))
+
+
+def choose_lines(
+    hits: Sequence[Hit], *, prompt: str, budget: int, count_tokens: Callable[[str], int], most: int = 4
+) -> list[tuple[Memory, str]]:
+    """The memories that a note of at most `budget` tokens tells, each with its line, in the order of the note.
 
     Hits are taken best first, at most `most`, until the budget is full; the lines then stand in the order in
     which things were said. The same words said twice make one line, and `prompt` asked before makes none: it
@@ -76,12 +94,10 @@ def write_note(
     told = list(lines.values())
     while told:
         ordered = sorted(told, key=lambda entry: when_said(entry[0]))
-        text = framed([line for _, line in ordered])
-        tokens = count_tokens(text)
-        if tokens <= budget:
-            return Note(text, tokens, tuple(memory.id for memory, _ in ordered))
+        if count_tokens(framed([line for _, line in ordered])) <= budget:
+            return ordered
         told.pop()  # lines can cost more together than one by one: how a text is cut into tokens depends on it
-    return None
+    return []
 
 
 def _asks_the_same(hit: Hit, asked: set[str], asked_words: list[str]) -> bool:

@@ -10,6 +10,7 @@ from aspen.repository._opening import open_repository
 from aspen.repository._sqlite import SQLiteRepository
 from aspen.repository.interface import (
     EdgeStore,
+    FragmentStore,
     KeyStore,
     KeywordStore,
     MemoryStore,
@@ -54,6 +55,7 @@ __all__ = [
     "Conversation",
     "EdgeRows",
     "EdgeStore",
+    "FragmentStore",
     "InMemoryRepository",
     "KeyStamp",
     "KeyStore",

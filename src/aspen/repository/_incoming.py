@@ -209,6 +209,25 @@ def checked_head_keys(head_keys: Mapping[int, bytes] | None, keys: Mapping[int, 
     return checked
 
 
+def checked_fragments(fragments: Mapping[tuple[int, str], bytes]) -> dict[tuple[int, str], bytes]:
+    """Fragments by seq and name, with Python's integers."""
+    checked = {}
+    for (seq, name), body in fragments.items():
+        check_body(body, what="A fragment")
+        checked[operator.index(seq), _required_name(name, what="fragment name")] = body
+    return checked
+
+
+def fragment_places(places: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Places to look at, with Python's integers, each once, without those that no store can have."""
+    found: dict[tuple[int, str], None] = {}
+    for seq, name in places:
+        check_sought(name, what="fragment name")
+        if findable(name):
+            found.update(((number, name), None) for number in storable_seqs([seq]))
+    return list(found)
+
+
 def checked_edge(edge: Edge) -> Edge:
     """The edge with Python's numbers; InvalidInput for a loop, or a weight outside [0, 1]."""
     weight = check_share(edge.weight, what="The weight of an edge")

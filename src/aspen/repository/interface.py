@@ -84,7 +84,7 @@ class MemoryStore(Protocol):
         """
 
     def forget(self, ids: Sequence[str]) -> int:
-        """Delete memories with their keys, terms, names, traits, edges, and every trace in which one of them stands.
+        """Delete memories with their keys, fragments, terms, names, traits, edges, and every trace in which they stand.
 
         These are the traces that they refer to, or that mention them; other memories stay, without their trace.
         NotFound, and nothing is deleted, if one id is unknown. Returns how many traces went with them. What is
@@ -229,10 +229,24 @@ class KeyStore(Protocol):
         """Head keys of the current stamp by seq, in the order asked, of those memories that have them."""
 
     def activate(self, stamp: KeyStamp) -> bool:
-        """Make `stamp` the current one, and delete all keys, head keys and traits of others.
+        """Make `stamp` the current one, and delete all keys, head keys, traits and fragments of others.
 
         False, and no change, while keys are missing. Statistics are deleted with the keys they were fitted on.
         Activating the current stamp only drops the keys of others.
+        """
+
+
+class FragmentStore(Protocol):
+    """Encoded KV fragments of memories, of the model of the current stamp. A cache: their text makes them again."""
+
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        """Fragments of the current stamp by memory (seq) and name, in the order asked, of those that are there."""
+
+    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        """Store fragments by memory (seq) and name; one that is stored is replaced, those of forgotten memories are
+        dropped. ModelMismatch where `stamp` is not the current one, StoreError while the store has none.
+
+        They go with their memory, and with the stamp when another one is activated.
         """
 
 
@@ -252,7 +266,15 @@ class StatisticsStore(Protocol):
 
 
 class Repository(
-    MemoryStore, KeywordStore, NameStore, EdgeStore, TraceStore, KeyStore, StatisticsStore, Protocol
+    MemoryStore,
+    KeywordStore,
+    NameStore,
+    EdgeStore,
+    TraceStore,
+    KeyStore,
+    FragmentStore,
+    StatisticsStore,
+    Protocol,
 ):
     """A whole store. A context manager: leaving it closes the store; a closed one raises StoreError."""
 

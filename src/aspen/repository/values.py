@@ -253,7 +253,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """Counts, and bytes by part (`text`, `keys`, `traces`, `edges`, `keywords`, `names`, `file`).
+    """Counts, and bytes by part (`text`, `keys`, `fragments`, `traces`, `edges`, `keywords`, `names`, `file`).
 
     Head keys count as `keys`, traits as `names`.
     """

@@ -29,6 +29,7 @@ _SOUGHT = [*_TERMS, "X", "x y", "a:b", "*", ""]
 _NAMES = ["ann", "lake tana", "o'neill", "北京", "é", "e\u0301"]
 _SOUGHT_NAMES = ["é", "ANN", "ann", "", "\ud800", "lake tana", "北京", "ann"]
 _MOST_TERMS = 5
+_FRAGMENTS = ["x", "é"]
 _STAMPS = {stamp.key_version: stamp for stamp in (STAMP, NEXT_STAMP)}
 _ids = st.sampled_from(_IDS)
 _seqs = st.integers(0, 40)
@@ -195,6 +196,15 @@ class _RepositoryMachine(RuleBasedStateMachine):
         new_traits = None if traits is None else dict.fromkeys(wanted[::every], traits)
         self.both("add_keys", _STAMPS[version], keys, head_keys=head_keys, traits=new_traits)
 
+    @rule(
+        version=st.sampled_from(sorted(_STAMPS)),
+        places=st.dictionaries(
+            st.tuples(_seqs, st.sampled_from(_FRAGMENTS)), st.binary(max_size=3), max_size=4
+        ),
+    )
+    def save_fragments(self, version: str, places: dict[tuple[int, str], bytes]) -> None:
+        self.both("save_fragments", _STAMPS[version], places)
+
     @rule(version=st.sampled_from(sorted(_STAMPS)))
     def activate(self, version: str) -> None:
         self.both("activate", _STAMPS[version])
@@ -247,6 +257,7 @@ class _RepositoryMachine(RuleBasedStateMachine):
         assert lists[0] == lists[1]
         assert _named(self.oracle) == _named(self.store)
         self.both("head_keys", seqs[::-1])
+        self.both("fragments", [(seq, name) for seq in seqs for name in _FRAGMENTS])
 
     def teardown(self) -> None:
         self.store.close()

@@ -20,6 +20,7 @@ import pytest
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import NEXT, NO_TIME, Mention, Repository, edges_of
 from aspen.testing._edge_contract import EdgeContract
+from aspen.testing._fragment_contract import FragmentContract
 from aspen.testing._key_contract import KeyContract
 from aspen.testing._keyword_contract import KeywordContract
 from aspen.testing._memory_contract import MemoryContract
@@ -46,6 +47,7 @@ class RepositoryContract(
     EdgeContract,
     SpreadingContract,
     KeyContract,
+    FragmentContract,
 ):
     """Subclass it in a test module as `TestMyStore` and override `open_store`."""
 
@@ -136,7 +138,8 @@ class RepositoryContract(
         store.add([new_memory("c")])
         stats = store.stats()
         assert (stats.memories, stats.traces, stats.edges, stats.conversations) == (3, 1, 1, 1)
-        assert set(stats.bytes) == {"text", "keys", "traces", "edges", "keywords", "names", "file"}
+        parts = {"text", "keys", "fragments", "traces", "edges", "keywords", "names", "file"}
+        assert set(stats.bytes) == parts
         assert all(size >= 0 for size in stats.bytes.values())
 
     def test_every_part_grows_with_what_is_stored(self, store: Repository) -> None:
@@ -176,6 +179,7 @@ class RepositoryContract(
             }
             memories = store.add([new_memory(id_, conversation="c", terms=("x",), **parts) for id_ in "ab"])
             assert store.save_statistics("mean", b"1", as_of=store.revision())
+            store.save_fragments(STAMP, {(memories[0].seq, "x"): b"f"})
             revision = store.revision()
         with open_store() as store:
             assert store.get(["a", "b"]) == memories
@@ -187,6 +191,7 @@ class RepositoryContract(
             assert store.mentioning(["n"], limit=5).seqs.tolist() == seqs
             assert store.changes(0).traits.seqs.tolist() == seqs
             assert list(store.head_keys(seqs)) == seqs
+            assert store.fragments([(seqs[0], "x")]) == {(seqs[0], "x"): b"f"}
             assert len(store.changes(0).edges.sources) == 1
             assert store.revision() == revision
             assert store.check() == []

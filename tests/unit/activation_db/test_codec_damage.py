@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.fake_traces import traced
 
 from aspen.activation_db.codec import decode_trace, encode_trace
-from aspen.activation_db.trace_file import pack, unpack
+from aspen.activation_db.trace_file import MAX_BYTES, TRACE_FILE
 from aspen.errors import TraceCorrupt, TraceVersionError
 from aspen.types import Pass, TraceLevel
 
@@ -168,8 +168,8 @@ def test_a_sealed_file_with_an_odd_header_is_refused(spoil: Spoil) -> None:
 
 
 def test_a_sealed_file_with_odd_arrays_is_refused() -> None:
-    header, arrays = unpack(DATA)
-    assert pack(header, arrays=arrays) == DATA
+    header, arrays = TRACE_FILE.unpack(DATA, max_bytes=MAX_BYTES)
+    assert TRACE_FILE.pack(header, arrays=arrays) == DATA
     nan = np.full_like(arrays["states_scale"], np.nan)
     odd: list[dict[str, Any]] = [
         {**arrays, "states_scale": nan},
@@ -182,7 +182,7 @@ def test_a_sealed_file_with_odd_arrays_is_refused() -> None:
     ]
     for spoiled in odd:
         with pytest.raises(TraceCorrupt):
-            decode_trace(pack(header, arrays=spoiled))
+            decode_trace(TRACE_FILE.pack(header, arrays=spoiled))
 
 
 def test_errors_say_what_to_do() -> None:

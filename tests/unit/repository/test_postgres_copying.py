@@ -44,6 +44,7 @@ def everything(store: Repository) -> list[Any]:
     seqs = list(range(1, 20))
     told += [
         store.head_keys(seqs),
+        store.fragments([(seq, name) for seq in seqs for name in "xy"]),
         mentions_of(store.mentions(seqs)),
         store.statistics("mean"),
         store.check(),
@@ -82,6 +83,7 @@ def fill(store: Repository) -> None:
     coming = {memory.seq: b"coming" for memory in store.missing_keys(NEXT_STAMP, limit=9)}
     store.add_keys(NEXT_STAMP, coming, traits={1: {"new": 1.0}}, head_keys={3: b"new"})
     store.activate(NEXT_STAMP)
+    store.save_fragments(NEXT_STAMP, {(1, "x"): b"\x00\xff" * 9000, (1, "y"): b"1", (3, "x"): b"3"})
     store.add_keys(STAMP, {1: b"again 1!"}, traits={1: {"old": 0.5}}, head_keys={1: b"old"})
     store.save_statistics("mean", b"1\x00", as_of=store.revision())
     store.forget(["f"])  # the newest: its number must not be given away again

@@ -53,6 +53,7 @@ LOOK_UPS: dict[str, Callable[[Session, int], Any]] = {
         paths=3,
     ),
     "head keys": lambda session, _: session.rows("head_keys", stamp=1, seqs=list(range(1, 40))),
+    "fragments": lambda session, _: keying.fragments(session, [(seq, "x") for seq in range(1, 40)]),
     "last of conversations": lambda session, _: session.rows(
         "last_of_conversations", conversations=["c1", "c2", "c3"]
     ),
@@ -88,6 +89,7 @@ def fill(store: PostgresRepository, count: int) -> None:
     steps_on = [(seq, 1 + (seq * 7 + hop * 13) % count) for seq in range(1, count + 1) for hop in range(3)]
     store.relate([Edge(*ends, "x", 0.5) for ends in steps_on if ends[0] != ends[1]])
     store.touch(range(1, count + 1), at=NOON)
+    store.save_fragments(STAMP, {(seq, "x"): b"f" for seq in range(1, count + 1)})
     store.add([new_memory("last", conversation="c1")])
 
 

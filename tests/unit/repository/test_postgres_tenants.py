@@ -46,6 +46,7 @@ def fill(store: Repository, word: str) -> list[int]:
         trace=new_trace("t", word.encode(), conversation="c"),
     )
     store.save_statistics("mean", word.encode(), as_of=store.revision())
+    store.save_fragments(STAMP, {(memory.seq, "x"): word.encode() for memory in added})
     return [memory.seq for memory in added]
 
 
@@ -68,6 +69,7 @@ def content(store: Repository) -> list[object]:
         store.mentioning(["bob"], limit=10).seqs.tolist(),
         store.about(["ann"], conversation="c", limit=10).seqs.tolist(),
         store.head_keys(seqs),
+        store.fragments([(seq, "x") for seq in seqs]),
         store.missing_keys(NEXT_STAMP, limit=10),
         store.known(list("abcz")),
         {part: size for part, size in store.stats().bytes.items() if part != "file"},

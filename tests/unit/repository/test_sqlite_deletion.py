@@ -75,6 +75,11 @@ def test_what_was_forgotten_is_in_no_file(
                 if memory.trace_id is not None:
                     trace = new_trace(memory.trace_id, memory.trace_id.encode() * chance.choice([1, 3000]))
                     store.add([memory], trace=trace)
+            seqs = {memory.id: memory.seq for memory in store.get([memory.id for memory in added])}
+            bodies = {seq: f"{id_[:-1]}g".encode() for id_, seq in seqs.items()}
+            store.save_fragments(
+                STAMP, {(seq, "x"): body * chance.choice([1, 200, 5000]) for seq, body in bodies.items()}
+            )
             kept += range(first, first + count)
             victims = set(chance.sample(kept, int(len(kept) * share)))
             store.forget([marker(number) + "i" for number in victims])
@@ -138,11 +143,14 @@ def test_old_keys_are_in_no_file_after_re_keying(tmp_path: Path) -> None:
         )
         new = {memory.seq: b"newkey" * 9 for memory in memories}
         store.add_keys(NEXT_STAMP, new, head_keys={seq: b"newhead" * 700 for seq in new if seq % 2})
+        store.save_fragments(STAMP, {(memory.seq, "x"): b"oldfragment" * 3000 for memory in memories[:50]})
         assert b"oldhead" in bytes_of(path)
+        assert b"oldfragment" in bytes_of(path)
         store.activate(NEXT_STAMP)
         content = bytes_of(path)
         assert b"oldkey" not in content
         assert b"oldhead" not in content
+        assert b"oldfragment" not in content
         assert b"newhead" in content
 
 

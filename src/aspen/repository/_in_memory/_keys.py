@@ -1,4 +1,4 @@
-"""What an in-memory store keeps by stamp: keys, head keys and traits."""
+"""What an in-memory store keeps by stamp: keys, head keys, traits and KV fragments."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from aspen.repository.values import KeyStamp
 
 _Value = TypeVar("_Value")
 _Traits = Mapping[str, float]
+_Fragments = Mapping[str, bytes]
 
 _ROW = 16
 """Bytes that count for a trait beside its name."""
 
 
 class Keys:
-    """Keys, head keys and traits of any number of stamps.
+    """Keys, head keys, traits and fragments of any number of stamps.
 
-    No memory has head keys or traits of a stamp without a key of it.
+    No memory has head keys, traits or fragments of a stamp without a key of it.
     """
 
     def __init__(self) -> None:
         self._keys = _ByStamp[bytes]()
         self._head_keys = _ByStamp[bytes]()
         self._traits = _ByStamp[_Traits]()
+        self._fragments = _ByStamp[_Fragments]()
 
     def of(self, stamp: KeyStamp | None) -> Mapping[int, bytes]:
         """The keys of a stamp by seq."""
@@ -36,6 +38,10 @@ class Keys:
     def traits_of(self, stamp: KeyStamp | None) -> Mapping[int, _Traits]:
         """The traits of a stamp by seq, of those memories that have any."""
         return self._traits.of(stamp)
+
+    def fragments_of(self, stamp: KeyStamp | None) -> Mapping[int, _Fragments]:
+        """The fragments of a stamp by seq and name, of those memories that have any."""
+        return self._fragments.of(stamp)
 
     def length(self, stamp: KeyStamp | None) -> int | None:
         """Bytes of each key of a stamp, None while there is none."""
@@ -54,20 +60,29 @@ class Keys:
         self._head_keys.put(stamp, head_keys)
         self._traits.put(stamp, {seq: dict(own) for seq, own in traits.items()})
 
+    def put_fragment(self, stamp: KeyStamp, seq: int, *, name: str, body: bytes) -> None:
+        """Add or replace a fragment."""
+        self._fragments.put(stamp, {seq: {**self.fragments_of(stamp).get(seq, {}), name: body}})
+
     def forget(self, seq: int) -> None:
         """Drop those of a memory, of every stamp."""
-        for part in (self._keys, self._head_keys, self._traits):
+        for part in (self._keys, self._head_keys, self._traits, self._fragments):
             part.forget(seq)
 
     def keep_only(self, stamp: KeyStamp) -> bool:
         """Drop those of all other stamps; False if there were none."""
         self._head_keys.keep_only(stamp)
         self._traits.keep_only(stamp)
+        self._fragments.keep_only(stamp)
         return self._keys.keep_only(stamp)
 
     def size(self) -> int:
         """Bytes of all keys and head keys."""
         return sum(map(len, self._keys.everything() + self._head_keys.everything()))
+
+    def fragments_size(self) -> int:
+        """Bytes of all fragments."""
+        return sum(len(body) for own in self._fragments.everything() for body in own.values())
 
     def traits_size(self) -> int:
         """Bytes of all traits."""

@@ -320,6 +320,23 @@ class InMemoryRepository(OpenStore):
             self._statistics[name] = body
             return True
 
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        wanted = incoming.fragment_places(places)
+        with self._lock:
+            stored = self._keys.fragments_of(self._stamp)
+            return {(seq, name): stored[seq][name] for seq, name in wanted if name in stored.get(seq, {})}
+
+    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        incoming.check_stamp(stamp)
+        checked = incoming.checked_fragments(fragments)
+        with self._lock:
+            current = incoming.current_stamp(self._stamp, stamp, location=self.location)
+            kept = [(seq, name) for seq, name in checked if seq in self._memories]
+            if kept:
+                self._revision += 1
+            for seq, name in kept:
+                self._keys.put_fragment(current, seq, name=name, body=checked[seq, name])
+
     # The whole store
 
     def revision(self) -> int:
@@ -363,6 +380,7 @@ class InMemoryRepository(OpenStore):
                 bytes={
                     "text": self._memories.size(),
                     "keys": self._keys.size(),
+                    "fragments": self._keys.fragments_size(),
                     "traces": self._traces.size(),
                     "edges": self._edges.size(),
                     "keywords": self._terms.size(),

@@ -7,6 +7,7 @@ from aspen.repository._postgres._pool import Session
 _FINDINGS = {
     "check_missing_keys": "{} memories have no key of the current stamp.",
     "check_key_sizes": "{} stamps have keys of different lengths.",
+    "check_stale_fragments": "{} KV fragments belong to another stamp than the current one.",
     "check_postings_without_memory": "There are postings of {} memories that are not there.",
     "check_term_counts": "{} memories have other terms than their postings say.",
     "check_traces_without_memory": "{} traces belong to no memory.",

@@ -20,7 +20,12 @@ _TABLES = {
     "copy_forgotten": "add_forgotten",
 }
 """Query -> the statement of the SQLite store that takes its rows."""
-_OF_STAMPS = {"copy_keys": "put_key", "copy_head_keys": "put_head_key", "copy_traits": "add_trait"}
+_OF_STAMPS = {
+    "copy_keys": "put_key",
+    "copy_head_keys": "put_head_key",
+    "copy_traits": "add_trait",
+    "copy_fragments": "put_fragment",
+}
 
 
 def back_up(session: Session, destination: Path) -> None:

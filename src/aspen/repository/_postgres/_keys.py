@@ -1,4 +1,4 @@
-"""Stamps, keys, head keys and traits: steps inside one transaction."""
+"""Stamps, keys, head keys, traits and KV fragments: steps inside one transaction."""
 
 from __future__ import annotations
 
@@ -35,13 +35,19 @@ def stamp_number(session: Session, stamp: KeyStamp) -> int:
     return number
 
 
+def current_number(session: Session, stamp: KeyStamp | None, *, location: str) -> int:
+    """The number of the current stamp, which `stamp` must be where it is given."""
+    row = session.row("current_stamp")
+    incoming.current_stamp(rows.stamp_of(row) if row else None, stamp, location=location)
+    number: int = row[0] if row else _NO_STAMP
+    return number
+
+
 def check_keys(
     session: Session, memories: Sequence[NewMemory], stamp: KeyStamp | None, *, location: str
 ) -> int:
     """The number of the current stamp, once the keys are known to fit it."""
-    row = session.row("current_stamp")
-    incoming.current_stamp(rows.stamp_of(row) if row else None, stamp, location=location)
-    number: int = row[0] if row else _NO_STAMP
+    number = current_number(session, stamp, location=location)
     incoming.check_keys([new.key for new in memories], session.value("key_size", stamp=number))
     return number
 
@@ -65,6 +71,23 @@ def put_keys(
 
 def _by_seq(bodies: Mapping[int, bytes]) -> list[dict[str, int | bytes]]:
     return [{"seq": seq, "body": body} for seq, body in bodies.items()]
+
+
+def fragments(session: Session, places: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+    """Those that the current stamp has, by seq and name."""
+    row = session.row("current_stamp")
+    if row is None or not places:
+        return {}
+    seqs, names = zip(*places, strict=True)
+    found = session.rows("fragments", stamp=row[0], seqs=list(seqs), names=list(names))
+    by_place = {(seq, name): body for seq, name, body in found}
+    return {place: by_place[place] for place in places if place in by_place}
+
+
+def put_fragments(session: Session, stamp: int, bodies: Mapping[tuple[int, str], bytes]) -> None:
+    """Add or replace fragments of a stamp."""
+    rows_of = [{"seq": seq, "fragment": name, "body": body} for (seq, name), body in bodies.items()]
+    session.run_many("put_fragments", rows_of, stamp=stamp)
 
 
 def activate(session: Session, stamp: KeyStamp) -> bool:

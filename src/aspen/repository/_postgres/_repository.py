@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +275,22 @@ class PostgresRepository(GraphStore):
             session.run("next_revision")
             session.run("save_statistics", name=name, body=body)
             return True
+
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        wanted = incoming.fragment_places(places)
+        with self._pool.reading() as session:
+            return keying.fragments(session, wanted)
+
+    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        incoming.check_stamp(stamp)
+        checked = incoming.checked_fragments(fragments)
+        with self._writing() as session:
+            number = keying.current_number(session, stamp, location=self.location)
+            known = steps.existing(session, (seq for seq, _ in checked))
+            kept = {place: body for place, body in checked.items() if place[0] in known}
+            if kept:
+                session.run("next_revision")
+                keying.put_fragments(session, number, kept)
 
     # The whole store
 

@@ -1,4 +1,4 @@
-"""Stamps, keys, head keys and traits: steps inside one transaction."""
+"""Stamps, keys, head keys, traits and KV fragments: steps inside one transaction."""
 
 from __future__ import annotations
 
@@ -29,13 +29,18 @@ def stamp_number(session: Session, stamp: KeyStamp) -> int:
     return number
 
 
+def current_number(session: Session, stamp: KeyStamp | None, *, location: str) -> int:
+    """The number of the current stamp, which `stamp` must be where it is given."""
+    row = session.row("current_stamp")
+    stored = rows.stamp_of(row) if row else None
+    return find_stamp(session, incoming.current_stamp(stored, stamp, location=location))
+
+
 def check_keys(
     session: Session, memories: Sequence[NewMemory], stamp: KeyStamp | None, *, location: str
 ) -> int:
     """The number of the current stamp, once the keys are known to fit it."""
-    row = session.row("current_stamp")
-    stored = rows.stamp_of(row) if row else None
-    number = find_stamp(session, incoming.current_stamp(stored, stamp, location=location))
+    number = current_number(session, stamp, location=location)
     incoming.check_keys([new.key for new in memories], session.value("key_size", stamp=number))
     return number
 
@@ -61,6 +66,28 @@ def put_keys(
     session.run_many("delete_traits", [{"seq": seq, "stamp": stamp} for seq in traits])
     session.run_many(
         "add_trait", [values for seq, own in traits.items() for values in rows.trait_values(seq, stamp, own)]
+    )
+
+
+def fragments(session: Session, places: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+    """Those that the current stamp has, by seq and name."""
+    row = session.row("current_stamp")
+    found: dict[tuple[int, str], bytes] = {}
+    for seq, name in places if row else ():
+        body = session.value("fragment", stamp=row[0], seq=seq, fragment=name)
+        if body is not None:
+            found[seq, name] = body
+    return found
+
+
+def put_fragments(session: Session, stamp: int, bodies: Mapping[tuple[int, str], bytes]) -> None:
+    """Add or replace fragments of a stamp."""
+    session.run_many(
+        "put_fragment",
+        [
+            {"seq": seq, "stamp": stamp, "fragment": name, "body": body}
+            for (seq, name), body in bodies.items()
+        ],
     )
 
 

@@ -315,6 +315,22 @@ class SQLiteRepository(OpenStore):
             session.run("save_statistics", name=name, body=body)
             return True
 
+    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        wanted = incoming.fragment_places(places)
+        with self._reading() as session:
+            return keying.fragments(session, wanted)
+
+    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
+        incoming.check_stamp(stamp)
+        checked = incoming.checked_fragments(fragments)
+        with self._writing() as session:
+            number = keying.current_number(session, stamp, location=self.location)
+            known = steps.existing(session, (seq for seq, _ in checked))
+            kept = {place: body for place, body in checked.items() if place[0] in known}
+            if kept:
+                session.run("next_revision")
+                keying.put_fragments(session, number, kept)
+
     # The whole store
 
     def revision(self) -> int:

@@ -9,6 +9,7 @@ _TABLE_PARTS = {
     "memory": "text",
     "memory_key": "keys",
     "memory_head_key": "keys",
+    "memory_fragment": "fragments",
     "mention": "names",
     "trait": "names",
     "trace": "traces",

@@ -28,7 +28,7 @@ WHERE tenant_id = %(tenant)s AND number = %(stamp)s
 -- name: other_keys
 SELECT 1 FROM aspen.memory_key WHERE tenant_id = %(tenant)s AND stamp <> %(stamp)s LIMIT 1
 
--- Keys, head keys and traits go with their stamp by ON DELETE CASCADE.
+-- Keys, head keys, traits and fragments go with their stamp by ON DELETE CASCADE.
 -- name: delete_other_stamps
 DELETE FROM aspen.key_stamp WHERE tenant_id = %(tenant)s AND number <> %(stamp)s
 
@@ -56,6 +56,26 @@ CROSS JOIN LATERAL (
     WHERE tenant_id = %(tenant)s AND memory_head_key.seq = sought.seq AND stamp = %(stamp)s
     LIMIT 1
 ) AS own
+
+-- name: fragments
+SELECT own.*
+FROM unnest(%(seqs)s::bigint[], %(names)s::text[]) AS sought (seq, name)
+CROSS JOIN LATERAL (
+    SELECT seq, name, body
+    FROM aspen.memory_fragment
+    WHERE
+        tenant_id = %(tenant)s
+        AND memory_fragment.seq = sought.seq
+        AND stamp = %(stamp)s
+        AND memory_fragment.name = sought.name COLLATE "C"
+    LIMIT 1
+) AS own
+
+-- name: put_fragments
+INSERT INTO aspen.memory_fragment (tenant_id, seq, stamp, name, body)
+SELECT %(tenant)s, seq, %(stamp)s, name, body
+FROM unnest(%(seq)s::bigint[], %(fragment)s::text[], %(body)s::bytea[]) AS new (seq, name, body)
+ON CONFLICT (tenant_id, seq, stamp, name) DO UPDATE SET body = excluded.body
 
 -- `stamp + 0` keeps the planner from the index by stamp and revision, whose rows it would have to sort, keys and all.
 -- name: keys_after

@@ -137,6 +137,18 @@ CREATE TABLE aspen.memory_head_key (
     FOREIGN KEY (tenant_id, stamp) REFERENCES aspen.key_stamp (tenant_id, number) ON DELETE CASCADE
 );
 
+-- KV fragments: what the text of a memory left in the cache of the stamp's model, encoded. `name` tells how it was made.
+CREATE TABLE aspen.memory_fragment (
+    tenant_id TEXT COLLATE "C" NOT NULL,
+    seq BIGINT NOT NULL,
+    stamp INTEGER NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (tenant_id, seq, stamp, name),
+    FOREIGN KEY (tenant_id, seq) REFERENCES aspen.memory (tenant_id, seq) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, stamp) REFERENCES aspen.key_stamp (tenant_id, number) ON DELETE CASCADE
+);
+
 -- A name in a memory, and the terms [start, stop) of the sentence it stands in.
 CREATE TABLE aspen.mention (
     tenant_id TEXT COLLATE "C" NOT NULL,
@@ -217,6 +229,7 @@ CREATE INDEX forgotten_by_revision ON aspen.forgotten (tenant_id, revision);
 ALTER TABLE aspen.trace ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE aspen.memory_key ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE aspen.memory_head_key ALTER COLUMN body SET STORAGE EXTERNAL;
+ALTER TABLE aspen.memory_fragment ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE aspen.statistics ALTER COLUMN body SET STORAGE EXTERNAL;
 
 -- No statistics of tenants. With them the planner takes a tenant whom it does not know yet for one row, so that any index
@@ -230,6 +243,7 @@ ALTER TABLE aspen.access ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE aspen.trace_mention ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE aspen.memory_key ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE aspen.memory_head_key ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE aspen.memory_fragment ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE aspen.mention ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE aspen.trait ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE aspen.posting ALTER COLUMN tenant_id SET STATISTICS 0;
@@ -245,6 +259,7 @@ ALTER TABLE aspen.access ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.trace_mention ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.memory_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.memory_head_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE aspen.memory_fragment ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.mention ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.trait ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE aspen.posting ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -261,6 +276,7 @@ CREATE POLICY tenant ON aspen.access USING (tenant_id = current_setting('aspen.t
 CREATE POLICY tenant ON aspen.trace_mention USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.memory_key USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.memory_head_key USING (tenant_id = current_setting('aspen.tenant', true));
+CREATE POLICY tenant ON aspen.memory_fragment USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.mention USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.trait USING (tenant_id = current_setting('aspen.tenant', true));
 CREATE POLICY tenant ON aspen.posting USING (tenant_id = current_setting('aspen.tenant', true));

@@ -99,6 +99,12 @@ SELECT seq, stamp, revision, body FROM aspen.memory_key WHERE tenant_id = %(tena
 -- name: copy_head_keys
 SELECT seq, stamp, body FROM aspen.memory_head_key WHERE tenant_id = %(tenant)s ORDER BY seq, stamp
 
+-- name: copy_fragments
+SELECT seq, stamp, name AS fragment, body
+FROM aspen.memory_fragment
+WHERE tenant_id = %(tenant)s
+ORDER BY seq, stamp, name
+
 -- name: copy_traits
 SELECT seq, stamp, name, value FROM aspen.trait WHERE tenant_id = %(tenant)s ORDER BY seq, stamp, name
 
@@ -127,6 +133,8 @@ SELECT 'keys', (
 ) + (
     SELECT coalesce(sum(pg_column_size(body)), 0) FROM aspen.memory_head_key WHERE tenant_id = %(tenant)s
 )
+UNION ALL
+SELECT 'fragments', coalesce(sum(pg_column_size(body)), 0) FROM aspen.memory_fragment WHERE tenant_id = %(tenant)s
 UNION ALL
 SELECT 'traces', coalesce(sum(pg_column_size(body)), 0) FROM aspen.trace WHERE tenant_id = %(tenant)s
 UNION ALL
@@ -168,6 +176,12 @@ FROM (
     GROUP BY stamp
     HAVING min(length(body)) <> max(length(body))
 ) AS uneven
+
+-- name: check_stale_fragments
+SELECT count(*)
+FROM aspen.memory_fragment JOIN aspen.key_stamp ON
+    key_stamp.tenant_id = %(tenant)s AND key_stamp.number = memory_fragment.stamp
+WHERE memory_fragment.tenant_id = %(tenant)s AND NOT key_stamp.current
 
 -- name: check_postings_without_memory
 SELECT count(*)

@@ -105,7 +105,7 @@ WHERE conversation IS NOT NULL
 GROUP BY conversation
 ORDER BY max(seq) DESC
 
--- Forgetting: keys, head keys, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that stays
+-- Forgetting: keys, fragments, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that stays
 -- loses a deleted trace by ON DELETE SET NULL.
 
 -- name: forget_traces
@@ -316,7 +316,7 @@ UPDATE key_stamp SET current = 1, activated = :revision WHERE number = :stamp
 -- name: other_keys
 SELECT 1 FROM memory_key WHERE stamp IN (SELECT number FROM key_stamp WHERE number <> :stamp) LIMIT 1
 
--- Keys, head keys and traits go with their stamp by ON DELETE CASCADE.
+-- Keys, head keys, traits and fragments go with their stamp by ON DELETE CASCADE.
 -- name: delete_other_stamps
 DELETE FROM key_stamp WHERE number <> :stamp
 
@@ -337,6 +337,14 @@ ON CONFLICT (seq, stamp) DO UPDATE SET body = excluded.body
 SELECT seq, body
 FROM memory_head_key
 WHERE stamp = :stamp AND seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: fragment
+SELECT body FROM memory_fragment WHERE seq = :seq AND stamp = :stamp AND name = :fragment
+
+-- name: put_fragment
+INSERT INTO memory_fragment (seq, stamp, name, body)
+VALUES (:seq, :stamp, :fragment, :body)
+ON CONFLICT (seq, stamp, name) DO UPDATE SET body = excluded.body
 
 -- The plus keeps SQLite from the index by stamp and revision, whose rows it would have to sort, keys and all.
 -- name: keys_after
@@ -458,6 +466,9 @@ WHERE NOT EXISTS (
 
 -- name: check_key_sizes
 SELECT count(*) FROM (SELECT 1 FROM memory_key GROUP BY stamp HAVING min(length(body)) <> max(length(body)))
+
+-- name: check_stale_fragments
+SELECT count(*) FROM memory_fragment JOIN key_stamp ON key_stamp.number = memory_fragment.stamp WHERE current = 0
 
 -- name: check_keywords_without_memory
 SELECT count(*) FROM (SELECT rowid FROM keyword EXCEPT SELECT seq FROM memory)

@@ -96,6 +96,15 @@ CREATE TABLE memory_head_key (
     PRIMARY KEY (seq, stamp)
 ) STRICT;
 
+-- KV fragments: what the text of a memory left in the cache of the stamp's model, encoded. `name` tells how it was made.
+CREATE TABLE memory_fragment (
+    seq INTEGER NOT NULL REFERENCES memory (seq) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL REFERENCES key_stamp (number) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (seq, stamp, name)
+) STRICT;
+
 -- A name in a memory, and the terms [start, stop) of the sentence it stands in.
 CREATE TABLE mention (
     name TEXT NOT NULL,

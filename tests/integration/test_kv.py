@@ -1,0 +1,77 @@
+"""Stored keys and values with the bundled model: the fact is found, the reply replays, nothing is changed by use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aspen import Aspen, Config, MemoryItem, SamplerSettings
+from aspen.errors import MissingDependency
+from aspen.memory_injector import kv
+from aspen.models import bundled, load_model
+
+pytestmark = pytest.mark.slow
+
+OPTIONS: dict[str, Any] = {"seed": 1, "sampler": SamplerSettings(temperature=0), "max_tokens": 24}
+QUESTION = "Where does my sister live?"
+FACTS = (
+    "My sister Mara moved to Lisbon in March.",
+    "The flaky test was fixed by pinning the clock.",
+    "Our cat is called Biscuit.",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    try:
+        bundled.find_source()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    threads = torch.get_num_threads()
+    cache = Config.from_environment().cache_dir
+    yield load_model("bundled", cache_dir=cache, device="cpu", threads=1)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def aspen(model: Any, tmp_path: Path) -> Iterator[Aspen]:
+    config = replace(Config.from_environment(), kv_check=1)
+    with Aspen.open(tmp_path / "store.db", model=model, config=config) as opened:
+        said_at = datetime(2026, 5, 8, tzinfo=UTC)
+        opened.remember_many([MemoryItem(fact, speaker="user", said_at=said_at) for fact in FACTS])
+        yield opened
+
+
+def ask(aspen: Aspen) -> Any:
+    return aspen.chat(QUESTION, **OPTIONS, strategy="kv")
+
+
+def test_the_fact_is_found_in_the_cache_and_the_reply_replays(aspen: Aspen) -> None:
+    first, again = (aspen.chat(QUESTION, **OPTIONS, conversation=name, strategy="kv") for name in "ab")
+    for reply in (first, again):
+        assert reply.injection.strategy == "kv", reply.injection.reason
+        assert 0 <= reply.injection.figures["kl"] <= kv.MOST_DIVERGENCE
+        assert "Lisbon" in reply.text
+        report = aspen.replay(reply.trace_id)
+        assert report.verified, report.explain()
+    assert first.injection.figures["fragments_made"] > 0
+    assert aspen.repository.stats().bytes["fragments"] > 0
+
+
+def test_a_check_that_fails_gives_the_very_reply_of_the_note(
+    aspen: Aspen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = aspen.chat(QUESTION, **OPTIONS, strategy="note", remember=False)
+    monkeypatch.setattr(kv, "MOST_DIVERGENCE", -1.0)
+    fallen_back = ask(aspen)
+    assert (fallen_back.injection.strategy, fallen_back.injection.asked) == ("note", "kv")
+    assert "nats" in fallen_back.injection.reason
+    assert (fallen_back.note, fallen_back.text) == (expected.note, expected.text)
+    report = aspen.replay(fallen_back.trace_id)
+    assert report.verified, report.explain()

@@ -85,7 +85,7 @@ def test_much_to_tell_goes_into_the_cache_where_it_can(
     open_aspen: Open, location: str, has_kv: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kv: dict[str, MemoryNote] = {"kv": Spy()} if has_kv else {}
-    monkeypatch.setitem(STRATEGIES, StrategyName.AUTO, Auto({"note": MemoryNote(), **kv}))  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES, StrategyName.AUTO, Auto({"note": MemoryNote(), **kv}))
     aspen = open_aspen(location)
     said(aspen, [f"My sister moved to the town of {'very ' * 60} far away." for _ in range(1)])
     chosen = asked(aspen, WHERE)

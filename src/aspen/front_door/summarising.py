@@ -13,7 +13,17 @@ from aspen.errors import NotFound, StoreBusy
 from aspen.front_door.relating import Relating
 from aspen.memory_injector.summary import TAG
 from aspen.repository import MAX_LIMIT
-from aspen.summaries import Cluster, Kept, Plan, Written, alike_threshold, find_clusters, plan, write_pattern
+from aspen.summaries import (
+    Cluster,
+    Kept,
+    Plan,
+    Written,
+    alike_threshold,
+    find_clusters,
+    kept_summaries,
+    plan,
+    write_pattern,
+)
 from aspen.types import Memory, MemoryItem, MemoryType, Provenance, Relation, RelationType
 from aspen.validation import check_count
 
@@ -72,7 +82,7 @@ class Summarising(Relating):
             Let the model write the sentence, where the examples bear it out; it is quoted from them otherwise, and
             tagged "template".
         limit:
-            Most memories that are looked at, the newest, in [1, 10,000].
+            Most memories that are looked at, the newest, in [1, 10,000]; those of the patterns that there are besides.
         dry_run:
             Only tell what would change.
         progress:
@@ -83,8 +93,15 @@ class Summarising(Relating):
         engine.claim_store()
         changes = self.repository.changes(0)
         alike = self._alike(revision=changes.revision)
-        clusters = find_clusters(changes, code=engine.encoder.key_code, alike=alike, limit=limit)
-        found = plan(changes, clusters)
+        kept = kept_summaries(changes)
+        clusters = find_clusters(
+            changes,
+            code=engine.encoder.key_code,
+            alike=alike,
+            limit=limit,
+            members={seq for one in kept for seq in one.members},
+        )
+        found = plan(kept, clusters)
         memories = self._memories_of(found)
         done: list[Summary] = [
             _told(SummaryChange.UNCHANGED, memories, cluster, old=kept) for kept, cluster in found.unchanged
@@ -94,7 +111,13 @@ class Summarising(Relating):
             progress(number, len(work))
             change = SummaryChange.CHANGED if old else SummaryChange.NEW
             told = _told(change, memories, cluster, old=old)
-            done.append(told if dry_run else self._made(told, memories, cluster, use_model=use_model))
+            if dry_run:
+                done.append(told)
+                continue
+            with contextlib.suppress(
+                NotFound
+            ):  # an example was forgotten meanwhile: the next time finds what is left
+                done.append(self._made(told, cluster, use_model=use_model))
         progress(len(work), len(work))
         gone = [memories[kept.seq] for kept in found.retired if kept.seq in memories]
         if gone and not dry_run:
@@ -120,11 +143,12 @@ class Summarising(Relating):
         seqs |= {kept.seq for kept in found.retired}
         return {memory.seq: memory for memory in self.repository.get_by_seq(sorted(seqs))}
 
-    def _made(
-        self, told: Summary, memories: dict[int, Memory], cluster: Cluster, *, use_model: bool
-    ) -> Summary:
-        """The summary of a cluster, written and stored with its relations; in the place of the old one, if any."""
-        examples = [memories[seq] for seq in cluster.seqs]
+    def _made(self, told: Summary, cluster: Cluster, *, use_model: bool) -> Summary:
+        """The summary of a cluster, written and stored with its relations; in the place of the old one, if any.
+
+        NotFound, and nothing is stored, where an example was forgotten meanwhile.
+        """
+        examples = self.repository.get(list(told.examples))
         ended = self._ended(examples)
         written = write_pattern(examples, ended, model=self.model if use_model else None)
         old = told.memory
@@ -132,7 +156,7 @@ class Summarising(Relating):
         relations = _relations(new, examples, cluster, ended=ended, old=old)
         try:
             self.relate_many(relations)
-        except NotFound:  # an example was forgotten meanwhile; what was written of it goes with it
+        except NotFound:  # what was written of it goes with it
             self.forget(new.id)
             raise
         if old is not None:  # what it summarized stays with it, so that it is forgotten with its examples

@@ -3,7 +3,7 @@
 The rule, the first line that applies:
 
 1. Nothing is familiar (familiarity below 0.1): none.
-2. This question was asked before, and its trace is short (512 tokens) and can be run again: seed_replay.
+2. This question was asked before, was answered in 64 tokens at most, and its trace can be run again: seed_replay.
 3. It asks how to do something, and a pattern is familiar: summary.
 4. There is much to tell (256 tokens and more), and the model takes keys and values as they are: kv.
 5. Otherwise: note.
@@ -25,8 +25,8 @@ from aspen.resonance_search import query_terms
 from aspen.types import Recall
 
 _UNFAMILIAR = 0.1
-_SHORT = 512
-"""Tokens of a trace that is run again: each of its reply costs a decoding step."""
+_SHORT = 64
+"""Most tokens of a reply that is run again: each costs a decoding step before the first new word."""
 _MUCH = 256
 """Tokens of memory text from which on it takes longer to read it again than to place what was kept of it."""
 _HOW = re.compile(
@@ -84,7 +84,9 @@ def _asked_before(situation: Situation, recall: Recall) -> bool:
     if best is None or best.trace_id is None or not asked or set(query_terms(best.text)) != asked:
         return False
     found = find_replayable(situation)
-    return not isinstance(found, str) and found.trace.id == best.trace_id and found.state_tokens <= _SHORT
+    if isinstance(found, str) or found.trace.id != best.trace_id:
+        return False
+    return len(found.trace.token_ids) - found.trace.prompt_length <= _SHORT
 
 
 def _tokens(recall: Recall) -> int:

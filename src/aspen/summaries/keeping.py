@@ -35,12 +35,11 @@ class Plan:
     retired: tuple[Kept, ...]
 
 
-def plan(changes: Changes, clusters: Sequence[Cluster]) -> Plan:
-    """Hold clusters against the summaries that `changes`, the whole store, has.
+def plan(kept: Sequence[Kept], clusters: Sequence[Cluster]) -> Plan:
+    """Hold clusters against the summaries that there are.
 
     A summary goes with the cluster that most of its members are in; of two that go with one, the one that shares more.
     """
-    kept = _kept(changes)
     of_member = {seq: i for i, cluster in enumerate(clusters) for seq in cluster.seqs}
     claims = []
     for one in kept:
@@ -71,8 +70,8 @@ def summaries_of(repository: Repository, seqs: Sequence[int]) -> list[str]:
     ]
 
 
-def _kept(changes: Changes) -> list[Kept]:
-    """Summaries that hold, ascending by seq."""
+def kept_summaries(changes: Changes) -> list[Kept]:
+    """The summaries that hold in `changes`, the whole store, ascending by seq."""
     memories, edges = changes.memories, changes.edges
     columns = list(zip(edges.sources.tolist(), edges.targets.tolist(), edges.types, strict=True))
     corrected = {source for source, _, kind in columns if kind == RelationType.HISTORICAL_VERSION_OF}

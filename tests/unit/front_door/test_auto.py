@@ -76,17 +76,14 @@ def test_otherwise_a_note(aspen: Aspen) -> None:
     assert len(chosen.memory_ids) > 0
 
 
-class Spy(MemoryNote):
-    """A note that says so."""
-
-
 @pytest.mark.parametrize("has_kv", [True, False])
 def test_much_to_tell_goes_into_the_cache_where_it_can(
     open_aspen: Open, location: str, has_kv: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kv: dict[str, MemoryNote] = {"kv": Spy()} if has_kv else {}
-    monkeypatch.setitem(STRATEGIES, StrategyName.AUTO, Auto({"note": MemoryNote(), **kv}))  # type: ignore[arg-type]
+    names = ["note", "kv"] if has_kv else ["note"]
+    auto = Auto({name: MemoryNote() for name in names})  # a name is all that the choice goes by
+    monkeypatch.setitem(STRATEGIES, StrategyName.AUTO, auto)
     aspen = open_aspen(location)
-    said(aspen, [f"My sister moved to the town of {'very ' * 60} far away." for _ in range(1)])
+    said(aspen, [f"My sister moved to the town of {'very ' * 60} far away."])
     chosen = asked(aspen, WHERE)
     assert chosen.reason.startswith("there is much to tell" if has_kv else "a few lines")

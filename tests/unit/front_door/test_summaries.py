@@ -160,6 +160,15 @@ def test_summaries_do_not_make_summaries(aspen: Aspen) -> None:
     assert {memory.provenance for memory in examples} == {Provenance.SAID}
 
 
+def test_an_old_pattern_stays_though_only_the_newest_are_looked_at(aspen: Aspen) -> None:
+    members = said(aspen, clocks())
+    aspen.summarise()
+    said(aspen, [BREAD] * 3, start=10)
+    old, new = aspen.summarise(limit=3)
+    assert (old.change, new.change) == (SummaryChange.UNCHANGED, SummaryChange.NEW)
+    assert set(old.examples) == {member.id for member in members}
+
+
 def test_a_dry_run_only_tells(aspen: Aspen) -> None:
     said(aspen, clocks())
     (summary,) = aspen.summarise(dry_run=True)

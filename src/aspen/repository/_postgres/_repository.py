@@ -174,7 +174,7 @@ class PostgresRepository(GraphStore):
     def trace_memories(self, trace_id: str) -> builtins.list[str]:
         incoming.check_sought(trace_id, what="trace_id")
         with self._pool.reading() as session:
-            # One statement: a trace always has a memory that refers to it, so that no row means no trace.
+            # A trace always has a memory that refers to it or that it mentions: no row means no trace.
             found = session.rows("trace_memories", id=trace_id) if incoming.findable(trace_id) else []
         if not found:
             raise incoming.unknown("trace", trace_id)

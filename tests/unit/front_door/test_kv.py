@@ -67,7 +67,7 @@ def test_a_fragment_that_comes_out_otherwise_now_is_named(aspen: Aspen) -> None:
     trace = aspen.trace(ask(aspen))
     passes = tuple(replace(one, fragment=one.fragment and "0" * 64) for one in trace.passes)
     seqs = [memory.seq for memory in aspen.repository.list()]
-    with pytest.raises(NotFound, match="000000000000.*made again it comes out otherwise") as caught:
+    with pytest.raises(NotFound, match=r"000000000000.*made again it comes out otherwise") as caught:
         fragments_of(replace(trace, passes=passes), model=aspen.model, memories=seqs, shelf=aspen.engine)
     assert "cache" in caught.value.hint
 

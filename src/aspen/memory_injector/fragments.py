@@ -27,9 +27,10 @@ class FragmentMaker:
     """Makes fragments with a model, and reads those it made.
 
     prefix_ids: the tokens of a prompt up to a note's first line, where there is no system prompt of one's own. Every
-    fragment is made behind them, and they are dropped: so a line has seen how a note begins, and the first token of all,
-    on which attention rests that finds nothing better (the attention sink, Xiao et al. 2024). It has seen nothing of the
-    prompt that it is put into: one fragment serves all.
+    fragment is made behind them, and they are dropped: so a line has seen how a note begins, and the first token of
+    all, on which attention rests that finds nothing better (the attention sink, Xiao et al. 2024). It has seen nothing
+    of the prompt that it is put into: one fragment serves all, and a note of one line without a system prompt is exact
+    but for rounding. What other prefixes do: docs/benchmarks/kv.md.
     """
 
     model: LanguageModel

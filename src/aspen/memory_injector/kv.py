@@ -22,7 +22,9 @@ from aspen.models import KVFragment, feed
 from aspen.types import FloatArray, Injection, Memory, Pass, TokenIds
 
 MOST_DIVERGENCE = 0.5
-"""Most nats that the next token's distribution may lie from that of the text. See docs/benchmarks/kv.md."""
+"""Most nats that the next token's distribution may lie from that of the text: beyond, it lies as far from it as it
+would without any note (a median of 0.4 with the bundled model, docs/benchmarks/kv.md).
+"""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Floating-point sums depend on the shape of the batch: the same prompt cut into o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -39,11 +40,12 @@ def feed(
                 f"The KV fragment {one.fragment[:12]}... of tokens {start} to {start + one.tokens} is not there."
             )
     *before, last = zip(passes, starts, strict=False)
-    for one, start in before:
-        if one.fragment is None:
+    for as_fragments, group in groupby(before, key=lambda entry: entry[0].fragment is not None):
+        if as_fragments:
+            session.put(KVFragment.joined([known[one.fragment or ""] for one, _ in group]))
+            continue
+        for one, start in group:
             session.prefill(token_ids[start : start + one.tokens])
-        else:
-            session.put(known[one.fragment])
     return session.prefill(token_ids[last[1] :])
 
 

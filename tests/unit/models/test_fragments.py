@@ -178,6 +178,26 @@ def test_what_cannot_be_put_is_refused_and_changes_nothing(name: str) -> None:
     session.decode(5)
 
 
+def test_fragments_that_follow_each_other_are_put_as_one_bit_for_bit(model: LanguageModel) -> None:
+    tokens = ids(model, START + 2 * PIECE + REST)
+    pieces = [fragment_of(model, tokens, start, start + PIECE) for start in (START, START + PIECE)]
+    single = model.start_session()
+    single.prefill(tokens[:START])
+    for piece in pieces:
+        single.put(piece)
+    expected = single.prefill(tokens[START + 2 * PIECE :])
+    passes = [Pass(START), *(Pass(PIECE, piece.digest) for piece in pieces), Pass(REST)]
+    known = {piece.digest: piece for piece in pieces}
+    np.testing.assert_array_equal(
+        feed(model.start_session(), tokens, passes=passes, fragments=known), expected
+    )
+    assert KVFragment.joined(pieces[:1]) is pieces[0]
+    with pytest.raises(InvalidInput, match="different numbers"):
+        KVFragment.joined(
+            [pieces[0], KVFragment(pieces[0].token_ids, pieces[0].keys[:1], pieces[0].values[:1])]
+        )
+
+
 def test_a_fragment_of_nothing_or_of_other_shapes_is_refused() -> None:
     keys = np.zeros((2, 2, 3, 4), dtype=np.float32)
     for tokens, values in ((0, keys), (2, keys), (3, keys[..., :2])):

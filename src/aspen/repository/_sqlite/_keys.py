@@ -72,8 +72,10 @@ def put_keys(
 def fragments(session: Session, places: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
     """Those that the current stamp has, by seq and name."""
     row = session.row("current_stamp")
+    if row is None:
+        return {}
     found: dict[tuple[int, str], bytes] = {}
-    for seq, name in places if row else ():
+    for seq, name in places:
         body = session.value("fragment", stamp=row[0], seq=seq, fragment=name)
         if body is not None:
             found[seq, name] = body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aspen.memory_injector.framing import Note
 from aspen.models import LanguageModel, Session
@@ -26,6 +26,11 @@ class StrategyName(StrEnum):
     """The ways to feed memories back."""
 
     NOTE = "note"  # a few dated lines
+    SCAFFOLD = "scaffold"  # what was done the last time, and how it ended
+    TWO_PASS = "two_pass"  # a first run without memories, a second one with them where they are needed
+    REFLECTION = (
+        "reflection"  # memories rewritten for this message by a model, each sentence held to its source
+    )
 
 
 class RecallFor(Protocol):
@@ -41,7 +46,10 @@ class Situation:
 
     session: empty, and recorded where the turn is remembered. history: the last memories of the conversation, oldest
     first. reserve: tokens to keep free for the reply. budget: most tokens that memories may take, >= 0. seed, sampler:
-    of the reply. recall, trace: ask the store; `trace` raises NotFound.
+    of the reply. recall, trace: ask the store; `trace` raises NotFound. around: the turns of a conversation in which a
+    memory stands, up to two before and two after it, in order, with it; a turn that was corrected ends them.
+    unknown_familiarity: how familiar the store finds questions that it cannot answer, in [0, 1], given how many
+    memories it has; None while they are too few to tell.
     """
 
     model: LanguageModel
@@ -55,6 +63,8 @@ class Situation:
     sampler: SamplerSettings
     recall: RecallFor
     trace: Callable[[str], Trace]
+    around: Callable[[Memory], Sequence[Memory]]
+    unknown_familiarity: Callable[[int], float | None]
 
     def count_tokens(self, text: str) -> int:
         """Tokens of plain text."""
@@ -80,6 +90,7 @@ class Prepared:
     seconds: float
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """A way to feed memories back. One instance serves many replies, also at once."""
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
-from aspen.memory_injector.framing import CLOSING, OPENING, Note, as_data, framed, memory_line, when_said
+from aspen.memory_injector.framing import (
+    Line,
+    Note,
+    as_data,
+    fitting_note,
+    frame_tokens,
+    memory_line,
+    when_said,
+)
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName
 from aspen.memory_injector.text import prepare_text
 from aspen.resonance_search import query_terms
-from aspen.types import Hit, Memory
+from aspen.types import Hit
 
 _FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
@@ -22,13 +30,15 @@ class MemoryNote:
 
     def prepare(self, situation: Situation) -> Prepared:
         """See `Strategy`."""
-        note = write_note(
-            situation.recall(situation.message).hits,
-            prompt=situation.message,
-            budget=situation.budget,
-            count_tokens=situation.count_tokens,
-        )
+        note = note_for(situation, situation.recall(situation.message).hits)
         return prepare_text(situation, note, strategy=StrategyName.NOTE)
+
+
+def note_for(situation: Situation, hits: Sequence[Hit]) -> Note | None:
+    """The note of a situation, see `write_note`."""
+    return write_note(
+        hits, prompt=situation.message, budget=situation.budget, count_tokens=situation.count_tokens
+    )
 
 
 def write_note(
@@ -37,38 +47,43 @@ def write_note(
     """A note of at most `budget` tokens from the best hits; None if nothing is worth a line or fits.
 
     Hits are taken best first, at most `most`, until the budget is full; the lines then stand in the order in
-    which things were said. The same words said twice make one line, and `prompt` asked before makes none: it
-    would be the best hit each time, and says nothing; nor does what was corrected. A memory longer than half of the
-    budget is cut, which an ellipsis shows.
+    which things were said. See `worth_telling` for what is left out. A memory longer than half of the budget is cut,
+    which an ellipsis shows.
     """
-    frame = count_tokens(f"{OPENING}\n{CLOSING}\n")
-    lines: dict[str, tuple[Memory, str]] = {}
-    used = frame
+    longest = (budget - frame_tokens(count_tokens)) // 2
+    lines = (
+        Line(
+            memory_line(hit.memory, budget=longest, count_tokens=count_tokens),
+            (hit.memory.id,),
+            when_said(hit.memory),
+        )
+        for hit in worth_telling(hits, prompt=prompt)
+    )
+    return fitting_note(lines, budget=budget, count_tokens=count_tokens, most=most)
+
+
+def worth_telling(hits: Sequence[Hit], *, prompt: str, answered: Container[str] = ()) -> Iterator[Hit]:
+    """The hits that have something to say, best first.
+
+    The same words said twice are told once, and `prompt` asked before is not: it would be the best hit each time, and
+    says nothing, unless its id is among the `answered`. Nor is what was corrected, or is much weaker than the best.
+    """
     asked, asked_words = set(query_terms(prompt)), _words(prompt)
     telling = [
-        hit for hit in hits if hit.corrected_by is None and not _asks_the_same(hit, asked, asked_words)
+        hit
+        for hit in hits
+        if hit.corrected_by is None
+        and (hit.memory.id in answered or not _asks_the_same(hit, asked, asked_words))
     ]
-    best = max((hit.score for hit in telling), default=0.0)
+    best, told = max((hit.score for hit in telling), default=0.0), set[str]()
     for hit in telling:
         # A best score of 0 means that there is nothing to compare with: one memory, or several alike.
-        if len(lines) == most or hit.score < max(_FLOOR * best, 0.0):
-            break
-        line = memory_line(hit.memory, budget=(budget - frame) // 2, count_tokens=count_tokens)
-        cost = count_tokens(f"{line}\n")
+        if hit.score < max(_FLOOR * best, 0.0):
+            return
         words = as_data(hit.memory.text).casefold()
-        if words in lines or used + cost > budget:
-            continue
-        lines[words] = (hit.memory, line)
-        used += cost
-    told = list(lines.values())
-    while told:
-        ordered = sorted(told, key=lambda entry: when_said(entry[0]))
-        text = framed([line for _, line in ordered])
-        tokens = count_tokens(text)
-        if tokens <= budget:
-            return Note(text, tokens, tuple(memory.id for memory, _ in ordered))
-        told.pop()  # lines can cost more together than one by one: how a text is cut into tokens depends on it
-    return None
+        if words not in told:
+            told.add(words)
+            yield hit
 
 
 def _asks_the_same(hit: Hit, asked: set[str], asked_words: list[str]) -> bool:

@@ -27,10 +27,8 @@ class StrategyName(StrEnum):
 
     NOTE = "note"  # a few dated lines
     SCAFFOLD = "scaffold"  # what was done the last time, and how it ended
-    TWO_PASS = "two_pass"  # a first run without memories, a second one with them where they are needed
-    REFLECTION = (
-        "reflection"  # memories rewritten for this message by a model, each sentence held to its source
-    )
+    TWO_PASS = "two_pass"  # noqa: S105 - no password: a run without memories, and one with them where needed
+    REFLECTION = "reflection"  # memories rewritten for this message, each sentence held to its source
 
 
 class RecallFor(Protocol):

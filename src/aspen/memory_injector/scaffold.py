@@ -19,8 +19,8 @@ _MOST = 3
 """Lines of a scaffold: a story says more than a line of a note."""
 _FAILED = re.compile(
     r"\b(fail(s|ed)?|still (not|the same|broken|fails)|no luck|wrong|worse|useless|in vain|unfortunately"
-    r"|(did|does|do|was|is|has|have|would|could|can)(n['\u2019]?t| not|not) \w*\s?(work|help|fix|solve|right|correct|true)\w*"
-    r"|not (working|helpful|right|correct|true))\b",
+    r"|((did|does|do|was|is|has|have|would|could|can)(n['\u2019]?t| not)|not|never) (\w+ )?"
+    r"(work|help|fix|solve|right|correct|true)\w*)\b",
     re.IGNORECASE,
 )
 _WORKED = re.compile(

@@ -14,7 +14,7 @@ from aspen.memory_injector.interface import Prepared, Situation, StrategyName
 from aspen.memory_injector.note import note_for
 from aspen.memory_injector.prompt import ComposedPrompt, shared_tokens
 from aspen.memory_injector.text import compose, prepare_text, prepared
-from aspen.models import Sampler, Session, Uncertainty, feed, uncertainty
+from aspen.models import Sampler, Session, feed, uncertainty
 from aspen.types import FloatArray, Injection, Pass, Recall
 from aspen.validation import check_count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +40,11 @@ def log_likelihoods(session: Session, logits: FloatArray, token_ids: TokenIds) -
     """
     if len(token_ids) == 0:
         raise InvalidInput("A text without a token has no likelihood.")
-    length, found = session.length, []
+    length, ids = session.length, token_ids.tolist()
+    found = [float(log_softmax(logits)[ids[0]])]
     try:
-        for token in token_ids.tolist():
-            if found:
-                logits = session.decode(before)
-            found.append(float(log_softmax(logits)[token]))
-            before = token
+        for before, token in pairwise(ids):
+            found.append(float(log_softmax(session.decode(before))[token]))
     finally:
         session.rewind(length)
     return np.array(found)

@@ -1,6 +1,6 @@
 """The gate of two-pass: whether a reply needs memories, by what the store knows and what the model does not.
 
-    need = 1 / (1 + exp(-(B + F x logit(familiarity) + H x entropy)))
+    need = 1 / (1 + exp(-(1.0 + 0.92 x logit(familiarity) + 0.27 x entropy)))
 
 familiarity: of the recall, in [0, 1], clipped to [0.001, 0.999]. Where the store has been measured, its logit is
 lowered by how much more familiar than usual the store finds questions that it cannot answer. entropy: of the first
@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_CONSTANT, _OF_FAMILIARITY, _OF_ENTROPY = 0.0, 1.0, 0.3
-USUAL = 0.1
+_CONSTANT, _OF_FAMILIARITY, _OF_ENTROPY = 1.0, 0.92, 0.27
+USUAL = 0.03
 """Upper quartile of the familiarity of questions that a store cannot answer, in the shipped stores."""
 THRESHOLD = 0.5
 _CLIP = 0.001

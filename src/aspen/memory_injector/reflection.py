@@ -57,8 +57,8 @@ class Reflection:
         if reflected is None:
             reason = "no sentence that the model wrote was supported by its memory and fits the budget"
             return _by_template(situation, note, reason=reason, figures=figures)
-        dropped = sum(not one.supported for one in said)
-        reason = f"{len(said) - dropped} of {len(said)} sentences are supported by the memory that they name"
+        kept = sum(one.supported for one in said)
+        reason = f"supported by the memory that they name: {kept} of {len(said)} sentences"
         return prepare_text(
             situation, reflected, strategy=StrategyName.REFLECTION, reason=reason, figures=figures
         )

@@ -88,7 +88,7 @@ class Scaffold:
                 situation,
                 note,
                 strategy=StrategyName.SCAFFOLD,
-                figures={"stories": sum(story.done.id in note.memory_ids for story in stories.values())},
+                figures={"stories": len({story.done.id for story in stories.values()} & {*note.memory_ids})},
             )
         note = note_for(situation, hits)
         why = "no story fits the budget" if stories else "nothing recalled belongs to a turn with an answer"

@@ -12,7 +12,7 @@ from aspen.models import LanguageModel, generate, json_grammar, log_likelihoods
 from aspen.types import FloatArray, Message, Role, SamplerSettings, TokenIds
 
 SUPPORT = 1.0
-"""Nats a token that a sentence must gain by its memory, see benchmarks/grounding.py."""
+"""Nats a token that a sentence must gain by its memory, see tools/fit_grounding.py."""
 _GREEDY = SamplerSettings(temperature=0.0)
 _LONGEST = 160  # characters of a sentence
 _PER_SENTENCE = 60  # tokens
@@ -57,7 +57,7 @@ def rephrase(model: LanguageModel, memories: Sequence[str], *, message: str) -> 
         prompt_ids=_prompt(model, memories, message=message),
         settings=_GREEDY,
         seed=0,
-        max_tokens=_PER_SENTENCE * len(memories),
+        max_tokens=_PER_SENTENCE * (len(memories) + 1),
         constraint=grammar,
     )
     judge = _Judge(model, memories)
@@ -77,7 +77,7 @@ def _schema(n: int) -> dict[str, Any]:
         "required": ["memory", "sentence"],
         "additionalProperties": False,
     }
-    return {"type": "array", "items": sentence, "minItems": 1, "maxItems": n}
+    return {"type": "array", "items": sentence, "minItems": 1, "maxItems": n + 1}
 
 
 def _prompt(model: LanguageModel, memories: Sequence[str], *, message: str) -> TokenIds:

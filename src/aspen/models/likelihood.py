@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ class Uncertainty:
 
 def uncertainty(logits: FloatArray) -> Uncertainty:
     """How sure a model is of the next token, from its logits, float32 [V] with V >= 2."""
-    logs = log_softmax(logits)
+    logs = log_softmax(logits[None])[0]
     second, first = np.partition(logs, -2)[-2:]
     with np.errstate(invalid="ignore"):  # a token that cannot come adds 0 x -inf
         terms = np.where(np.isneginf(logs), 0.0, np.exp(logs) * logs)
@@ -40,18 +39,19 @@ def log_likelihoods(session: Session, logits: FloatArray, token_ids: TokenIds) -
     """
     if len(token_ids) == 0:
         raise InvalidInput("A text without a token has no likelihood.")
-    length, ids = session.length, token_ids.tolist()
-    found = [float(log_softmax(logits)[ids[0]])]
-    try:
-        for before, token in pairwise(ids):
-            found.append(float(log_softmax(session.decode(before))[token]))
-    finally:
-        session.rewind(length)
-    return np.array(found)
+    length = session.length
+    logs = [log_softmax(logits[None])]
+    if len(token_ids) > 1:
+        try:
+            logs.append(log_softmax(session.prefill_each(token_ids[:-1])))
+        finally:
+            session.rewind(length)
+    found: NDArray[np.float64] = np.concatenate(logs)[np.arange(len(token_ids)), token_ids]
+    return found
 
 
 def log_softmax(logits: FloatArray) -> NDArray[np.float64]:
-    """Log-probabilities of all tokens, float64 [V]."""
-    shifted = logits.astype(np.float64) - logits.max()
-    logs: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
+    """Log-probabilities of all tokens, float64 [n, V], from float32 [n, V]."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    logs: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return logs

@@ -97,14 +97,14 @@ def _note_tokens(chat: ChatPrompt, bare: ChatPrompt, *, follows: bool) -> Segmen
     `bare` is the same prompt without the note, so that what the two share is none of it.
     """
     ids, without, span = chat.token_ids, bare.token_ids, chat.spans[0]
-    start = max(span.start, shared_tokens(ids, without)) if follows else span.start
+    start = max(span.start, shared_length(ids, without)) if follows else span.start
     if span.name == Role.SYSTEM:
         return Segment("note", start, span.stop)
-    behind = shared_tokens(ids[start:][::-1], without[start:][::-1])
+    behind = shared_length(ids[start:][::-1], without[start:][::-1])
     return Segment("note", start, min(span.stop, len(ids) - behind))
 
 
-def shared_tokens(one: TokenIds, other: TokenIds) -> int:
+def shared_length(one: TokenIds, other: TokenIds) -> int:
     """How many tokens both begin with."""
     length = min(len(one), len(other))
     differs = np.flatnonzero(one[:length] != other[:length])

@@ -13,6 +13,7 @@ from aspen.memory_injector.note import note_for
 from aspen.memory_injector.text import prepare_text
 from aspen.memory_rephraser import Rephrased, rephrase, shortened, speaker_of
 from aspen.models import LanguageModel
+from aspen.resonance_search import query_terms
 from aspen.types import Memory
 
 _LONGEST = 80
@@ -52,13 +53,13 @@ class Reflection:
             said = rephrase(rephraser, [line.removeprefix("- ") for line in lines], message=situation.message)
         except (MissingDependency, ModelError, PromptTooLong) as error:
             return _by_template(situation, note, reason=str(error), figures={})
-        figures = _figures(said, seconds=time.perf_counter() - started)
-        reflected = _reflected(situation, [one for one in said if one.supported], memories)
+        kept = [one for one in said if one.supported and _tells(one.sentence, situation.message)]
+        figures = _figures(said, kept, seconds=time.perf_counter() - started)
+        reflected = _reflected(situation, kept, memories)
         if reflected is None:
             reason = "no sentence that the model wrote was supported by its memory and fits the budget"
             return _by_template(situation, note, reason=reason, figures=figures)
-        kept = sum(one.supported for one in said)
-        reason = f"supported by the memory that they name: {kept} of {len(said)} sentences"
+        reason = f"supported by the memory that they name: {len(kept)} of {len(said)} sentences"
         return prepare_text(
             situation, reflected, strategy=StrategyName.REFLECTION, reason=reason, figures=figures
         )
@@ -98,10 +99,15 @@ def _line(sentence: str, memory: Memory) -> str:
     return f"- {shortened(sentence, lambda _: True)} (from what {source} said{date})"
 
 
-def _figures(said: Sequence[Rephrased], *, seconds: float) -> dict[str, float]:
+def _tells(sentence: str, message: str) -> bool:
+    """Whether a sentence has a word that the message has not: small models like to say the question again."""
+    return not set(query_terms(sentence)) <= set(query_terms(message))
+
+
+def _figures(said: Sequence[Rephrased], kept: Sequence[Rephrased], *, seconds: float) -> dict[str, float]:
     figures: dict[str, float] = {
         "sentences": len(said),
-        "dropped_sentences": sum(not one.supported for one in said),
+        "dropped_sentences": len(said) - len(kept),
         "rephrase_seconds": seconds,
     }
     if said:

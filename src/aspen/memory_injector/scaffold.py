@@ -91,7 +91,9 @@ class Scaffold:
                 figures={"stories": len({story.done.id for story in stories.values()} & {*note.memory_ids})},
             )
         note = note_for(situation, hits)
-        why = "no story fits the budget" if stories else "nothing recalled belongs to a turn with an answer"
+        why = (
+            "nothing worth telling belongs to a turn whose end is known, or its story does not fit the budget"
+        )
         return prepare_text(
             situation,
             note,

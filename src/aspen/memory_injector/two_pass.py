@@ -12,7 +12,7 @@ from aspen.memory_injector.framing import Note, framed
 from aspen.memory_injector.gate import THRESHOLD, Judgement, judge
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName
 from aspen.memory_injector.note import note_for
-from aspen.memory_injector.prompt import ComposedPrompt, shared_tokens
+from aspen.memory_injector.prompt import ComposedPrompt, shared_length
 from aspen.memory_injector.text import compose, prepare_text, prepared
 from aspen.models import Sampler, Session, feed, uncertainty
 from aspen.types import FloatArray, Injection, Pass, Recall
@@ -126,7 +126,7 @@ def _head(situation: Situation, bare: ComposedPrompt) -> int:
         noted = compose(situation, _PLACEHOLDER)
     except PromptTooLong:
         return 0
-    return shared_tokens(bare.chat.token_ids, noted.chat.token_ids)
+    return shared_length(bare.chat.token_ids, noted.chat.token_ids)
 
 
 def _passes(head: int, length: int) -> tuple[Pass, ...]:
@@ -156,7 +156,7 @@ def _run_again(
     """The prompt with the note, behind what of the first pass it begins with."""
     started, ids = time.perf_counter(), composed.chat.token_ids
     # Tokens of one pass are kept together or not at all: a replay makes the same passes.
-    agrees = shared_tokens(ids, first.bare.chat.token_ids) >= first.head
+    agrees = shared_length(ids, first.bare.chat.token_ids) >= first.head
     head = first.head if agrees else 0
     passes = _passes(head, len(ids))
     if first.session is situation.session:

@@ -11,10 +11,12 @@ from aspen.memory_rephraser.template import as_data
 from aspen.models import LanguageModel, generate, json_grammar, log_likelihoods
 from aspen.types import FloatArray, Message, Role, SamplerSettings, TokenIds
 
-SUPPORT = 1.0
-"""Nats a token that a sentence must gain by its memory, see tools/fit_grounding.py."""
+SUPPORT = 2.6
+"""Nats a token that a sentence must gain by its memory. Of 36 memories with a right sentence, one of changed facts and
+one of another memory each, SmolLM2-135M keeps 92 %, 17 % and none (tools/fit_grounding.py)."""
 _GREEDY = SamplerSettings(temperature=0.0)
-_LONGEST = 160  # characters of a sentence
+_SENTENCE = r"[A-Z0-9][^\"\\{}\[\]?!.;:]{8,140}\."
+"""A statement. Left alone, a small model asks the message back, and writes the next entry into the sentence."""
 _PER_SENTENCE = 60  # tokens
 _TASK = (
     "You rewrite notes as short sentences for somebody who will answer a message. "
@@ -60,7 +62,7 @@ def rephrase(model: LanguageModel, memories: Sequence[str], *, message: str) -> 
         max_tokens=_PER_SENTENCE * (len(memories) + 1),
         constraint=grammar,
     )
-    judge = _Judge(model, memories)
+    judge = Judge(model, memories)
     return [
         Rephrased(sentence, source, judge.support(sentence, source=source))
         for sentence, source in _sentences(said.text)
@@ -72,7 +74,7 @@ def _schema(n: int) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "memory": {"enum": list(range(1, n + 1))},
-            "sentence": {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+            "sentence": {"type": "string", "pattern": f"^{_SENTENCE}$"},
         },
         "required": ["memory", "sentence"],
         "additionalProperties": False,
@@ -109,7 +111,7 @@ def _sentences(text: str) -> list[tuple[str, int]]:
     return found
 
 
-class _Judge:
+class Judge:
     """Weighs sentences by the model's own likelihood.
 
     support = mean over the sentence's tokens of log p(token | memory) - log p(token | no memory), in nats: what the

@@ -131,7 +131,7 @@ def test_a_story_whose_end_nobody_told_falls_back_on_the_note_and_says_so(open_a
     reply = aspen.chat(FLAKY, conversation="now", strategy="scaffold", note_tokens=NOTE_TOKENS)
     assert reply.injection is not None
     assert (reply.injection.strategy, reply.injection.asked) == ("note", "scaffold")
-    assert reply.injection.reason == "nothing recalled belongs to a turn with an answer"
+    assert reply.injection.reason.startswith("nothing worth telling belongs to a turn whose end is known")
     assert reply.note is not None
     assert "Delete" not in reply.note.text
 

@@ -203,9 +203,24 @@ class TransformersModel:
     def _attention_probe(self) -> tuple[Recorder, FloatArray]:
         """A recording of a few tokens, and its hidden states [L + 1, T, D]."""
         ids = np.arange(_PROBE_TOKENS, dtype=np.int32) % self._info.vocab_size
-        with self.recording() as recording:
+        with self._recording_paused(), self.recording() as recording:
             self.start_session().prefill(ids)
         return recording, recording.hidden_states()
+
+    @contextlib.contextmanager
+    def _recording_paused(self) -> Iterator[None]:
+        """Take the hooks of an open recording away for a while: what the probe runs is none of it."""
+        with self._lock:
+            outer, taken = self._recorder, self._recorder_taken
+            if outer is not None:
+                outer.close()
+            self._recorder = None
+            try:
+                yield
+            finally:
+                self._recorder, self._recorder_taken = outer, taken
+                if outer is not None:
+                    outer.open()
 
     @cached_property
     def _hashes(self) -> tuple[str, str, str]:

@@ -33,11 +33,16 @@ from aspen.types import (
     Trace,
     TraceLevel,
 )
+from aspen.unknown_familiarity import unknown_familiarity
 from aspen.validation import strip_unstorable
 
 USER, ASSISTANT = "user", "assistant"
 HISTORY = 12
 """Messages of the conversation that go before the new one, at most: recall is there for what is further back."""
+_AROUND = 2
+"""Turns before a memory, and after it, that a strategy may look at."""
+_FAN = 1000  # edges into a memory among which the one from the turn before it is looked for
+_NEXT, _CORRECTED = RelationType.NEXT.value, RelationType.HISTORICAL_VERSION_OF.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,29 @@ def history_of(engine: Engine, conversation: str) -> list[Memory]:
     return engine.repository.list(conversation=conversation, limit=HISTORY)[::-1]
 
 
+def turns_around(engine: Engine, memory: Memory) -> list[Memory]:
+    """The conversation around a memory, see `Situation.around`."""
+    before, after = [memory], [memory]
+    for _ in range(_AROUND):
+        before += _beside(engine, before[-1], before=True)
+        after += _beside(engine, after[-1], before=False)
+    found = [*before[:0:-1], *after]
+    return list({one.seq: one for one in found}.values())
+
+
+def _beside(engine: Engine, memory: Memory, *, before: bool) -> list[Memory]:
+    """The turn before or after a memory, unless it was corrected or there is none."""
+    repository = engine.repository
+    if before:
+        rows = repository.in_edges([memory.seq], fan=_FAN)
+        seqs = [seq for seq, kind in zip(rows.sources.tolist(), rows.types, strict=True) if kind == _NEXT]
+    else:
+        seqs = repository.out_edges([memory.seq], fan=1, types=[_NEXT]).targets.tolist()
+    if len(repository.out_edges(seqs, fan=1, types=[_CORRECTED]).targets):
+        return []
+    return repository.get_by_seq(seqs[:1])
+
+
 def answer(
     engine: Engine,
     turn: Turn,
@@ -129,6 +157,8 @@ def answer(
                 examples=lambda memory: _examples(engine, memory),
                 fragments=engine,
                 kv_check=turn.kv_check,
+                around=lambda memory: turns_around(engine, memory),
+                unknown_familiarity=lambda memories: unknown_familiarity(engine, memories=memories),
             )
         )
         generation = sample_reply(

@@ -9,7 +9,7 @@ from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
 from aspen.front_door.summarising import Summarising
-from aspen.memory_injector import STRATEGIES, StrategyName, WithoutMemory, fragments_of
+from aspen.memory_injector import STRATEGIES, Strategy, StrategyName, WithoutMemory, fragments_of
 from aspen.models import KVFragment
 from aspen.models.fingerprint import differences
 from aspen.seed_manager import ReplayReport, choose_seed, replay
@@ -26,7 +26,7 @@ class Conversing(Recalling, Summarising):
         message: str,
         *,
         conversation: str = "default",
-        strategy: StrategyName | str | None = None,
+        strategy: Strategy | StrategyName | str | None = None,
         seed: int | None = None,
         memory: bool = True,
         remember: bool = True,
@@ -46,7 +46,8 @@ class Conversing(Recalling, Summarising):
         conversation:
             Its last messages go before `message`, and the turn is stored in it.
         strategy:
-            How memories are fed back: one of `StrategyName`; `config.strategy` where None.
+            How memories are fed back: one of `StrategyName`, or a strategy with settings of your own such as
+            `TwoPass(draft_tokens=16)`; `config.strategy` where None.
         seed:
             Of the sampler, in [0, 2**53 - 1]; drawn from the system's secure source where None. Either way it is in
             the reply.
@@ -74,7 +75,9 @@ class Conversing(Recalling, Summarising):
         check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
         check_kind(sampler, SamplerSettings | None, what="sampler")
         check_kind(level, TraceLevel, what="level")
-        chosen = check_choice(strategy or self.config.strategy, StrategyName, what="strategy")
+        if not isinstance(strategy, Strategy):
+            name = check_choice(strategy or self.config.strategy, StrategyName, what="strategy")
+            strategy = STRATEGIES[name]
         seed, sampler = choose_seed(seed), sampler or SamplerSettings()
         if remember:
             self.engine.claim_store()
@@ -98,7 +101,7 @@ class Conversing(Recalling, Summarising):
                 note_tokens,
                 self.config.kv_check,
             ),
-            strategy=STRATEGIES[chosen] if memory else WithoutMemory(),
+            strategy=strategy if memory else WithoutMemory(),
             history=history,
             recall=recall,
             remember=remember,

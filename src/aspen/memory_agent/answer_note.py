@@ -8,7 +8,8 @@ from aspen.dates import written_date
 from aspen.memory_agent.answer import Evidence
 from aspen.memory_agent.evidence import IDENTITY
 from aspen.memory_injector import Note
-from aspen.memory_injector.framing import CLOSING, OPENING, as_data, as_name
+from aspen.memory_injector.framing import CLOSING, OPENING
+from aspen.memory_rephraser import as_data, as_name
 from aspen.types import Memory, MemoryType, Role
 
 _LABELS = {MemoryType.SELF: "Self", MemoryType.BELIEF: "Belief", MemoryType.PATTERN: "Pattern"}

@@ -18,15 +18,21 @@ from aspen.memory_injector.interface import (
 from aspen.memory_injector.kv import CachedNote
 from aspen.memory_injector.note import MemoryNote, write_note
 from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
+from aspen.memory_injector.reflection import Reflection
+from aspen.memory_injector.scaffold import Scaffold
 from aspen.memory_injector.seed_replay import SeedReplay
 from aspen.memory_injector.summary import PatternSummary
 from aspen.memory_injector.text import WithoutMemory, prepare_text
+from aspen.memory_injector.two_pass import TwoPass
 
 _BY_NAME: dict[StrategyName, Strategy] = {
     StrategyName.NOTE: MemoryNote(),
-    StrategyName.KV: CachedNote(),
+    StrategyName.SCAFFOLD: Scaffold(),
+    StrategyName.TWO_PASS: TwoPass(),
+    StrategyName.REFLECTION: Reflection(),
     StrategyName.SEED_REPLAY: SeedReplay(),
     StrategyName.SUMMARY: PatternSummary(),
+    StrategyName.KV: CachedNote(),
 }
 STRATEGIES: Mapping[StrategyName, Strategy] = {
     **_BY_NAME,
@@ -47,11 +53,14 @@ __all__ = [
     "Prepared",
     "ReadsRecording",
     "RecallFor",
+    "Reflection",
+    "Scaffold",
     "SeedReplay",
     "Situation",
     "Strategy",
     "StrategyName",
     "TraceMemories",
+    "TwoPass",
     "WithoutMemory",
     "compose_prompt",
     "fragments_of",

@@ -27,9 +27,12 @@ class StrategyName(StrEnum):
     """The ways to feed memories back."""
 
     NOTE = "note"  # a few dated lines
-    KV = "kv"  # the same lines, put into the cache as stored keys and values
+    SCAFFOLD = "scaffold"  # what was done the last time, and how it ended
+    TWO_PASS = "two_pass"  # noqa: S105 - no password: a run without memories, and one with them where needed
+    REFLECTION = "reflection"  # memories rewritten for this message, each sentence held to its source
     SEED_REPLAY = "seed_replay"  # an old inference, run again, from which the conversation goes on
     SUMMARY = "summary"  # patterns that recur in what was said
+    KV = "kv"  # the lines of the note, put into the cache as stored keys and values
     AUTO = "auto"  # one of these, by cost and familiarity
 
 
@@ -64,10 +67,12 @@ class Situation:
 
     session: empty, and recorded by `recording`, where there is one: where the turn is remembered, and for strategies
     that read it. history: the last memories of the conversation, oldest first. reserve: tokens to keep free for the
-    reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. recall, trace, trace_memories,
-    examples: ask the store; `trace` and `trace_memories` raise NotFound; `examples` has the ids of what a pattern was
-    made of. fragments: keeps what the strategy kv puts, which checks one reply in `kv_check` against the text, 0 for
-    none.
+    reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. The others ask the store:
+    recall; trace, trace_memories, which raise NotFound; examples: the ids of what a pattern was made of; fragments: keeps
+    what the strategy kv puts, which checks one reply in `kv_check` against the text, 0 for none; around: the turns of a
+    conversation in which a memory stands, up to two before and two after it, in order, with it; a turn that was
+    corrected ends them; unknown_familiarity: how familiar the store finds questions that it cannot answer, in [0, 1],
+    given how many memories it has; None while they are too few to tell.
     """
 
     model: LanguageModel
@@ -86,6 +91,8 @@ class Situation:
     examples: Callable[[Memory], Sequence[str]]
     fragments: FragmentShelf
     kv_check: int
+    around: Callable[[Memory], Sequence[Memory]]
+    unknown_familiarity: Callable[[int], float | None]
 
     def count_tokens(self, text: str) -> int:
         """Tokens of plain text."""
@@ -111,6 +118,7 @@ class Prepared:
     seconds: float
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """A way to feed memories back. One instance serves many replies, also at once."""
 

@@ -13,9 +13,9 @@ import numpy as np
 from aspen.activation_logger import name_spans
 from aspen.errors import FragmentError, PromptTooLong
 from aspen.memory_injector.fragments import FragmentMaker, cut_lines
-from aspen.memory_injector.framing import Note
+from aspen.memory_injector.framing import Note, note_of
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName
-from aspen.memory_injector.note import choose_lines, note_of
+from aspen.memory_injector.note import note_lines
 from aspen.memory_injector.prompt import ComposedPrompt
 from aspen.memory_injector.text import compose, prepare_text
 from aspen.models import KVFragment, feed
@@ -46,8 +46,9 @@ class CachedNote:
 
     def prepare(self, situation: Situation) -> Prepared:
         """See `Strategy`."""
-        told = choose_lines(
-            situation.recall(situation.message).hits,
+        hits = situation.recall(situation.message).hits
+        told = note_lines(
+            hits,
             prompt=situation.message,
             budget=situation.budget,
             count_tokens=situation.count_tokens,
@@ -63,11 +64,13 @@ class CachedNote:
             return _as_text(situation, note, reason="the message left no room for memories")
         token_ids = composed.chat.token_ids
         cuts = cut_lines(
-            situation.model, token_ids, lines=[line for _, line in told], system=situation.system
+            situation.model, token_ids, lines=[line.text for line in told], system=situation.system
         )
         if not cuts:
             return _as_text(situation, note, reason="the tokenizer joins the lines of the note")
-        return _put(situation, composed, note, memories=[memory for memory, _ in told], cuts=cuts)
+        found = {hit.memory.id: hit.memory for hit in hits}
+        memories = [found[id_] for id_ in note.memory_ids]
+        return _put(situation, composed, note, memories=memories, cuts=cuts)
 
 
 def _put(

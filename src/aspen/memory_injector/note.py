@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from aspen.memory_injector.framing import CLOSING, OPENING, Note, as_data, framed, memory_line, when_said
+from aspen.memory_injector.framing import (
+    Line,
+    Note,
+    as_data,
+    fitting_lines,
+    frame_tokens,
+    memory_line,
+    note_of,
+    when_said,
+)
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName
 from aspen.memory_injector.text import prepare_text
 from aspen.resonance_search import query_terms
-from aspen.types import Hit, Memory
+from aspen.types import Hit
 
 FLOOR = 0.5
 """A hit weaker than this share of the best one is left out: it distracts more than it helps."""
@@ -33,14 +42,16 @@ def prepare_note(
     figures: Mapping[str, float] | None = None,
 ) -> Prepared:
     """The note, for a strategy that was `asked` for and cannot do its work for this `reason`."""
-    note = write_note(
-        situation.recall(situation.message).hits,
-        prompt=situation.message,
-        budget=situation.budget,
-        count_tokens=situation.count_tokens,
-    )
+    note = note_for(situation, situation.recall(situation.message).hits)
     return prepare_text(
         situation, note, strategy=StrategyName.NOTE, asked=asked, reason=reason, figures=figures
+    )
+
+
+def note_for(situation: Situation, hits: Sequence[Hit]) -> Note | None:
+    """The note of a situation, see `write_note`."""
+    return write_note(
+        hits, prompt=situation.message, budget=situation.budget, count_tokens=situation.count_tokens
     )
 
 
@@ -48,56 +59,53 @@ def write_note(
     hits: Sequence[Hit], *, prompt: str, budget: int, count_tokens: Callable[[str], int], most: int = 4
 ) -> Note | None:
     """A note of at most `budget` tokens from the best hits; None if nothing is worth a line or fits."""
-    return note_of(
-        choose_lines(hits, prompt=prompt, budget=budget, count_tokens=count_tokens, most=most),
-        count_tokens=count_tokens,
-    )
+    lines = note_lines(hits, prompt=prompt, budget=budget, count_tokens=count_tokens, most=most)
+    return note_of(lines, count_tokens=count_tokens)
 
 
-def note_of(told: Sequence[tuple[Memory, str]], *, count_tokens: Callable[[str], int]) -> Note | None:
-    """The note that memories with their lines make; None where there are none."""
-    if not told:
-        return None
-    text = framed([line for _, line in told])
-    return Note(text, count_tokens(text), tuple(memory.id for memory, _ in told))
-
-
-def choose_lines(
+def note_lines(
     hits: Sequence[Hit], *, prompt: str, budget: int, count_tokens: Callable[[str], int], most: int = 4
-) -> list[tuple[Memory, str]]:
-    """The memories that a note of at most `budget` tokens tells, each with its line, in the order of the note.
+) -> list[Line]:
+    """The lines of a note of at most `budget` tokens, one for each memory that it tells.
 
     Hits are taken best first, at most `most`, until the budget is full; the lines then stand in the order in
-    which things were said. The same words said twice make one line, and `prompt` asked before makes none: it
-    would be the best hit each time, and says nothing; nor does what was corrected. A memory longer than half of the
-    budget is cut, which an ellipsis shows.
+    which things were said. See `worth_telling` for what is left out. A memory longer than half of the budget is cut,
+    which an ellipsis shows.
     """
-    frame = count_tokens(f"{OPENING}\n{CLOSING}\n")
-    lines: dict[str, tuple[Memory, str]] = {}
-    used = frame
+    longest = (budget - frame_tokens(count_tokens)) // 2
+    lines = (
+        Line(
+            memory_line(hit.memory, budget=longest, count_tokens=count_tokens),
+            (hit.memory.id,),
+            when_said(hit.memory),
+        )
+        for hit in worth_telling(hits, prompt=prompt)
+    )
+    return fitting_lines(lines, budget=budget, count_tokens=count_tokens, most=most)
+
+
+def worth_telling(hits: Sequence[Hit], *, prompt: str, answered: Container[str] = ()) -> Iterator[Hit]:
+    """The hits that have something to say, best first.
+
+    The same words said twice are told once, and `prompt` asked before is not: it would be the best hit each time, and
+    says nothing, unless its id is among the `answered`. Nor is what was corrected, or is much weaker than the best.
+    """
     asked, asked_words = set(query_terms(prompt)), _words(prompt)
     telling = [
-        hit for hit in hits if hit.corrected_by is None and not _asks_the_same(hit, asked, asked_words)
+        hit
+        for hit in hits
+        if hit.corrected_by is None
+        and (hit.memory.id in answered or not _asks_the_same(hit, asked, asked_words))
     ]
-    best = max((hit.score for hit in telling), default=0.0)
+    best, told = max((hit.score for hit in telling), default=0.0), set[str]()
     for hit in telling:
         # A best score of 0 means that there is nothing to compare with: one memory, or several alike.
-        if len(lines) == most or hit.score < max(FLOOR * best, 0.0):
-            break
-        line = memory_line(hit.memory, budget=(budget - frame) // 2, count_tokens=count_tokens)
-        cost = count_tokens(f"{line}\n")
+        if hit.score < max(FLOOR * best, 0.0):
+            return
         words = as_data(hit.memory.text).casefold()
-        if words in lines or used + cost > budget:
-            continue
-        lines[words] = (hit.memory, line)
-        used += cost
-    told = list(lines.values())
-    while told:
-        ordered = sorted(told, key=lambda entry: when_said(entry[0]))
-        if count_tokens(framed([line for _, line in ordered])) <= budget:
-            return ordered
-        told.pop()  # lines can cost more together than one by one: how a text is cut into tokens depends on it
-    return []
+        if words not in told:
+            told.add(words)
+            yield hit
 
 
 def _asks_the_same(hit: Hit, asked: set[str], asked_words: list[str]) -> bool:

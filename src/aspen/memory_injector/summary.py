@@ -7,10 +7,11 @@ and when for the last time: "Pattern seen 4 times, last on 8 May 2026".
 from __future__ import annotations
 
 from aspen.dates import written_date
-from aspen.memory_injector.framing import Note, framed, quoting_line
+from aspen.memory_injector.framing import Line, Note, fitting_note, frame_tokens, when_said
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName
 from aspen.memory_injector.note import prepare_note
 from aspen.memory_injector.text import prepare_text
+from aspen.memory_rephraser import shortened
 from aspen.types import Hit, MemoryType, Provenance
 
 TAG = "summary"
@@ -58,23 +59,19 @@ def patterns_for(situation: Situation) -> list[Hit]:
 
 def write_patterns(situation: Situation, hits: list[Hit]) -> Note | None:
     """A note of as many of the patterns, best first, as the budget holds; None if it holds none."""
-    lines: list[str] = []
-    told: list[str] = []
-    frame = situation.count_tokens(framed([]))
-    for hit in hits:
-        line = quoting_line(
-            _seen(situation, hit),
-            hit.memory.text,
-            budget=situation.budget - frame,
-            count_tokens=situation.count_tokens,
-        )
-        if situation.count_tokens(framed([*lines, line])) <= situation.budget:
-            lines.append(line)
-            told.append(hit.memory.id)
-    if not told:
-        return None
-    text = framed(lines)
-    return Note(text, situation.count_tokens(text), tuple(told))
+    longest = situation.budget - frame_tokens(situation.count_tokens)
+    return fitting_note(
+        (_line(situation, hit, longest=longest) for hit in hits),
+        budget=situation.budget,
+        count_tokens=situation.count_tokens,
+        most=_MOST,
+    )
+
+
+def _line(situation: Situation, hit: Hit, *, longest: int) -> Line:
+    seen = _seen(situation, hit)
+    told = shortened(hit.memory.text, lambda words: situation.count_tokens(f'- {seen}: "{words}"') <= longest)
+    return Line(f'- {seen}: "{told}"', (hit.memory.id,), when_said(hit.memory))
 
 
 def _seen(situation: Situation, hit: Hit) -> str:

@@ -12,7 +12,7 @@ from aspen.memory_injector.framing import Note
 from aspen.memory_injector.interface import Prepared, Situation
 from aspen.memory_injector.prompt import ComposedPrompt, compose_prompt
 from aspen.models import feed
-from aspen.types import Injection, Pass
+from aspen.types import FloatArray, Injection, Pass
 
 
 def prepare_text(
@@ -38,6 +38,34 @@ def prepare_text(
     started = time.perf_counter()
     passes = (Pass(len(composed.chat.token_ids)),)
     logits = feed(situation.session, composed.chat.token_ids, passes=passes)
+    injection = Injection(
+        strategy=strategy,
+        asked=asked or strategy,
+        reason=reason or ("" if note else "nothing was recalled that fits"),
+        memory_ids=note.memory_ids if note else (),
+        tokens=note.tokens if note else 0,
+        figures=figures or {},
+    )
+    return prepared(
+        composed,
+        logits=logits,
+        passes=passes,
+        note=note,
+        injection=injection,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def prepared(
+    composed: ComposedPrompt,
+    *,
+    logits: FloatArray,
+    passes: tuple[Pass, ...],
+    note: Note | None,
+    injection: Injection,
+    seconds: float,
+) -> Prepared:
+    """A composed prompt that was brought into the session by `passes`; `logits` [V] are those after it."""
     return Prepared(
         text=composed.chat.text,
         token_ids=composed.chat.token_ids,
@@ -46,15 +74,8 @@ def prepare_text(
         passes=passes,
         note=note,
         dropped=composed.dropped,
-        injection=Injection(
-            strategy=strategy,
-            asked=asked or strategy,
-            reason=reason or ("" if note else "nothing was recalled that fits"),
-            memory_ids=note.memory_ids if note else (),
-            tokens=note.tokens if note else 0,
-            figures=figures or {},
-        ),
-        seconds=time.perf_counter() - started,
+        injection=injection,
+        seconds=seconds,
     )
 
 

@@ -23,6 +23,7 @@ from aspen.models.interface import (
     Session,
 )
 from aspen.models.kv import KVFragment
+from aspen.models.likelihood import Uncertainty, log_likelihoods, uncertainty
 from aspen.models.sampling import Sampler
 
 __all__ = [
@@ -40,11 +41,14 @@ __all__ = [
     "Rotary",
     "Sampler",
     "Session",
+    "Uncertainty",
     "feed",
     "generate",
     "json_grammar",
     "load_model",
+    "log_likelihoods",
     "sample_reply",
+    "uncertainty",
 ]
 
 

@@ -118,6 +118,9 @@ class Session(Protocol):
     def decode(self, token_id: int) -> FloatArray:
         """Feed one token; the logits after it, float32 [V]."""
 
+    def prefill_each(self, token_ids: TokenIds) -> FloatArray:
+        """As `prefill`, but the logits after each of the n tokens, float32 [n, V]: megabytes where there are many."""
+
     def rewind(self, length: int) -> None:
         """Forget the tokens from `length` on, in the cache and in a recording, as if they had never been fed.
 

@@ -240,6 +240,10 @@ class _Sequence:
         """Feed one token; the logits after it, float32 [V]."""
         return self.prefill(np.array([token_id], dtype=np.int32))
 
+    def prefill_each(self, token_ids: TokenIds) -> FloatArray:
+        """Feed several tokens; the logits after each, float32 [n, V]."""
+        return np.stack([self.decode(token) for token in token_ids.tolist()])
+
     def rewind(self, length: int) -> None:
         """Forget the tokens from `length` on."""
         if not 0 <= length <= self.length:

@@ -56,7 +56,7 @@ class TransformersSession:
         self._broken = False
         # Without this argument the logits of every token are computed, to be thrown away.
         last_only = "logits_to_keep" in inspect.signature(hf.forward).parameters
-        self._options: dict[str, Any] = {"logits_to_keep": 1} if last_only else {}
+        self._last_only: dict[str, Any] = {"logits_to_keep": 1} if last_only else {}
 
     @property
     def length(self) -> int:
@@ -65,13 +65,18 @@ class TransformersSession:
     def prefill(self, token_ids: TokenIds) -> FloatArray:
         """float32 [V]; see `Session.prefill`. Raises PromptTooLong where the context would overflow."""
         check_token_ids(token_ids, info=self._info)
+        return self._feed(torch.from_numpy(token_ids.astype(np.int64))[None], **self._last_only)[-1].copy()
+
+    def prefill_each(self, token_ids: TokenIds) -> FloatArray:
+        """float32 [n, V]; see `Session.prefill_each`. Raises as `prefill` does."""
+        check_token_ids(token_ids, info=self._info)
         return self._feed(torch.from_numpy(token_ids.astype(np.int64))[None])
 
     def decode(self, token_id: int) -> FloatArray:
         """float32 [V]; see `Session.decode`."""
         if not 0 <= token_id < self._info.vocab_size:
             raise InvalidInput(f"Token ids must lie in 0..{self._info.vocab_size - 1}, not {token_id}.")
-        return self._feed(torch.tensor([[token_id]]))
+        return self._feed(torch.tensor([[token_id]]), **self._last_only)[-1].copy()
 
     def rewind(self, length: int) -> None:
         """See `Session.rewind`."""
@@ -153,8 +158,10 @@ class TransformersSession:
                 context_length=self._info.context_length,
             )
 
-    def _feed(self, ids: torch.Tensor) -> FloatArray:
-        """Run int64 [1, n] through the model; the logits after the last token, float32 [V]."""
+    def _feed(self, ids: torch.Tensor, **options: Any) -> FloatArray:
+        """Run int64 [1, n] through the model; the logits after each token, or after the last ones that `options` tell
+        it to keep: float32 [kept, V].
+        """
         count = ids.shape[1]
         self._require_room(count)
         # Interrupted between two layers, the cache holds the token in some of them only.
@@ -165,14 +172,14 @@ class TransformersSession:
             if recorder is not None:
                 recorder.begin(ids)
             try:
-                output = self._hf(input_ids=ids, past_key_values=self._cache, use_cache=True, **self._options)
+                output = self._hf(input_ids=ids, past_key_values=self._cache, use_cache=True, **options)
             except BaseException:
                 if recorder is not None:
                     recorder.drop()
                 raise
             if recorder is not None:
                 recorder.end()
-            logits: FloatArray = output.logits[0, -1].to(device="cpu", dtype=torch.float32).numpy().copy()
+            logits: FloatArray = output.logits[0].to(device="cpu", dtype=torch.float32).numpy()
             self._ids = np.concatenate([self._ids, ids[0].cpu().numpy().astype(np.int32)])
         self._broken = False
         return logits

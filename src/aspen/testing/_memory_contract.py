@@ -1,4 +1,4 @@
-"""The contract of stores: memories and traces."""
+"""The contract of stores: memories."""
 
 # the name of a test says what must hold
 
@@ -318,66 +318,6 @@ class MemoryContract:
         assert store.forget([]) == 0
         assert store.stats().memories == 1
 
-    # Traces
-
-    def test_a_trace_is_stored_with_its_memories(self, store: Repository) -> None:
-        trace = new_trace("t", b"\x00\xff" * 50_000, conversation="c")
-        said, answered = store.add(
-            [new_memory("q", trace_id="t"), new_memory("a", trace_id="t")], trace=trace
-        )
-        assert said.trace_id == answered.trace_id == "t"
-        assert store.trace("t") == trace.body
-        assert store.traces() == store.traces(conversation="c") == [trace.info]
-        assert store.traces(conversation="another") == []
-        later = store.add([new_memory("b", trace_id="t")])[0]
-        assert later.trace_id == "t"
-
-    def test_traces_are_listed_newest_first(self, store: Repository) -> None:
-        for name in "xyz":
-            store.add([new_memory(name, trace_id=name)], trace=new_trace(name, conversation="c"))
-        assert [info.id for info in store.traces()] == ["z", "y", "x"]
-        assert [info.id for info in store.traces(conversation="c", limit=2)] == ["z", "y"]
-
-    def test_a_trace_goes_with_the_first_memory_that_refers_to_it(self, store: Repository) -> None:
-        store.add([new_memory("q", trace_id="t"), new_memory("a", trace_id="t")], trace=new_trace("t"))
-        assert store.forget(["q"]) == 1
-        assert store.get(["a"])[0].trace_id is None
-        assert store.traces() == []
-        with pytest.raises(NotFound):
-            store.trace("t")
-        assert store.check() == []
-
-    def test_a_trace_goes_with_a_memory_that_it_mentions(self, store: Repository) -> None:
-        store.add([new_memory("note"), new_memory("other")])
-        trace = new_trace("t", mentions=("note", "q", "note"))
-        store.add([new_memory("q", trace_id="t")], trace=trace)
-        store.add([new_memory("q2", trace_id="t2")], trace=new_trace("t2", mentions=("note",)))
-        assert store.forget(["other"]) == 0
-        assert store.forget(["note"]) == 2
-        assert [memory.trace_id for memory in store.get(["q", "q2"])] == [None, None]
-        assert store.check() == []
-
-    def test_a_trace_that_no_new_memory_refers_to_is_not_stored(self, store: Repository) -> None:
-        store.add([new_memory("a")])
-        store.add([new_memory("a", trace_id="t")], trace=new_trace("t"))
-        assert store.traces() == []
-        store.add([new_memory("b", trace_id="t")], trace=new_trace("t", b"first"))
-        store.add([new_memory("c", trace_id="t")], trace=new_trace("t", b"second"))
-        assert store.trace("t") == b"first"
-
-    def test_unknown_traces_and_mentions_are_refused(self, store: Repository) -> None:
-        for name in ("nowhere", "a\x00", "\ud800"):
-            with pytest.raises(NotFound):
-                store.trace(name)
-        with pytest.raises(NotFound):
-            store.add([new_memory("a", trace_id="nowhere")])
-        with pytest.raises(NotFound):
-            store.add([new_memory("a", trace_id="t")], trace=new_trace("t", mentions=("nobody",)))
-        with pytest.raises(InvalidInput):
-            store.add([new_memory("a")], trace=new_trace("t"))
-        trace = new_trace("t")
-        with pytest.raises(InvalidInput):
-            store.add([new_memory("a", trace_id="t")], trace=replace(trace, body=b"cut"))
         assert store.stats().memories == 0
 
     @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from aspen.testing._keyword_contract import KeywordContract
 from aspen.testing._memory_contract import MemoryContract
 from aspen.testing._name_contract import NameContract
 from aspen.testing._spreading_contract import SpreadingContract
+from aspen.testing._trace_contract import TraceContract
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,
@@ -38,7 +39,7 @@ from aspen.types import Edge
 
 
 class RepositoryContract(
-    MemoryContract, KeywordContract, NameContract, EdgeContract, SpreadingContract, KeyContract
+    MemoryContract, TraceContract, KeywordContract, NameContract, EdgeContract, SpreadingContract, KeyContract
 ):
     """Subclass it in a test module as `TestMyStore` and override `open_store`."""
 

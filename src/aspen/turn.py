@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from aspen.activation_db import decode_trace, encode_trace
-from aspen.activation_logger import build_trace, record
+from aspen.activation_logger import Recording, build_trace, record
 from aspen.engine import Engine
 from aspen.errors import NotFound
 from aspen.items import memory_id
-from aspen.memory_injector import Note, RecallFor, Situation, Strategy
-from aspen.models import sample_reply
+from aspen.memory_injector import Note, Prepared, RecallFor, Situation, Strategy
+from aspen.models import Generation, Session, sample_reply
 from aspen.repository import NewTrace, TraceInfo
 from aspen.types import (
     Injection,
@@ -25,7 +25,7 @@ from aspen.types import (
     Trace,
     TraceLevel,
 )
-from aspen.validation import strip_unstorable
+from aspen.validation import check_count, check_kind, check_name, check_text, strip_unstorable
 
 USER, ASSISTANT = "user", "assistant"
 HISTORY = 12
@@ -73,9 +73,55 @@ class Turn:
     budget: int
 
 
-def history_of(engine: Engine, conversation: str) -> list[Memory]:
-    """The last memories of a conversation, oldest first."""
-    return engine.repository.list(conversation=conversation, limit=HISTORY)[::-1]
+def checked_turn(turn: Turn) -> Turn:
+    """The turn itself; InvalidInput where one of its parts cannot be used."""
+    check_text(turn.text, what="message")
+    check_name(check_text(turn.conversation, what="conversation"), what="conversation")
+    if turn.system is not None:
+        check_text(turn.system, what="system")
+    check_count(turn.max_tokens, what="max_tokens", maximum=1_000_000)
+    check_count(turn.budget, what="note_tokens", minimum=0, maximum=1_000_000)
+    check_kind(turn.sampler, SamplerSettings, what="sampler")
+    check_kind(turn.level, TraceLevel, what="level")
+    return turn
+
+
+def history_of(engine: Engine, conversation: str, *, before: int | None = None) -> list[Memory]:
+    """The last memories of a conversation, those with seq < `before` where it is given; oldest first."""
+    return engine.repository.list(conversation=conversation, before=before, limit=HISTORY)[::-1]
+
+
+class KeptRecall:
+    """Recalls for a strategy, and keeps the last recall for the reply."""
+
+    def __init__(self, recall: RecallFor) -> None:
+        self._recall = recall
+        self.last: Recall | None = None
+
+    def __call__(self, prompt: str, *, tags: Collection[str] | None = None) -> Recall:
+        """See `RecallFor`."""
+        self.last = self._recall(prompt, tags=tags)
+        return self.last
+
+
+def situation_of(
+    engine: Engine, turn: Turn, *, session: Session, history: list[Memory], recall: RecallFor
+) -> Situation:
+    """What a strategy gets to prepare the reply of a turn in an empty session."""
+    context = engine.model.info.context_length
+    return Situation(
+        model=engine.model,
+        session=session,
+        message=turn.text,
+        system=turn.system,
+        history=history,
+        reserve=min(turn.max_tokens, context // 2),
+        budget=min(turn.budget, context // 4),
+        seed=turn.seed,
+        sampler=turn.sampler,
+        recall=recall,
+        trace=lambda id_: decode_trace(engine.repository.trace(id_)),
+    )
 
 
 def answer(
@@ -89,30 +135,10 @@ def answer(
     on_text: Callable[[str], None] | None,
 ) -> Reply:
     """Generate a reply with every activation recorded, and store the turn if `remember`."""
-    said_at, model = datetime.now(UTC), engine.model
-    recalled: list[Recall] = []
-
-    def recall_and_keep(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
-        recalled.append(recall(prompt, tags=tags))
-        return recalled[-1]
-
+    said_at, model, kept = datetime.now(UTC), engine.model, KeptRecall(recall)
     with record(model) if remember else nullcontext() as recording:
         session = model.start_session()
-        prepared = strategy.prepare(
-            Situation(
-                model=model,
-                session=session,
-                message=turn.text,
-                system=turn.system,
-                history=history,
-                reserve=min(turn.max_tokens, model.info.context_length // 2),
-                budget=min(turn.budget, model.info.context_length // 4),
-                seed=turn.seed,
-                sampler=turn.sampler,
-                recall=recall_and_keep,
-                trace=lambda id_: decode_trace(engine.repository.trace(id_)),
-            )
-        )
+        prepared = strategy.prepare(situation_of(engine, turn, session=session, history=history, recall=kept))
         generation = sample_reply(
             model,
             session=session,
@@ -126,32 +152,61 @@ def answer(
         )
     memories: tuple[Memory, ...] = ()
     if recording is not None:
-        trace = build_trace(
-            recording,
-            generation=generation,
-            prompt=prepared.text,
-            segments=prepared.segments,
-            seed=turn.seed,
-            sampler=turn.sampler,
-            max_tokens=turn.max_tokens,
-            fingerprint=model.fingerprint,
-            level=turn.level,
-            passes=prepared.passes,
-            injection=prepared.injection,
-            conversation=turn.conversation,
-            speaker=ASSISTANT,
-            created_at=said_at,
-        )
-        used = prepared.injection.memory_ids if prepared.injection else ()
-        shown = [*(memory.id for memory in history[prepared.dropped :]), *used]
-        memories = _store(engine, turn, trace, shown=shown)
+        trace = trace_of(engine, turn, recording, generation=generation, prepared=prepared, said_at=said_at)
+        memories = store(engine, turn, trace, shown=shown_in(prepared, history))
+    return reply_of(turn, prepared, generation=generation, recall=kept.last, memories=memories)
+
+
+def trace_of(
+    engine: Engine,
+    turn: Turn,
+    recording: Recording,
+    *,
+    generation: Generation,
+    prepared: Prepared,
+    said_at: datetime,
+) -> Trace:
+    """The trace of one reply to a turn."""
+    return build_trace(
+        recording,
+        generation=generation,
+        prompt=prepared.text,
+        segments=prepared.segments,
+        seed=turn.seed,
+        sampler=turn.sampler,
+        max_tokens=turn.max_tokens,
+        fingerprint=engine.model.fingerprint,
+        level=turn.level,
+        passes=prepared.passes,
+        injection=prepared.injection,
+        conversation=turn.conversation,
+        speaker=ASSISTANT,
+        created_at=said_at,
+    )
+
+
+def shown_in(prepared: Prepared, history: list[Memory]) -> list[str]:
+    """Ids of the memories that stand in a prompt, as history or by a strategy."""
+    used = prepared.injection.memory_ids if prepared.injection else ()
+    return [*(memory.id for memory in history[prepared.dropped :]), *used]
+
+
+def reply_of(
+    turn: Turn,
+    prepared: Prepared,
+    *,
+    generation: Generation,
+    recall: Recall | None,
+    memories: tuple[Memory, ...],
+) -> Reply:
+    """What is told of a reply."""
     return Reply(
         text=generation.text,
         seed=turn.seed,
         conversation=turn.conversation,
         injection=prepared.injection,
         note=prepared.note,
-        recall=recalled[-1] if recalled else None,
+        recall=recall,
         trace_id=memories[0].trace_id if memories else None,
         memories=memories,
         dropped_history=prepared.dropped,
@@ -163,7 +218,7 @@ def answer(
     )
 
 
-def _store(engine: Engine, turn: Turn, trace: Trace, *, shown: list[str]) -> tuple[Memory, ...]:
+def store(engine: Engine, turn: Turn, trace: Trace, *, shown: list[str]) -> tuple[Memory, ...]:
     """What was said, what was answered, and the trace: one transaction. `shown` are memories in the prompt."""
     said = MemoryItem(turn.text, USER, trace.created_at, turn.conversation)
     items = [said]
@@ -179,12 +234,17 @@ def _store(engine: Engine, turn: Turn, trace: Trace, *, shown: list[str]) -> tup
             )
         )
     encoded = engine.encode([(memory_id(item), item) for item in items])
-    body = encode_trace(trace)
-    info = TraceInfo(trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, len(body))
     traced = [replace(memory, trace_id=trace.id) for memory in encoded]
     try:
-        new_trace = NewTrace(info, body, tuple(dict.fromkeys(shown)))
+        new_trace = encoded_trace(trace, mentions=shown)
         return tuple(engine.repository.add(traced, trace=new_trace, stamp=engine.stamp))
     except NotFound:
         # A memory in the prompt was forgotten while the model answered: the trace, which holds its text, goes too.
         return tuple(engine.repository.add(encoded, stamp=engine.stamp))
+
+
+def encoded_trace(trace: Trace, *, mentions: Sequence[str]) -> NewTrace:
+    """A trace ready to be stored; `mentions` are memories that it goes with."""
+    body = encode_trace(trace)
+    info = TraceInfo(trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, len(body))
+    return NewTrace(info, body, tuple(dict.fromkeys(mentions)))

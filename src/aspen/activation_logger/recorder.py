@@ -41,7 +41,7 @@ class Recording:
     def __init__(self, raw: RawRecording, *, info: ModelInfo) -> None:
         self._raw = raw
         self._info = info
-        self._states: FloatArray | None = None
+        self._read: tuple[TokenIds, FloatArray] | None = None
 
     @property
     def token_ids(self) -> TokenIds:
@@ -57,10 +57,11 @@ class Recording:
     @property
     def hidden_states(self) -> FloatArray:
         """Every layer and token, float32 [L + 1, T, D]; layer 0 is the embedding."""
-        length = len(self.token_ids)
-        if self._states is None or self._states.shape[1] != length:
-            self._states = self._raw.hidden_states()
-        return self._states
+        token_ids = self.token_ids
+        # By tokens, not by their number: a session may have been rewound and have gone on otherwise.
+        if self._read is None or not np.array_equal(self._read[0], token_ids):
+            self._read = token_ids, self._raw.hidden_states()
+        return self._read[1]
 
     @property
     def digest(self) -> str:

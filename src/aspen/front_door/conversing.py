@@ -9,11 +9,11 @@ from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
 from aspen.front_door.relating import Relating
-from aspen.memory_injector import STRATEGIES, StrategyName, WithoutMemory
+from aspen.memory_injector import STRATEGIES, RecallFor, Strategy, StrategyName, WithoutMemory
 from aspen.seed_manager import ReplayReport, choose_seed, replay
-from aspen.turn import Reply, Turn, answer, history_of
-from aspen.types import Provenance, Recall, SamplerSettings, Trace, TraceLevel
-from aspen.validation import check_choice, check_count, check_kind, check_name, check_text
+from aspen.turn import Reply, Turn, answer, checked_turn, history_of
+from aspen.types import Memory, Provenance, Recall, SamplerSettings, Trace, TraceLevel
+from aspen.validation import check_choice, check_kind
 
 
 class Conversing(Recalling, Relating):
@@ -64,37 +64,54 @@ class Conversing(Recalling, Relating):
         on_text:
             Called with each piece of the reply as it is generated.
         """
-        check_text(message, what="message")
-        check_name(check_text(conversation, what="conversation"), what="conversation")
-        if system is not None:
-            check_text(system, what="system")
-        check_count(max_tokens, what="max_tokens", maximum=1_000_000)
-        check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
-        check_kind(sampler, SamplerSettings | None, what="sampler")
-        check_kind(level, TraceLevel, what="level")
-        chosen = check_choice(strategy or self.config.strategy, StrategyName, what="strategy")
-        seed, sampler = choose_seed(seed), sampler or SamplerSettings()
+        turn = checked_turn(
+            Turn(
+                message,
+                conversation,
+                choose_seed(seed),
+                sampler or SamplerSettings(),
+                max_tokens,
+                system,
+                level,
+                note_tokens,
+            )
+        )
+        chosen = self._strategy(strategy, memory=memory)
         if remember:
             self.engine.claim_store()
         history = history_of(self.engine, conversation)
+        reply = answer(
+            self.engine,
+            turn,
+            strategy=chosen,
+            history=history,
+            recall=self._recall_for(history),
+            remember=remember,
+            on_text=on_text,
+        )
+        if remember:
+            self._use(reply)
+        return reply
+
+    def _strategy(self, name: StrategyName | str | None, *, memory: bool) -> Strategy:
+        """A strategy by name, `config.strategy` where None; without `memory`, none at all."""
+        chosen = check_choice(name or self.config.strategy, StrategyName, what="strategy")
+        return STRATEGIES[chosen] if memory else WithoutMemory()
+
+    def _recall_for(self, history: Collection[Memory]) -> RecallFor:
+        """How a strategy recalls for a reply after `history`."""
 
         def recall(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
             # What the model itself said stays out: it would repeat its own mistakes as facts.
             said = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
             return self.recall(prompt, provenances=said, tags=tags, exclude=history)
 
-        reply = answer(
-            self.engine,
-            Turn(message, conversation, seed, sampler, max_tokens, system, level, note_tokens),
-            strategy=STRATEGIES[chosen] if memory else WithoutMemory(),
-            history=history,
-            recall=recall,
-            remember=remember,
-            on_text=on_text,
-        )
-        if remember and self.config.reinforce and reply.injection is not None:
+        return recall
+
+    def _use(self, reply: Reply) -> None:
+        """Count the memories that were fed back as used together."""
+        if self.config.reinforce and reply.injection is not None:
             self.reinforce(sorted(self.repository.known(reply.injection.memory_ids)))
-        return reply
 
     def record(self) -> AbstractContextManager[Recording]:
         """Record the next session of `aspen.model` that is started inside the context, whatever code runs it."""

@@ -44,8 +44,9 @@ def list_memories(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List memories, or conversations, newest first; with --seed, traces and the memories of their turns.
+    """List memories, or conversations, newest first.
 
+    With --seed, the traces of a seed and the memories of their turns.
     "priority" in [0, 1] is how much a memory matters just now; what was corrected says by which memory.
 
     \b

@@ -68,7 +68,7 @@ def replay(
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a recorded inference again and verify it, or see what one small change does.
+    """Run a recorded inference again: verify or change it.
 
     Without a change, or with --conversation, it ends with exit code 0 if tokens and activations are the same bit for
     bit, and with 7 and the first difference if they are not. With a change it runs the recorded inference and the

@@ -69,7 +69,7 @@ def sample(
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a message with several seeds, compare the replies, and remember the best.
+    """Answer a message with several seeds and keep the best.
 
     All replies share one prefill. The likeliest one that agrees most with the others, in what the model computes, is
     remembered with its seed, as `aspen chat` would; the others are kept as alternatives to its trace. Each replays by

@@ -101,4 +101,5 @@ def _put_heat_map(difference: Difference) -> None:
         put(line, style="magenta")
     first, last = (one_line(found.texts[place].replace("\n", "\\n"), most=20) for place in (0, -1))
     put(f"{'':>9}{first!r} to {last!r}")
-    say(f"before the first token that differs they are apart by {found.rounding:.1e}, which is rounding")
+    apart = f"apart by {found.rounding:.1e}, which is rounding" if found.rounding else "bit-equal"
+    say(f"before the first token that differs they are {apart}")

@@ -37,7 +37,7 @@ def test_an_edit_shows_tokens_side_by_side_and_a_heat_map(hot_cli: Cli) -> None:
     assert "prompt\t- M\t+ T" in lines
     assert any(line.startswith(" layer 3 ") for line in lines)
     assert sum(line.lstrip().startswith("layer ") for line in lines) == 4
-    assert "which is rounding" in result.err
+    assert "before the first token that differs they are " in result.err
     assert hot_cli("traces", "--json").json["traces"][0]["id"] == trace_id  # nothing was stored
 
 

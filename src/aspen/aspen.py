@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from aspen.front_door.asking import Asking
+from aspen.front_door.replaying import Replaying
 
 
-class Aspen(Asking):
+class Aspen(Asking, Replaying):
     """A store of memories, and the model that remembers.
 
     ::

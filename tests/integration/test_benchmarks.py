@@ -176,3 +176,15 @@ def test_compression_measures_the_parts_that_are_named(data: Path, tmp_path: Pat
     report = json.loads(out.read_text())
     assert report.keys() & {"keys", "head_keys", "together", "traces"} == {"together"}
     assert len(report["together"]["default"]["all_10_lost_ci95"]) == 2
+
+
+def test_generations_come_out_again_in_fresh_processes(tmp_path: Path) -> None:
+    done = run("replay.py", "--count", 3, "--batch", 2, "--max-tokens", 6, "--json", tmp_path / "out.json")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("3 of 3 verified\n")
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["processes"] == 2
+    assert (report["all"]["generations"], report["all"]["verified"]) == (3, 3)
+    assert {row["explanation"].partition(":")[0] for row in report["rows"]} == {"verified"}
+    assert len({row["seed"] for row in report["rows"]}) == 3

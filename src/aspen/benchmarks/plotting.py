@@ -10,29 +10,16 @@ import numpy as np
 
 from aspen.benchmarks.interface import Dataset
 from aspen.benchmarks.report import Report
-from aspen.errors import InvalidInput, MissingDependency
+from aspen.plotting import check_plotting, open_pyplot
 
-_ENDINGS = (".png", ".svg", ".pdf")
+__all__ = ["check_plotting", "plot_cold_start", "plot_growth", "plot_recall", "plot_reliability"]
+
 _SHADES = ("#c6dbef", "#9ecae1", "#4292c6", "#08519c")
-
-
-def check_plotting(path: Path) -> None:
-    """MissingDependency or InvalidInput where nothing can be drawn to `path`: said before the work."""
-    if path.suffix.lower() not in _ENDINGS:
-        raise InvalidInput(f"{path} is no picture.", hint=f"It has to end in {', '.join(_ENDINGS)}.")
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise MissingDependency(
-            "matplotlib, which draws the plot, is not installed.",
-            hint='pip install "aspen-memory[benchmark]", or leave --plot out.',
-        ) from error
-    mpl.use("Agg")
 
 
 def plot_recall(path: Path, report: Report, dataset: Dataset) -> None:
     """recall@k of every system as a bar chart, with intervals; the format is that of the path's ending."""
-    pyplot = _pyplot(path)
+    pyplot = open_pyplot(path)
     systems: dict[str, Report] = report["systems"]
     count = len(dataset.cutoffs)
     width = 0.81 / count
@@ -59,7 +46,7 @@ def plot_recall(path: Path, report: Report, dataset: Dataset) -> None:
 
 def plot_cold_start(path: Path, report: Report, dataset: Dataset) -> None:
     """recall@5 of every system by the number of memories, with intervals."""
-    pyplot = _pyplot(path)
+    pyplot = open_pyplot(path)
     sizes: dict[str, Report] = report["memories"]
     places = np.arange(len(sizes))
     figure, axes = pyplot.subplots(figsize=(5.0, 3.8), layout="constrained")
@@ -83,7 +70,7 @@ def plot_cold_start(path: Path, report: Report, dataset: Dataset) -> None:
 
 def plot_reliability(path: Path, report: Report, dataset: Dataset) -> None:
     """Reliability diagram of familiarity: what was observed by what was predicted."""
-    pyplot = _pyplot(path)
+    pyplot = open_pyplot(path)
     bins = [bin_ for bin_ in report["familiarity"]["reliability"] if bin_["count"]]
     figure, axes = pyplot.subplots(figsize=(4.2, 4.2), layout="constrained")
     axes.plot([0, 1], [0, 1], color="#999", lw=1, ls="--", label="perfect calibration")
@@ -104,20 +91,13 @@ def plot_growth(
     path: Path, curves: Mapping[str, Mapping[int, float]], *, title: str, across: str, up: str
 ) -> None:
     """Curves of positive figures by size, both axes logarithmic."""
-    pyplot = _pyplot(path)
+    pyplot = open_pyplot(path)
     figure, axes = pyplot.subplots(figsize=(5.0, 3.8), layout="constrained")
     for name, figures in curves.items():
         axes.plot(list(figures), list(figures.values()), marker="o", label=name)
     axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up, title=title)
     axes.legend(frameon=False)
     _finish(pyplot, figure, axes, path)
-
-
-def _pyplot(path: Path) -> Any:
-    check_plotting(path)
-    from matplotlib import pyplot  # noqa: PLC0415 - an extra, and slow to import
-
-    return pyplot
 
 
 def _finish(pyplot: Any, figure: Any, axes: Any, path: Path) -> None:

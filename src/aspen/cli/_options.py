@@ -55,6 +55,10 @@ JsonOption = Annotated[
 ConversationOption = Annotated[
     str | None, typer.Option("--conversation", "-c", metavar="NAME", help="Only this conversation.")
 ]
+SeedFilterOption = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help="Only what was generated with this seed of the sampler."),
+]
 LimitOption = Annotated[
     int, typer.Option("--limit", "-n", metavar="N", help="Most rows to show, up to 10,000.")
 ]

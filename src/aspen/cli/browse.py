@@ -7,9 +7,17 @@ from typing import Annotated
 
 import typer
 
-from aspen.cli._options import ConversationOption, JsonOption, LimitOption, StoreOption, open_aspen
+from aspen.cli._options import (
+    ConversationOption,
+    JsonOption,
+    LimitOption,
+    SeedFilterOption,
+    StoreOption,
+    open_aspen,
+)
 from aspen.cli._screen import confirmed, date_of, on_terminal, one_line, put, put_json, put_table, say
 from aspen.cli._standing import Standing, correction, standings, uses
+from aspen.cli.traces import put_traces, trace_data
 from aspen.errors import AspenError, InvalidInput
 from aspen.types import Memory, Trace
 
@@ -28,6 +36,7 @@ def list_memories(
     speaker: Annotated[
         str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
     ] = None,
+    seed: SeedFilterOption = None,
     limit: LimitOption = 50,
     conversations: Annotated[
         bool, typer.Option("--conversations", help="List the conversations in place of memories.")
@@ -37,17 +46,22 @@ def list_memories(
 ) -> None:
     """List memories, or conversations, newest first.
 
+    With --seed, the traces of a seed and the memories of their turns.
     "priority" in [0, 1] is how much a memory matters just now; what was corrected says by which memory.
 
     \b
     Examples:
       aspen list --conversation pets --limit 5
       aspen list --conversations
+      aspen list --seed 7
 
     \b
     With --json: {"memories": [{id, text, type, tags, access_count, ..., "priority", "corrected_by": id of what
-      holds instead, or null}]}, or {"conversations": [{"name", "memories", "first_seq", "last_seq"}]}
+      holds instead, or null}]}, or {"conversations": [{"name", "memories", "first_seq", "last_seq"}]}; with --seed
+      also "traces": as in `traces --json`
     """
+    if conversations and seed is not None:
+        raise InvalidInput("Conversations have no seed.", hint="Leave --conversations or --seed out.")
     with open_aspen(context, store=store) as aspen:
         if conversations:
             known = aspen.repository.conversations()
@@ -57,12 +71,24 @@ def list_memories(
                 rows = [[str(entry.memories), entry.name] for entry in known]
                 put_table(["memories", "conversation"], rows, numbers=["memories"])
             return
-        memories = aspen.repository.list(conversation=conversation, speaker=speaker, limit=limit)
+        if seed is None:
+            memories = aspen.repository.list(conversation=conversation, speaker=speaker, limit=limit)
+            found = []
+        else:
+            found = aspen.repository.traces(conversation=conversation, seed=seed, limit=limit)
+            memories = aspen.repository.from_traces([trace.id for trace in found])[::-1]
+            memories = [memory for memory in memories if speaker in (None, memory.speaker)]
         listed = standings(aspen, memories)
+    data = [one.data() for one in listed]
     if as_json:
-        put_json({"memories": [one.data() for one in listed]})
-    else:
-        _put_list(listed)
+        put_json(
+            {"memories": data} | ({"traces": [trace_data(one) for one in found]} if seed is not None else {})
+        )
+        return
+    if seed is not None:
+        put_traces(found)
+        put()
+    _put_list(listed)
 
 
 def _put_list(listed: list[Standing]) -> None:
@@ -136,19 +162,21 @@ def show(
     \b
     With --json: {"memory": {id, text, type, tags, access_count, ..., "priority": in [0, 1], just now,
       "corrected_by": id of what holds instead, or null}, "trace": null or {"id", "level", "seed", "prompt", "reply",
-      "prompt_tokens", "tokens", "sampler", "max_tokens", "finish_reason", "fingerprint", "digest"},
+      "prompt_tokens", "tokens", "sampler", "max_tokens", "finish_reason", "fingerprint", "digest", "alternatives":
+      [{"id", "seed", "reply"}]},
       "trace_error": null or why the trace cannot be read}
     """
-    trace, trace_error = None, None
+    trace, trace_error, others = None, None, list[Trace]()
     with open_aspen(context, store=store) as aspen:
         memory = aspen.repository.get([memory_id])[0]
         (standing,) = standings(aspen, [memory])
         try:
             trace = aspen.trace(memory.trace_id) if memory.trace_id else None
+            others = aspen.alternatives(trace.id) if trace else []
         except AspenError as error:  # the memory can be shown all the same
             trace_error = str(error)
     if as_json:
-        data = _trace_data(trace) if trace else None
+        data = _trace_data(trace, others) if trace else None
         put_json({"memory": standing.data(), "trace": data, "trace_error": trace_error})
         return
     facts = _facts(standing)
@@ -164,6 +192,8 @@ def show(
     for name, value in facts.items():
         if value is not None:
             put(f"{name:<13} {one_line(value)}")
+    for other in others:
+        put(f"{'alternative':<13} {other.id}, seed {other.seed}: {one_line(other.reply, most=60)}")
     put()
     put(memory.text)
 
@@ -195,7 +225,7 @@ def _reply_length(trace: Trace) -> int:
     return len(trace.token_ids) - trace.prompt_length
 
 
-def _trace_data(trace: Trace) -> dict[str, object]:
+def _trace_data(trace: Trace, others: list[Trace]) -> dict[str, object]:
     return {
         "id": trace.id,
         "level": trace.level,
@@ -209,6 +239,7 @@ def _trace_data(trace: Trace) -> dict[str, object]:
         "finish_reason": trace.finish_reason,
         "fingerprint": trace.fingerprint,
         "digest": trace.digest,
+        "alternatives": [{"id": one.id, "seed": one.seed, "reply": one.reply} for one in others],
     }
 
 

@@ -14,7 +14,21 @@ import typer
 from typer.core import TyperCommand
 
 from aspen import __version__
-from aspen.cli import ask, bench, browse, chat, demo, memories, relations, traces, transfer, upkeep, versions
+from aspen.cli import (
+    ask,
+    bench,
+    browse,
+    chat,
+    demo,
+    memories,
+    relations,
+    replay,
+    sample,
+    traces,
+    transfer,
+    upkeep,
+    versions,
+)
 from aspen.cli._screen import printable
 from aspen.errors import AspenError
 from aspen.models import LanguageModel
@@ -61,7 +75,21 @@ class _Command(TyperCommand):
         return [piece.removesuffix("...").strip("{}") if "{" in piece else piece for piece in pieces]
 
 
-for group in (demo, chat, ask, memories, browse, relations, versions, traces, transfer, upkeep, bench):
+for group in (
+    demo,
+    chat,
+    sample,
+    ask,
+    memories,
+    browse,
+    relations,
+    versions,
+    traces,
+    replay,
+    transfer,
+    upkeep,
+    bench,
+):
     group.register(app)
 for command in (*app.registered_commands, *bench.group.registered_commands):
     command.cls = _Command

@@ -9,13 +9,21 @@ from aspen.activation_db import decode_trace
 from aspen.activation_logger import Recording, record
 from aspen.front_door.recalling import Recalling
 from aspen.front_door.summarising import Summarising
-from aspen.memory_injector import STRATEGIES, Strategy, StrategyName, WithoutMemory, fragments_of
+from aspen.memory_injector import (
+    STRATEGIES,
+    RecallFor,
+    Strategy,
+    StrategyName,
+    WithoutMemory,
+    fragments_of,
+)
 from aspen.models import KVFragment
 from aspen.models.fingerprint import differences
 from aspen.seed_manager import ReplayReport, choose_seed, replay
-from aspen.turn import Reply, Turn, answer, history_of
-from aspen.types import Provenance, Recall, SamplerSettings, Trace, TraceLevel
-from aspen.validation import check_choice, check_count, check_kind, check_name, check_text
+from aspen.situations import Turn, checked_turn
+from aspen.turn import Reply, answer, history_of
+from aspen.types import Memory, Provenance, Recall, SamplerSettings, Trace, TraceLevel
+from aspen.validation import check_choice, check_kind
 
 
 class Conversing(Recalling, Summarising):
@@ -67,49 +75,52 @@ class Conversing(Recalling, Summarising):
         on_text:
             Called with each piece of the reply as it is generated.
         """
-        check_text(message, what="message")
-        check_name(check_text(conversation, what="conversation"), what="conversation")
-        if system is not None:
-            check_text(system, what="system")
-        check_count(max_tokens, what="max_tokens", maximum=1_000_000)
-        check_count(note_tokens, what="note_tokens", minimum=0, maximum=1_000_000)
-        check_kind(sampler, SamplerSettings | None, what="sampler")
-        check_kind(level, TraceLevel, what="level")
-        if not isinstance(strategy, Strategy):
-            name = check_choice(strategy or self.config.strategy, StrategyName, what="strategy")
-            strategy = STRATEGIES[name]
-        seed, sampler = choose_seed(seed), sampler or SamplerSettings()
-        if remember:
-            self.engine.claim_store()
-        history = history_of(self.engine, conversation)
-
-        def recall(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
-            # What the model itself said stays out: it would repeat its own mistakes as facts.
-            said = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
-            return self.recall(prompt, provenances=said, tags=tags, exclude=history)
-
-        reply = answer(
-            self.engine,
+        turn = checked_turn(
             Turn(
                 message,
                 conversation,
-                seed,
-                sampler,
+                choose_seed(seed),
+                sampler or SamplerSettings(),
                 max_tokens,
                 system,
                 level,
                 note_tokens,
                 self.config.kv_check,
-            ),
-            strategy=strategy if memory else WithoutMemory(),
+            )
+        )
+        chosen = self._strategy(strategy, memory=memory)
+        if remember:
+            self.engine.claim_store()
+        history = history_of(self.engine, conversation)
+        reply = answer(
+            self.engine,
+            turn,
+            strategy=chosen,
             history=history,
-            recall=recall,
+            recall=self._recall_for(history),
             remember=remember,
             on_text=on_text,
         )
         if remember and reply.injection is not None:
             self._note_use(reply.injection.memory_ids)
         return reply
+
+    def _strategy(self, asked: Strategy | StrategyName | str | None, *, memory: bool) -> Strategy:
+        """A strategy by itself or by name, `config.strategy` where None; without `memory`, none at all."""
+        if not isinstance(asked, Strategy):
+            name = check_choice(asked or self.config.strategy, StrategyName, what="strategy")
+            asked = STRATEGIES[name]
+        return asked if memory else WithoutMemory()
+
+    def _recall_for(self, history: Collection[Memory]) -> RecallFor:
+        """How a strategy recalls for a reply after `history`."""
+
+        def recall(prompt: str, *, tags: Collection[str] | None = None) -> Recall:
+            # What the model itself said stays out: it would repeat its own mistakes as facts.
+            said = (Provenance.SAID, Provenance.IMPORTED, Provenance.INFERRED)
+            return self.recall(prompt, provenances=said, tags=tags, exclude=history)
+
+        return recall
 
     def record(self) -> AbstractContextManager[Recording]:
         """Record the next session of `aspen.model` that is started inside the context, whatever code runs it."""

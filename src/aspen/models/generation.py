@@ -87,12 +87,14 @@ def sample_reply(
     seed: int,
     max_tokens: int,
     on_text: Callable[[str], None] | None = None,
+    on_draw: Callable[[int, FloatArray], None] | None = None,
     constraint: JsonGrammar | None = None,
     prefill_seconds: float = 0.0,
 ) -> Generation:
     """Sample after a prompt that the session holds already, however it came there. Raises as `generate` does.
 
     `prompt_ids` are what the repetition penalty counts as said; `logits`, float32 [V], those after the last token.
+    `on_draw` gets each sampled token with the model's own logits, float32 [V], that it was drawn from.
     """
     _check(model, session.length, max_tokens=max_tokens, constraint=constraint)
     sampler = Sampler(settings, seed=seed)
@@ -108,6 +110,8 @@ def sample_reply(
     while True:
         token = sampler.draw(logits) if place is None else _draw_allowed(sampler, logits, place=place)
         sampled.append(token)
+        if on_draw is not None:
+            on_draw(token, logits)
         if token in stop_ids:
             finish_reason = "stop"
             break

@@ -136,7 +136,30 @@ def check_body(body: object, *, what: str) -> None:
 
 
 def checked_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> NewTrace:
-    """The trace with its time in UTC."""
+    """A trace that comes with its memories, with its time in UTC."""
+    checked = _checked_parts(trace)
+    if all(new.trace_id != trace.info.id for new in memories):
+        raise InvalidInput(
+            f"None of the memories refers to trace {trace.info.id}.",
+            hint="Set trace_id: a trace is forgotten with the last memory that refers to it.",
+            id=trace.info.id,
+        )
+    return checked
+
+
+def checked_lone_trace(trace: NewTrace) -> NewTrace:
+    """A trace that comes by itself, with its time in UTC."""
+    checked = _checked_parts(trace)
+    if not trace.mentions:
+        raise InvalidInput(
+            f"Trace {trace.info.id} mentions no memory.",
+            hint="Name one in `mentions`: a trace is forgotten with a memory that it mentions.",
+            id=trace.info.id,
+        )
+    return checked
+
+
+def _checked_parts(trace: NewTrace) -> NewTrace:
     info = trace.info
     _required_name(info.id, what="trace id")
     check_name(info.conversation, what="conversation")
@@ -147,12 +170,6 @@ def checked_trace(trace: NewTrace, memories: Sequence[NewMemory]) -> NewTrace:
     if not isinstance(trace.body, bytes) or len(trace.body) != info.size:
         raise InvalidInput(
             f"The body of trace {info.id} must be {info.size} bytes, got {_measure(trace.body)}.", id=info.id
-        )
-    if all(new.trace_id != info.id for new in memories):
-        raise InvalidInput(
-            f"None of the memories refers to trace {info.id}.",
-            hint="Set trace_id: a trace is forgotten with the last memory that refers to it.",
-            id=info.id,
         )
     return replace(trace, info=replace(info, created_at=required_time(info.created_at, what="created_at")))
 
@@ -294,6 +311,14 @@ def check_filters(*, conversation: str | None, speaker: str | None = None) -> No
     """Refuse names that no memory can have: None is no filter."""
     check_name(conversation, what="conversation")
     check_name(speaker, what="speaker")
+
+
+def check_trace_filters(*, conversation: str | None, seed: int | None, limit: int) -> None:
+    """Refuse names and seeds that no trace can have: None is no filter."""
+    checked_limit(limit)
+    check_filters(conversation=conversation)
+    if seed is not None:
+        check_seed(seed)
 
 
 def check_sought(name: object, *, what: str) -> None:

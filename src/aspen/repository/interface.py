@@ -174,7 +174,14 @@ class SpreadingStore(Protocol):
 
 
 class TraceStore(Protocol):
-    """Encoded traces. They come and go with the memories that refer to them: see `MemoryStore`."""
+    """Encoded traces. They go with the memories that refer to them, or that they mention: see `MemoryStore`."""
+
+    def add_trace(self, trace: NewTrace) -> None:
+        """Store a trace that no memory refers to, such as that of a reply that was not chosen.
+
+        It has to mention a memory, with which it is forgotten: InvalidInput otherwise; NotFound for a mention that is
+        not stored. No change where a trace of this id is stored already.
+        """
 
     def trace(self, trace_id: str) -> bytes:
         """The encoded trace; NotFound where there is none."""
@@ -185,8 +192,16 @@ class TraceStore(Protocol):
         Those that refer to it and those that it mentions. NotFound where there is no such trace.
         """
 
-    def traces(self, *, conversation: str | None = None, limit: int = 100) -> list[TraceInfo]:
-        """Newest first, in the order in which they were stored; `limit` in [1, 10,000]."""
+    def traces(
+        self, *, conversation: str | None = None, seed: int | None = None, limit: int = 100
+    ) -> list[TraceInfo]:
+        """Newest first, in the order in which they were stored; `limit` in [1, 10,000].
+
+        Only those of a conversation, and with a seed, where these are given.
+        """
+
+    def from_traces(self, trace_ids: Sequence[str]) -> list[Memory]:
+        """The memories that refer to one of these traces, ascending by seq."""
 
 
 class KeyStore(Protocol):

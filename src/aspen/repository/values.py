@@ -95,7 +95,7 @@ class NewTrace:
     """An encoded trace on its way into a store.
 
     `mentions` are the ids of memories whose text stands in it, beside those that refer to it by `trace_id`: the
-    history and the notes of its prompt.
+    history and the notes of its prompt. The trace of a reply that was not chosen mentions its turn, too.
     """
 
     info: TraceInfo

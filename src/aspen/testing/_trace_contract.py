@@ -89,3 +89,49 @@ class TraceContract:
         with pytest.raises(InvalidInput):
             store.add([new_memory("a", trace_id="t")], trace=replace(trace, body=b"cut"))
         assert store.stats().memories == 0
+
+    def test_traces_and_their_memories_are_found_by_seed(self, store: Repository) -> None:
+        for name, seed in (("x", 7), ("y", 8), ("z", 7)):
+            trace = new_trace(name, conversation=f"of {name}", seed=seed)
+            store.add(
+                [new_memory(f"{name}1", trace_id=name), new_memory(f"{name}2", trace_id=name)], trace=trace
+            )
+        store.add([new_memory("none")])
+        assert [info.id for info in store.traces(seed=7)] == ["z", "x"]
+        assert [info.id for info in store.traces(seed=7, limit=1)] == ["z"]
+        assert [info.id for info in store.traces(seed=7, conversation="of x")] == ["x"]
+        assert store.traces(seed=7, conversation="of y") == store.traces(seed=0) == []
+        found = store.from_traces(["z", "nowhere", "x", "x", "a\x00"])
+        assert [memory.id for memory in found] == ["x1", "x2", "z1", "z2"]
+        assert [memory.trace_id for memory in found] == ["x", "x", "z", "z"]
+        assert store.from_traces([]) == []
+        for refused in (-1, 2**53, True):
+            with pytest.raises(InvalidInput):
+                store.traces(seed=refused)
+
+    def test_a_trace_by_itself_goes_with_a_memory_that_it_mentions(self, store: Repository) -> None:
+        store.add([new_memory("q", trace_id="t"), new_memory("other")], trace=new_trace("t"))
+        before = store.revision()
+        lone = new_trace("t-1", b"not chosen", conversation="c", seed=3, mentions=("q", "q"))
+        store.add_trace(lone)
+        assert store.revision() == before + 1
+        store.add_trace(replace(lone, body=b"not chosen"))  # stored already
+        assert store.revision() == before + 1
+        assert store.trace("t-1") == b"not chosen"
+        assert store.traces()[0] == lone.info
+        assert store.from_traces(["t-1"]) == []
+        assert store.check() == []
+        assert store.forget(["other"]) == 0
+        assert store.forget(["q"]) == 2
+        assert store.traces() == []
+        assert store.check() == []
+
+    def test_a_trace_by_itself_has_to_mention_a_memory_that_is_there(self, store: Repository) -> None:
+        before = store.revision()
+        with pytest.raises(InvalidInput, match="mentions no memory"):
+            store.add_trace(new_trace("t"))
+        for mention in ("nobody", "\ud800"):
+            with pytest.raises((NotFound, InvalidInput)):
+                store.add_trace(new_trace("t", mentions=(mention,)))
+        assert store.traces() == []
+        assert store.revision() == before

@@ -68,10 +68,13 @@ def new_trace(
     body: bytes = b"activations",
     *,
     conversation: str | None = None,
+    seed: int = 11,
     mentions: tuple[str, ...] = (),
 ) -> NewTrace:
     """A trace around any bytes."""
-    info = TraceInfo(id=id, conversation=conversation, created_at=NOON, seed=11, level="int8", size=len(body))
+    info = TraceInfo(
+        id=id, conversation=conversation, created_at=NOON, seed=seed, level="int8", size=len(body)
+    )
     return NewTrace(info=info, body=body, mentions=mentions)
 
 

@@ -135,6 +135,10 @@ class _RepositoryMachine(RuleBasedStateMachine):
             trace = new_trace(referred[0], mentions=tuple(mentioned))
         self.both("add", memories, trace=trace)
 
+    @rule(trace=_ids, mentions=st.lists(_ids, max_size=2), seed=st.integers(0, 2))
+    def add_trace(self, trace: str, mentions: list[str], seed: int) -> None:
+        self.both("add_trace", new_trace(trace, seed=seed, mentions=tuple(mentions)))
+
     def key(self, name: str, version: str | None = None) -> bytes:
         current = self.oracle.stamp()
         version = version or (current.key_version if current else "")
@@ -243,6 +247,8 @@ class _RepositoryMachine(RuleBasedStateMachine):
         for method in ("list", "conversations", "traces", "stamp", "check"):
             self.both(method)
         self.both("list", conversation="c1", before=20, limit=3)
+        self.both("traces", seed=1)
+        self.both("from_traces", _IDS)
         self.both("statistics", "mean")
         self.both("known", _IDS)
         for trace in ("t1", "t2"):

@@ -29,6 +29,7 @@ LOOK_UPS: dict[str, Callable[[Session, int], Any]] = {
     "list within": lambda session, _: session.rows(
         "list_conversation", conversation="c7", before=900, speaker=None, limit=20
     ),
+    "from traces": lambda session, _: session.rows("memories_from_traces", ids=["t1", "t2"]),
     "postings": lambda session, _: session.rows("postings", terms=["w3", "w5", "nothing"]),
     "mentions": lambda session, _: session.rows("mentions", seqs=list(range(1, 40))),
     "mentioning": lambda session, _: naming.mentioning(session, ["all"] * 5, conversation=None, limit=10),

@@ -220,11 +220,24 @@ class InMemoryRepository(OpenStore):
                 memory.id for memory in self._memories if memory.id in mentions or memory.trace_id == trace_id
             ]
 
-    def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
-        incoming.checked_limit(limit)
-        incoming.check_filters(conversation=conversation)
+    def add_trace(self, trace: NewTrace) -> None:
+        trace = incoming.checked_lone_trace(trace)
         with self._lock:
-            return self._traces.newest_first(conversation)[:limit]
+            self.get(trace.mentions)
+            if trace.info.id not in self._traces:
+                self._traces.add(trace)
+                self._revision += 1
+
+    def traces(
+        self, *, conversation: str | None = None, seed: int | None = None, limit: int = 100
+    ) -> builtins.list[TraceInfo]:
+        incoming.check_trace_filters(conversation=conversation, seed=seed, limit=limit)
+        with self._lock:
+            return self._traces.newest_first(conversation=conversation, seed=seed)[:limit]
+
+    def from_traces(self, trace_ids: Sequence[str]) -> builtins.list[Memory]:
+        with self._lock:
+            return [memory for memory in self._memories if memory.trace_id in set(trace_ids)]
 
     # Keys and statistics
 

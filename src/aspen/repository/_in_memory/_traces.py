@@ -31,10 +31,12 @@ class Traces:
         """Ids of the memories that it mentions, None where there is no such trace."""
         return frozenset(self._traces[trace_id].mentions) if trace_id in self._traces else None
 
-    def newest_first(self, conversation: str | None) -> list[TraceInfo]:
-        """What is known of them: of one conversation, or of all where it is None."""
+    def newest_first(self, *, conversation: str | None, seed: int | None) -> list[TraceInfo]:
+        """What is known of those that fit what is not None."""
         infos = [trace.info for trace in reversed(self._traces.values())]
-        return [info for info in infos if conversation in (None, info.conversation)]
+        return [
+            info for info in infos if conversation in (None, info.conversation) and seed in (None, info.seed)
+        ]
 
     def forget(self, trace_ids: AbstractSet[str], *, mentioning: AbstractSet[str]) -> set[str]:
         """Drop these traces, and those in which one of the memories `mentioning` stands; returns which went."""

@@ -11,7 +11,7 @@ from aspen.repository._postgres._edges import put_edges
 from aspen.repository._postgres._keys import put_keys
 from aspen.repository._postgres._names import add_names
 from aspen.repository._postgres._pool import Session
-from aspen.repository.values import NEXT, NewMemory, NewTrace
+from aspen.repository.values import NEXT, NewMemory, NewTrace, TraceInfo
 from aspen.types import Edge, Memory, Provenance
 
 
@@ -40,11 +40,36 @@ def check_traces(session: Session, memories: Sequence[NewMemory], trace: NewTrac
         if trace_id not in stored and not (trace and trace_id == trace.info.id):
             raise incoming.unknown("trace", trace_id)
     if trace:
-        known = seqs_by_id(session, trace.mentions).keys() | {new.id for new in memories}
-        for mention in trace.mentions:
-            if mention not in known:
-                raise incoming.unknown("memory", mention)
+        _check_mentions(session, trace, coming={new.id for new in memories})
     return trace is not None and trace.info.id in stored
+
+
+def _check_mentions(session: Session, trace: NewTrace, *, coming: set[str]) -> None:
+    known = seqs_by_id(session, trace.mentions).keys() | coming
+    for mention in trace.mentions:
+        if mention not in known:
+            raise incoming.unknown("memory", mention)
+
+
+def add_lone_trace(session: Session, trace: NewTrace) -> None:
+    """Store a trace that no memory refers to, unless it is stored; NotFound for a mention that is not stored."""
+    _check_mentions(session, trace, coming=set())
+    if session.rows("known_traces", ids=[trace.info.id]):
+        return
+    revision: int = session.value("next_revision")
+    _add_trace(session, trace, revision)
+    session.run("add_trace_mentions", number=revision, ids=list(dict.fromkeys(trace.mentions)))
+
+
+def traces(session: Session, *, conversation: str | None, seed: int | None, limit: int) -> list[TraceInfo]:
+    """What is known of the traces that fit what is not None, newest first."""
+    if seed is not None:
+        found = session.rows("list_traces_of_seed", conversation=conversation, seed=seed, limit=limit)
+    elif conversation is not None:
+        found = session.rows("list_traces_of_conversation", conversation=conversation, limit=limit)
+    else:
+        found = session.rows("list_traces", limit=limit)
+    return [rows.trace_info_of(row) for row in found]
 
 
 def add_memories(

@@ -219,15 +219,25 @@ class SQLiteRepository(OpenStore):
             raise incoming.unknown("trace", trace_id)
         return [id_ for (id_,) in found]
 
-    def traces(self, *, conversation: str | None = None, limit: int = 100) -> builtins.list[TraceInfo]:
-        incoming.checked_limit(limit)
-        incoming.check_filters(conversation=conversation)
+    def add_trace(self, trace: NewTrace) -> None:
+        trace = incoming.checked_lone_trace(trace)
+        with self._writing() as session:
+            steps.check_traces(session, (), trace)
+            if steps.add_trace(session, trace):
+                steps.add_trace_mentions(session, trace)
+                session.value("next_revision")
+
+    def traces(
+        self, *, conversation: str | None = None, seed: int | None = None, limit: int = 100
+    ) -> builtins.list[TraceInfo]:
+        incoming.check_trace_filters(conversation=conversation, seed=seed, limit=limit)
         with self._reading() as session:
-            if conversation is None:
-                found = session.rows("list_traces", limit=limit)
-            else:
-                found = session.rows("list_traces_of_conversation", conversation=conversation, limit=limit)
-        return [rows.trace_info_of(row) for row in found]
+            return steps.traces(session, conversation=conversation, seed=seed, limit=limit)
+
+    def from_traces(self, trace_ids: Sequence[str]) -> builtins.list[Memory]:
+        with self._reading() as session:
+            found = session.rows("memories_from_traces", ids=steps.names(trace_ids))
+        return [rows.memory_of(row) for row in found]
 
     # Keys and statistics
 

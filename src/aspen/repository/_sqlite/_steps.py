@@ -12,7 +12,7 @@ from aspen.repository._sqlite._edges import put_edges
 from aspen.repository._sqlite._keys import put_keys
 from aspen.repository._sqlite._names import add_names
 from aspen.repository._sqlite._pool import Session
-from aspen.repository.values import NEXT, NewMemory, NewTrace
+from aspen.repository.values import NEXT, NewMemory, NewTrace, TraceInfo
 from aspen.types import Edge, Memory, Provenance
 
 
@@ -73,6 +73,17 @@ def add_trace(session: Session, trace: NewTrace) -> bool:
 def add_trace_mentions(session: Session, trace: NewTrace) -> None:
     """Record which memories stand in a trace; they are stored by now."""
     session.run("add_trace_mentions", trace_id=trace.info.id, ids=names(trace.mentions))
+
+
+def traces(session: Session, *, conversation: str | None, seed: int | None, limit: int) -> list[TraceInfo]:
+    """What is known of the traces that fit what is not None, newest first."""
+    if seed is not None:
+        found = session.rows("list_traces_of_seed", conversation=conversation, seed=seed, limit=limit)
+    elif conversation is not None:
+        found = session.rows("list_traces_of_conversation", conversation=conversation, limit=limit)
+    else:
+        found = session.rows("list_traces", limit=limit)
+    return [rows.trace_info_of(row) for row in found]
 
 
 def add_memories(session: Session, fresh: Sequence[tuple[NewMemory, Memory]], stamp: int) -> list[Memory]:

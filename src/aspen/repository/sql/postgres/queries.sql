@@ -375,6 +375,30 @@ WHERE tenant_id = %(tenant)s AND conversation = %(conversation)s
 ORDER BY number DESC
 LIMIT %(limit)s
 
+-- Without an index of seeds: the rows are few beside their bodies, which are not read.
+-- name: list_traces_of_seed
+SELECT id, conversation, created_at, seed, level, size
+FROM aspen.trace
+WHERE
+    tenant_id = %(tenant)s
+    AND seed = %(seed)s
+    AND (%(conversation)s::text IS NULL OR conversation = %(conversation)s)
+ORDER BY number DESC
+LIMIT %(limit)s
+
+-- name: memories_from_traces
+SELECT
+    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+FROM unnest(%(ids)s::text[]) AS sought (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.trace_id = sought.id LIMIT 10000
+) AS own
+LEFT JOIN LATERAL (
+    SELECT at, count FROM aspen.access WHERE tenant_id = %(tenant)s AND access.seq = own.seq LIMIT 1
+) AS used ON true
+ORDER BY own.seq
+
 -- Changes: one query for everything, in the order of the table, and one that starts from the index of revisions: what
 -- that finds is put together before it is sorted, so that the planner does not take the order from another index and
 -- read everything. Memories come in blocks.

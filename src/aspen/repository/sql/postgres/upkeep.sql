@@ -206,6 +206,9 @@ WHERE
     AND NOT EXISTS (
         SELECT 1 FROM aspen.memory WHERE memory.tenant_id = %(tenant)s AND memory.trace_id = trace.id
     )
+    AND NOT EXISTS (
+        SELECT 1 FROM aspen.trace_mention WHERE trace_mention.tenant_id = %(tenant)s AND trace = trace.number
+    )
 
 -- name: check_forgotten_but_there
 SELECT count(*) FROM aspen.forgotten JOIN aspen.memory USING (tenant_id, seq) WHERE tenant_id = %(tenant)s

@@ -294,6 +294,22 @@ WHERE conversation = :conversation
 ORDER BY number DESC
 LIMIT :limit
 
+-- Without an index of seeds: the rows are few beside their bodies, which are not read.
+-- name: list_traces_of_seed
+SELECT id, conversation, created_at, seed, level, size
+FROM trace
+WHERE seed = :seed AND (:conversation IS NULL OR conversation = :conversation)
+ORDER BY number DESC
+LIMIT :limit
+
+-- name: memories_from_traces
+SELECT
+    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+FROM memory
+WHERE trace_id IN (SELECT value FROM json_each(:ids))
+ORDER BY seq
+
 -- Keys
 
 -- name: current_stamp
@@ -479,7 +495,11 @@ FROM memory LEFT JOIN keyword ON keyword.rowid = memory.seq
 WHERE term_count IS NOT length(terms) - length(replace(terms, ' ', '')) + (terms <> '')
 
 -- name: check_traces_without_memory
-SELECT count(*) FROM trace WHERE NOT EXISTS (SELECT 1 FROM memory WHERE memory.trace_id = trace.id)
+SELECT count(*)
+FROM trace
+WHERE
+    NOT EXISTS (SELECT 1 FROM memory WHERE memory.trace_id = trace.id)
+    AND NOT EXISTS (SELECT 1 FROM trace_mention WHERE trace_mention.trace = trace.number)
 
 -- name: check_forgotten_but_there
 SELECT count(*) FROM forgotten JOIN memory USING (seq)

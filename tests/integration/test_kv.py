@@ -15,6 +15,8 @@ from aspen import Aspen, Config, MemoryItem, SamplerSettings
 from aspen.errors import MissingDependency
 from aspen.memory_injector import kv
 from aspen.models import bundled, load_model
+from aspen.turn import Reply
+from aspen.types import Injection
 
 pytestmark = pytest.mark.slow
 
@@ -48,19 +50,25 @@ def aspen(model: Any, tmp_path: Path) -> Iterator[Aspen]:
         yield opened
 
 
-def ask(aspen: Aspen) -> Any:
-    return aspen.chat(QUESTION, **OPTIONS, strategy="kv")
+def ask(aspen: Aspen, *, conversation: str = "default") -> tuple[Reply, Injection]:
+    """A reply that was given with the strategy kv, and is found to replay."""
+    reply = aspen.chat(QUESTION, **OPTIONS, conversation=conversation, strategy="kv")
+    assert reply.trace_id is not None
+    assert reply.injection is not None
+    report = aspen.replay(reply.trace_id)
+    assert report.verified, report.explain()
+    return reply, reply.injection
 
 
 def test_the_fact_is_found_in_the_cache_and_the_reply_replays(aspen: Aspen) -> None:
-    first, again = (aspen.chat(QUESTION, **OPTIONS, conversation=name, strategy="kv") for name in "ab")
-    for reply in (first, again):
-        assert reply.injection.strategy == "kv", reply.injection.reason
-        assert 0 <= reply.injection.figures["kl"] <= kv.MOST_DIVERGENCE
+    injections = []
+    for conversation in "ab":
+        reply, injection = ask(aspen, conversation=conversation)
+        assert injection.strategy == "kv", injection.reason
+        assert 0 <= injection.figures["kl"] <= kv.MOST_DIVERGENCE
         assert "Lisbon" in reply.text
-        report = aspen.replay(reply.trace_id)
-        assert report.verified, report.explain()
-    assert first.injection.figures["fragments_made"] > 0
+        injections.append(injection)
+    assert [each.figures["fragments_made"] > 0 for each in injections] == [True, False]
     assert aspen.repository.stats().bytes["fragments"] > 0
 
 
@@ -69,9 +77,7 @@ def test_a_check_that_fails_gives_the_very_reply_of_the_note(
 ) -> None:
     expected = aspen.chat(QUESTION, **OPTIONS, strategy="note", remember=False)
     monkeypatch.setattr(kv, "MOST_DIVERGENCE", -1.0)
-    fallen_back = ask(aspen)
-    assert (fallen_back.injection.strategy, fallen_back.injection.asked) == ("note", "kv")
-    assert "nats" in fallen_back.injection.reason
-    assert (fallen_back.note, fallen_back.text) == (expected.note, expected.text)
-    report = aspen.replay(fallen_back.trace_id)
-    assert report.verified, report.explain()
+    reply, injection = ask(aspen)
+    assert (injection.strategy, injection.asked) == ("note", "kv")
+    assert "nats" in injection.reason
+    assert (reply.note, reply.text) == (expected.note, expected.text)

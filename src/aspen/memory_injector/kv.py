@@ -23,7 +23,7 @@ from aspen.types import FloatArray, Injection, Memory, Pass, TokenIds
 
 MOST_DIVERGENCE = 0.5
 """Most nats that the next token's distribution may lie from that of the text: beyond, it lies as far from it as it
-would without any note (a median of 0.4 with the bundled model, docs/benchmarks/kv.md).
+would without any note (a mean of 0.4 with the bundled model, docs/benchmarks/kv.md).
 """
 
 
@@ -98,7 +98,7 @@ def _put(
         fragments={fragment.digest: fragment for fragment in lines.fragments},
     )
     seconds = time.perf_counter() - started
-    figures = {"fragments": len(pieces), "fragments_made": lines.made}
+    figures: dict[str, float] = {"fragments": len(pieces), "fragments_made": lines.made}
     if _is_checked(situation):
         figures["kl"] = divergence(logits, of=situation.model.start_session().prefill(token_ids))
         figures["check_seconds"] = time.perf_counter() - started - seconds

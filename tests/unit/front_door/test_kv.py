@@ -11,11 +11,9 @@ from aspen.memory_injector import FragmentMaker, fragments_of
 from aspen.testing.fake_model import FakeModel
 
 
-def ask(aspen: Aspen, **options: object) -> str:
+def ask(aspen: Aspen) -> str:
     """The id of the trace of a reply to WHERE with the strategy kv."""
-    reply = aspen.chat(
-        WHERE, conversation="c", strategy="kv", seed=5, note_tokens=NOTE_TOKENS, max_tokens=8, **options
-    )  # type: ignore[arg-type]
+    reply = aspen.chat(WHERE, conversation="c", strategy="kv", seed=5, note_tokens=NOTE_TOKENS, max_tokens=8)
     assert reply.injection is not None
     assert (reply.injection.strategy, reply.injection.asked) == ("kv", "kv")
     assert reply.trace_id is not None

@@ -131,8 +131,12 @@ def test_a_fragment_serves_any_prompt_and_stays_as_it_is() -> None:
     CachedNote().prepare(situation(model, LONG, shelf=shelf))
     kept = dict(shelf.kept)
     assert {seq for seq, _ in kept} == {1, 2, 3}
-    for changes in ({"system": "Be brief."}, {"message": "And who?"}, {"memories": LONG[::-1][:2]}):
-        memories = changes.pop("memories", LONG)
+    uses: list[tuple[list[Memory], dict[str, str]]] = [
+        (LONG, {"system": "Be brief."}),
+        (LONG, {"message": "And who?"}),
+        (LONG[::-1][:2], {}),
+    ]
+    for memories, changes in uses:
         prepared = CachedNote().prepare(situation(model, memories, shelf=shelf, **changes))
         assert prepared.injection is not None
         assert prepared.injection.figures["fragments_made"] == 0

@@ -10,7 +10,7 @@ import torch
 from aspen import Aspen, MemoryItem, SamplerSettings
 from aspen.config import Config
 from aspen.errors import MissingDependency
-from aspen.memory_injector import TwoPass
+from aspen.memory_injector import Strategy, TwoPass
 from aspen.memory_rephraser import SUPPORT, Judge
 from aspen.models import bundled, load_model
 from aspen.turn import Reply
@@ -41,15 +41,9 @@ def aspen() -> Iterator[Aspen]:
     torch.set_num_threads(threads)
 
 
-def asked(aspen: Aspen, message: str, strategy: object, **settings: object) -> Reply:
+def asked(aspen: Aspen, message: str, strategy: Strategy | str) -> Reply:
     """The reply to a message, which is forgotten again once it was replayed."""
-    reply = aspen.chat(
-        message,
-        strategy=strategy,
-        sampler=GREEDY,
-        max_tokens=24,
-        **settings,  # type: ignore[arg-type]
-    )
+    reply = aspen.chat(message, strategy=strategy, sampler=GREEDY, max_tokens=24)
     assert reply.trace_id is not None
     report = aspen.replay(reply.trace_id)
     assert report.verified, report.explain()
@@ -65,7 +59,7 @@ def test_two_passes_take_memories_for_what_they_answer_and_none_for_what_they_do
     strategy = TwoPass(draft_tokens=draft_tokens)
     known = asked(aspen, WHERE, strategy)
     assert known.injection is not None
-    assert known.injection.figures["need"] > 0.9
+    assert known.injection.figures["need"] > 0.5
     assert known.injection.figures["kept_tokens"] > 0
     assert "Lisbon" in known.text
     unknown = asked(aspen, "What is the capital of France?", strategy)

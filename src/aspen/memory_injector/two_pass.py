@@ -47,8 +47,8 @@ class TwoPass:
     Parameters
     ----------
     draft_tokens:
-        Most tokens of a draft of the reply, >= 0, by the reply's own sampler and seed. With one, the recall goes by
-        message and draft, and the uncertainty is the mean over the draft.
+        Most tokens of a draft of the reply, >= 0, by the reply's own sampler and seed. With one, memories are
+        recalled for message and draft as well, and the uncertainty is the mean over the draft.
     """
 
     def __init__(self, *, draft_tokens: int = 0) -> None:
@@ -60,12 +60,12 @@ class TwoPass:
             reason = "the budget for memories is 0"
             return prepare_text(situation, None, strategy=StrategyName.TWO_PASS, reason=reason)
         first = self._first_pass(situation)
-        asked = f"{situation.message}\n{first.draft}" if first.draft else situation.message
-        recall = situation.recall(asked)
+        recall = _recalled(situation, first)
         judgement = judge(
             recall.familiarity,
             entropy=first.entropy,
             unknown_familiarity=situation.unknown_familiarity(recall.candidates),
+            drafted=bool(first.draft),
         )
         figures = _figures(first, recall, judgement)
         told = (
@@ -118,6 +118,15 @@ class TwoPass:
             margin=_mean([one.margin for one in sure]),
             seconds=time.perf_counter() - started,
         )
+
+
+def _recalled(situation: Situation, first: _FirstPass) -> Recall:
+    """The recall for the message, or for message and draft where that is more familiar: words that the model makes up
+    in a draft can lead away as well as on.
+    """
+    drafted = situation.recall(f"{situation.message}\n{first.draft}") if first.draft else None
+    recall = situation.recall(situation.message)
+    return drafted if drafted is not None and drafted.familiarity > recall.familiarity else recall
 
 
 def _head(situation: Situation, bare: ComposedPrompt) -> int:

@@ -1,11 +1,12 @@
 from tests.front_door import Open
 
+from aspen import MemoryItem
 from aspen.unknown_familiarity import FEWEST, unknown_familiarity
 
 
 def test_a_small_store_is_not_measured_and_a_large_one_once(open_aspen: Open, location: str) -> None:
     aspen = open_aspen(location)
-    aspen.remember_many([f"Note {n}: the boiler in room {n} was checked." for n in range(FEWEST)])
+    aspen.remember_many([MemoryItem(f"Note {n}: the boiler in room {n} was checked.") for n in range(FEWEST)])
     assert unknown_familiarity(aspen.engine, memories=FEWEST - 1) is None
     measured = unknown_familiarity(aspen.engine, memories=FEWEST)
     assert measured is not None

@@ -65,7 +65,7 @@ class TransformersSession:
     def prefill(self, token_ids: TokenIds) -> FloatArray:
         """float32 [V]; see `Session.prefill`. Raises PromptTooLong where the context would overflow."""
         check_token_ids(token_ids, info=self._info)
-        return self._feed(torch.from_numpy(token_ids.astype(np.int64))[None], **self._last_only)[-1].copy()
+        return self._last(torch.from_numpy(token_ids.astype(np.int64))[None])
 
     def prefill_each(self, token_ids: TokenIds) -> FloatArray:
         """float32 [n, V]; see `Session.prefill_each`. Raises as `prefill` does."""
@@ -76,7 +76,7 @@ class TransformersSession:
         """float32 [V]; see `Session.decode`."""
         if not 0 <= token_id < self._info.vocab_size:
             raise InvalidInput(f"Token ids must lie in 0..{self._info.vocab_size - 1}, not {token_id}.")
-        return self._feed(torch.tensor([[token_id]]), **self._last_only)[-1].copy()
+        return self._last(torch.tensor([[token_id]]))
 
     def rewind(self, length: int) -> None:
         """See `Session.rewind`."""
@@ -157,6 +157,11 @@ class TransformersSession:
                 tokens=self.length + count,
                 context_length=self._info.context_length,
             )
+
+    def _last(self, ids: torch.Tensor) -> FloatArray:
+        """Run int64 [1, n] through the model; the logits after the last token, float32 [V]."""
+        last: FloatArray = self._feed(ids, **self._last_only)[-1].copy()
+        return last
 
     def _feed(self, ids: torch.Tensor, **options: Any) -> FloatArray:
         """Run int64 [1, n] through the model; the logits after each token, or after the last ones that `options` tell

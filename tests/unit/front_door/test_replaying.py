@@ -2,6 +2,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -269,14 +270,14 @@ def test_a_sampling_that_makes_no_sense_is_refused(aspen: Aspen, bad: dict[str, 
 
 
 def test_a_real_transformer_shares_its_prefill_bit_for_bit(open_aspen: Open) -> None:
-    aspen = open_aspen(":memory:", model=roomy())  # type: ignore[arg-type]
+    aspen = open_aspen(":memory:", model=roomy())
     sampled = aspen.sample("Where does Mara live?", seeds=[1, 2, 3], sampler=HOT, max_tokens=12)
     for one in sampled.candidates:
         assert aspen.replay(str(one.trace_id)).verified
 
 
 def test_a_cache_that_cannot_be_rewound_is_an_error_that_says_so(open_aspen: Open) -> None:
-    aspen = open_aspen(":memory:", model=roomy("mistral"))  # type: ignore[arg-type]
+    aspen = open_aspen(":memory:", model=roomy("mistral"))
     with pytest.raises(ModelError, match="rewound"):
         aspen.sample("Where does Mara live?", seeds=2, max_tokens=12)
     assert aspen.repository.traces() == []
@@ -301,7 +302,7 @@ def test_a_turn_that_differs_is_found_among_the_others(open_aspen: Open, tmp_pat
     aspen = open_aspen(":memory:")
     for seed in (1, 2):
         aspen.chat("Hello.", conversation="c", seed=seed, max_tokens=8)
-    other = open_aspen(aspen.repository, model=FakeModel(seed=4))  # type: ignore[arg-type]
+    other = open_aspen(aspen.repository, model=FakeModel(seed=4))
     assert [report.verdict for report in other.replay_conversation("c")] == [Verdict.FINGERPRINT_DIFFERS] * 2
 
 
@@ -316,8 +317,9 @@ def test_a_conversation_without_traces_is_not_found(aspen: Aspen, name: str) -> 
 
 
 def state_of_all() -> tuple[object, ...]:
-    name, keys, *rest = np.random.get_state(legacy=True)
-    return random.getstate(), name, keys.tolist(), rest, torch.get_rng_state().tolist()
+    of_numpy: dict[str, Any] = dict(np.random.get_state(legacy=False))
+    words, place = of_numpy["state"]["key"].tolist(), of_numpy["state"]["pos"]
+    return random.getstate(), words, place, torch.get_rng_state().tolist()
 
 
 @pytest.mark.parametrize("make", [FakeModel, roomy])

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def test_another_message_parts_at_its_first_token_and_never_before() -> None:
     assert (pair.before_text, pair.after_text, pair.in_prompt) == ("M", "T", True)
     found = difference.divergence
     assert found.rounding < 1e-5
+    assert pair.before is not None
     assert (found.before > pair.before).all()
     assert (
         difference.before.texts[found.before[0]] == difference.after.texts[found.after[0]] == found.texts[0]
@@ -127,7 +129,7 @@ def test_a_narrow_heat_map_shows_means() -> None:
 
 
 @pytest.mark.parametrize("edit", [{"message": "Where does $Tara$ live?"}, {"seed": 6}], ids=str)
-def test_the_heat_map_is_drawn(tmp_path: Path, edit: dict[str, object]) -> None:
+def test_the_heat_map_is_drawn(tmp_path: Path, edit: dict[str, Any]) -> None:
     pytest.importorskip("matplotlib")
     draw_heat_map(tmp_path / "heat.png", changed(**edit))
     assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_another_draw_leaves_the_prompt_as_it_was() -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_edits_that_change_nothing_or_cannot_be_are_refused(changes: dict[str, object]) -> None:
+def test_edits_that_change_nothing_or_cannot_be_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         edited(**changes)
 

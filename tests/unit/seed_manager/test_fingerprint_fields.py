@@ -1,6 +1,7 @@
 """Whatever of a fingerprint is changed on purpose is caught by its name, and nothing is run."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from tests.fake_traces import traced
@@ -48,7 +49,8 @@ def test_a_changed_field_is_named_with_both_values(name: str, field: str) -> Non
     fingerprint = TRACES[name].fingerprint
     now = getattr(fingerprint, field)
     was = now + 1 if isinstance(now, int) else f"another {field}"
-    assert caught(name, replace(fingerprint, **{field: was})) == [f"{field} was {was}, is {now}"]
+    changed: dict[str, Any] = {field: was}
+    assert caught(name, replace(fingerprint, **changed)) == [f"{field} was {was}, is {now}"]
 
 
 @pytest.mark.parametrize(("name", "library"), LIBRARIES)

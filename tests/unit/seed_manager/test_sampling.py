@@ -1,7 +1,9 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.fake_traces import MESSAGES, SAMPLER
 
 from aspen.activation_logger import record
@@ -10,18 +12,18 @@ from aspen.models import generate
 from aspen.seed_manager import choose_seeds, compare_candidates, sample_after
 from aspen.seed_manager.sampling import activation_cosines, log_probability
 from aspen.testing.fake_model import FakeModel
-from aspen.types import PooledActivations
+from aspen.types import PooledActivations, TokenIds
 
 LAYERS, WIDTH = 7, 16
 RANDOM = np.random.default_rng(0)
 PROMPT = RANDOM.standard_normal((LAYERS, WIDTH)).astype(np.float32) * 10
 
 
-def pooled(direction: np.ndarray) -> PooledActivations:  # type: ignore[type-arg]
+def pooled(direction: NDArray[np.float64]) -> PooledActivations:
     return PooledActivations(PROMPT, (PROMPT + direction).astype(np.float32))
 
 
-def ids(text: str) -> np.ndarray:  # type: ignore[type-arg]
+def ids(text: str) -> TokenIds:
     return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32)
 
 
@@ -49,7 +51,7 @@ def test_log_probability_is_that_of_the_softmax() -> None:
 def test_samples_after_one_prefill_are_those_of_a_session_each() -> None:
     model = FakeModel()
     prompt_ids = model.apply_chat_template(MESSAGES).token_ids
-    arguments = {"prompt_ids": prompt_ids, "settings": SAMPLER, "max_tokens": 20}
+    arguments: dict[str, Any] = {"prompt_ids": prompt_ids, "settings": SAMPLER, "max_tokens": 20}
     with record(model) as recording:
         session = model.start_session()
         logits = session.prefill(prompt_ids)
@@ -59,14 +61,14 @@ def test_samples_after_one_prefill_are_those_of_a_session_each() -> None:
             session.rewind(len(prompt_ids))
             generation, likelihood = sample_after(
                 model, session=session, logits=logits, seed=seed, **arguments
-            )  # type: ignore[arg-type]
+            )
             shared.append((generation, likelihood, recording.hidden_states.copy()))
         tokens = sum(len(generation.token_ids) - 1 for generation, _, _ in shared)
         assert model.blocks_run == 3 * tokens  # the prompt never ran again
     assert len({tuple(generation.token_ids.tolist()) for generation, _, _ in shared}) == 3
     for seed, (generation, likelihood, states) in zip((3, 4, 5), shared, strict=True):
         with record(model) as alone:
-            again = generate(model, session=model.start_session(), seed=seed, **arguments)  # type: ignore[arg-type]
+            again = generate(model, session=model.start_session(), seed=seed, **arguments)
         assert again.token_ids.tolist() == generation.token_ids.tolist()
         assert np.array_equal(alone.hidden_states, states)
         # The likelihood, from a pass of its own over prompt and reply, one token at a time.
@@ -108,7 +110,8 @@ def test_likelihood_decides_among_those_that_agree_alike() -> None:
 def test_candidates_that_are_all_the_same_are_as_good_as_each_other() -> None:
     same = pooled(RANDOM.standard_normal((LAYERS, WIDTH)))
     found = compare_candidates([ids("ab")] * 3, [same] * 3, [-1.0] * 3, empty=[False] * 3)
-    assert (found.chosen, found.diversity) == (0, pytest.approx(0.0))
+    assert found.chosen == 0
+    assert found.diversity == pytest.approx(0.0)
     assert {(one.differs, one.score) for one in found.scores} == {(0.0, 0.0)}
     assert [one.agreement for one in found.scores] == pytest.approx([1.0] * 3)
 

@@ -19,7 +19,9 @@ from aspen.seed_manager.edits import EditedRun, recorded_run
 from aspen.types import FloatArray, SamplerSettings, TokenIds, Trace
 
 Prepare = Callable[[Session, Recording], tuple[TokenIds, FloatArray]]
-"""Brings a prompt into an empty session, which is being recorded: its tokens, int32 [P], and the logits after the last one, float32 [V]."""
+"""Brings a prompt into an empty session, which is being recorded: its tokens, int32 [P], and the logits after the last
+one, float32 [V].
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ class Situation:
     that read it. history: the last memories of the conversation, oldest first. reserve: tokens to keep free for the
     reply. budget: most tokens that memories may take, >= 0. seed, sampler: of the reply. The others ask the store:
     recall; trace, trace_memories, which raise NotFound; examples: the ids of what a pattern was made of; fragments:
-    keeps what the strategy kv puts, which checks one reply in `kv_check` against the text, 0 for none; around: turns of a
-    conversation in which a memory stands, up to two before and two after it, in order, with it; a turn that was
+    keeps what the strategy kv puts, which checks one reply in `kv_check` against the text, 0 for none; around: turns
+    of a conversation in which a memory stands, up to two before and two after it, in order, with it; a turn that was
     corrected ends them; unknown_familiarity: how familiar the store finds questions that it cannot answer, in [0, 1],
     given how many memories it has; None while they are too few to tell.
     """

@@ -49,6 +49,24 @@ def test_fragments_last_in_the_store(open_aspen: Open, tmp_path: object) -> None
     assert second.replay(trace_id).verified
 
 
+def test_a_reply_with_stored_keys_and_values_can_be_changed_and_sampled(aspen: Aspen) -> None:
+    facts(aspen)
+    trace_id = ask(aspen)
+    for changed in (
+        aspen.what_if(trace_id, message="Who moved?"),
+        aspen.what_if(trace_id, seed=6),
+        aspen.what_if(trace_id, strategy="note", note_tokens=NOTE_TOKENS),
+    ):
+        assert changed.faithful
+    sampled = aspen.sample(
+        WHERE, seeds=[1, 2], conversation="d", strategy="kv", note_tokens=NOTE_TOKENS, max_tokens=8
+    )
+    for candidate in sampled.candidates:
+        assert candidate.trace_id is not None
+        assert any(one.fragment for one in aspen.trace(candidate.trace_id).passes)
+        assert aspen.replay(candidate.trace_id).verified
+
+
 def test_a_replay_makes_fragments_again_that_are_gone(aspen: Aspen) -> None:
     facts(aspen)
     trace_id = ask(aspen)

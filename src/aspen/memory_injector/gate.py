@@ -1,6 +1,6 @@
 """The gate of two-pass: whether a reply needs memories, by what the store knows and what the model does not.
 
-    need = 1 / (1 + exp(-(1.0 + 0.92 x logit(familiarity) + 0.27 x entropy)))
+    need = 1 / (1 + exp(-(0.90 + 0.94 x logit(familiarity) + 0.31 x entropy)))
 
 familiarity: of the recall, in [0, 1], clipped to [0.001, 0.999]. Where the store has been measured, its logit is
 lowered by how much more familiar than usual the store finds questions that it cannot answer. entropy: of the first
@@ -14,8 +14,8 @@ import math
 from dataclasses import dataclass
 
 # The constant, the weight of the familiarity's logit, and that of the entropy.
-_BY_NEXT_TOKEN = (1.0, 0.92, 0.27)
-_BY_DRAFT = (1.2, 0.96, 0.31)
+_BY_NEXT_TOKEN = (0.90, 0.94, 0.31)
+_BY_DRAFT = (1.10, 0.98, 0.40)
 USUAL = 0.03
 """Upper quartile of the familiarity of questions that a store cannot answer, in the shipped stores."""
 THRESHOLD = 0.5

@@ -255,7 +255,7 @@ LINE = f'Note: Ann said: "{FACTS[0]}" (8 May 2026)\nIn other words:'
 def test_a_sentence_that_its_memory_supports_is_told_and_one_that_it_does_not_is_dropped(
     open_aspen: Open, location: str
 ) -> None:
-    right, wrong = "Mara lives in Lisbon.", "Mara lives on the moon."
+    right, wrong = "Mara lives in Lisbon.", "Qqqqqqqqqqqq."  # no letter of it stands in the memory
     model = Rewriting((1, right), (1, wrong), grounded=f"{LINE} {right}")
     aspen = open_aspen(location, model=model)
     facts(aspen)

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from tests.builders import FACTS
+from tests.builders import FACTS, NOON
 from tests.front_door import NOTE_TOKENS, WHERE, Open, Telling, facts
 
 from aspen import Aspen, Memory, MemoryItem, SamplerSettings
@@ -255,10 +255,11 @@ LINE = f'Note: Ann said: "{FACTS[0]}" (8 May 2026)\nIn other words:'
 def test_a_sentence_that_its_memory_supports_is_told_and_one_that_it_does_not_is_dropped(
     open_aspen: Open, location: str
 ) -> None:
-    right, wrong = "Mara lives in Lisbon.", "Qqqqqqqqqqqq."  # no letter of it stands in the memory
-    model = Rewriting((1, right), (1, wrong), grounded=f"{LINE} {right}")
+    right, wrong = "Mara lives in Lisbon.", "Qqqqqqqqqqqq."  # which no memory makes likely
+    model = Rewriting((1, right), (2, wrong), grounded=f"{LINE} {right}")
     aspen = open_aspen(location, model=model)
     facts(aspen)
+    aspen.remember("My sister moved to a house.", speaker="Ann", said_at=NOON)
     reply = aspen.chat(WHERE, strategy="reflection", note_tokens=NOTE_TOKENS)
     injection = reply.injection
     assert injection is not None

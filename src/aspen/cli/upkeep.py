@@ -87,7 +87,7 @@ def summarise(
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find patterns that recur, by activation, and keep a memory of each.
+    """Find patterns that recur, and keep a memory of each.
 
     Memories that people said in several conversations, or on several days, and that are alike. Doing it again changes
     only the patterns whose examples changed.

@@ -5,7 +5,7 @@ The rule, the first line that applies:
 1. Nothing is familiar (familiarity below 0.1): none.
 2. This question was asked before, was answered in 64 tokens at most, and its trace can be run again: seed_replay.
 3. It asks how to do something, and a pattern is familiar: summary.
-4. There is much to tell (256 tokens and more), and the model takes keys and values as they are: kv.
+4. There is much to tell (512 tokens and more fit), and the model takes keys and values as they are: kv.
 5. Otherwise: note.
 """
 
@@ -27,8 +27,10 @@ from aspen.types import Recall
 _UNFAMILIAR = 0.1
 _SHORT = 64
 """Most tokens of a reply that is run again: each costs a decoding step before the first new word."""
-_MUCH = 256
-"""Tokens of memory text from which on it takes longer to read it again than to place what was kept of it."""
+_MUCH = 512
+"""Tokens of memory text from which on placing what was kept of it takes a quarter of the time of reading it again: for
+less, it is not worth what is lost (docs/benchmarks/kv.md).
+"""
 _HOW = re.compile(
     r"\bhow (do|can|could|should|would|to|did)\b"
     r"|\bwhat (should|can|could|would|do|did) (i|we|you)\b|\bany (idea|advice)\b",
@@ -72,8 +74,9 @@ class Auto:
             and patterns_for(situation)
         ):
             return StrategyName.SUMMARY, "it asks how, and a pattern is familiar"
-        if "kv" in self._strategies and _tokens(recall) >= _MUCH and not situation.model.fragments_refused():
-            return "kv", f"there is much to tell ({_tokens(recall)} tokens)"
+        much = min(_tokens(recall), situation.budget)
+        if StrategyName.KV in self._strategies and much >= _MUCH and not situation.model.fragments_refused():
+            return StrategyName.KV, f"there is much to tell ({much} tokens)"
         return StrategyName.NOTE, "a few lines tell it"
 
 

@@ -17,7 +17,7 @@ from aspen.errors import PromptTooLong
 from aspen.memory_injector import STRATEGIES, CachedNote, FragmentMaker, MemoryNote, Prepared, Situation, kv
 from aspen.models import LanguageModel, feed
 from aspen.testing.fake_model import FakeModel
-from aspen.types import Memory, Recall, SamplerSettings, Trace
+from aspen.types import Memory, Recall, SamplerSettings
 
 MODELS: dict[str, Callable[[], LanguageModel]] = {
     "fake": FakeModel,
@@ -47,7 +47,7 @@ class Shelf:
         self.kept |= fragments
 
 
-def no_trace(id_: str) -> Trace:
+def unasked(id_: Any) -> Any:
     raise AssertionError(id_)
 
 
@@ -69,7 +69,12 @@ def situation(
         session=model.start_session(),
         sampler=SamplerSettings(),
         recall=lambda prompt, tags=None: recall,
-        trace=no_trace,
+        recording=None,
+        trace=unasked,
+        trace_memories=unasked,
+        examples=unasked,
+        around=unasked,
+        unknown_familiarity=unasked,
         fragments=shelf or Shelf(),
         **{**standard, **changes},
     )

@@ -1,4 +1,4 @@
-"""How good an answer is: by the model's own likelihood of the right one, and by the words of what it says."""
+"""How good an answer is, by the words of what it says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import re
 from collections import Counter
 from functools import cache
 
-import numpy as np
 import snowballstemmer
 
-from aspen.models import LanguageModel, Session
-from aspen.types import FloatArray, TokenIds
+from aspen.models import LanguageModel
+from aspen.types import TokenIds
 
 _ARTICLES = {"a", "an", "and", "the"}
 _stemmer = snowballstemmer.stemmer("porter")
@@ -42,26 +41,6 @@ def contains(said: str, right: str) -> bool:
     )
 
 
-def log_likelihood(session: Session, logits: FloatArray, answer: TokenIds) -> float:
-    """Mean natural log of the probabilities of the tokens of `answer` [n >= 1], in nats a token.
-
-    `logits` [V] are those after the last token of the session, which stands as it was afterwards.
-    """
-    length, total = session.length, 0.0
-    for position, token in enumerate(answer.tolist()):
-        total += float(_log_softmax(logits)[token])
-        if position < len(answer) - 1:
-            logits = session.decode(token)
-    session.rewind(length)
-    return total / len(answer)
-
-
 def answer_tokens(model: LanguageModel, text: str) -> TokenIds:
     """Tokens of a reply that says `text`."""
     return model.tokenize(text.strip())
-
-
-def _log_softmax(logits: FloatArray) -> FloatArray:
-    shifted = logits.astype(np.float64) - logits.max()
-    values: FloatArray = shifted - np.log(np.exp(shifted).sum())
-    return values

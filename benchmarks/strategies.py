@@ -29,7 +29,7 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parents[1])
 )  # `python benchmarks/strategies.py` from anywhere
 
-from benchmarks._answers import answer_tokens, contains, f1, log_likelihood
+from benchmarks._answers import answer_tokens, contains, f1
 from benchmarks._asked import Asked, Episode, locomo_questions, solutions
 from benchmarks._history import WholeHistory
 from benchmarks._program import exit_code, positive
@@ -51,6 +51,7 @@ from aspen.memory_injector import (
     memory_line,
     prepare_text,
 )
+from aspen.models.likelihood import log_likelihoods
 from aspen.types import Memory, MemoryItem
 
 NONE, GOLD, HISTORY = "none", "gold", "history"
@@ -98,7 +99,8 @@ class Scored:
         prepared = self._strategy.prepare(situation)
         self.seconds = time.perf_counter() - started
         answer = answer_tokens(situation.model, self._right)
-        self.logprob = log_likelihood(situation.session, prepared.logits, answer)
+        logs = log_likelihoods(situation.session, prepared.logits, answer)
+        self.logprob = float(logs.mean())
         return prepared
 
 

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks._answers import contains, f1, log_likelihood, words
+from benchmarks._answers import contains, f1, words
 from benchmarks._asked import locomo_questions, solutions
 
 from aspen.config import Config
 from aspen.errors import MissingDependency
 from aspen.models import bundled
-from aspen.testing.fake_model import FakeModel
-from aspen.types import Message, Role
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "strategies.py"
 
@@ -66,16 +64,6 @@ def test_answers_are_compared_by_their_words() -> None:
     assert contains("They moved to New York in May.", "new york")
     assert not contains("York is not so new.", "new york")
     assert not contains("Whatever.", "")
-
-
-def test_likelihood_is_that_of_the_tokens_and_leaves_the_session_as_it_was() -> None:
-    model = FakeModel(say=lambda prompt: "Plum")
-    prompt = model.apply_chat_template([Message(Role.USER, "Who?")]).token_ids
-    session = model.start_session()
-    logits = session.prefill(prompt)
-    assert log_likelihood(session, logits, model.tokenize("Plum")) == pytest.approx(0.0, abs=1e-6)
-    assert log_likelihood(session, logits, model.tokenize("Plus")) < -1000
-    assert session.length == len(prompt)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dis
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-fast lint docs-check clean
+.PHONY: help setup demo test test-all test-fast lint docs-check clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -29,7 +29,10 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## Play the story: two processes, one store, the bundled model.
 	$(BIN)/aspen demo
 
-test: $(READY)  ## Run every test, the slow ones too.
+test: $(READY)  ## Run the tests, the slow ones too.
+	$(PYTEST) -m 'not long'
+
+test-all: $(READY)  ## Run every test: some eight minutes more on two cores.
 	$(PYTEST)
 
 test-fast: $(READY)  ## Run the tests that need no language model.

@@ -24,7 +24,7 @@ from aspen.types import Message, Role
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-BOTH = [Orchestration.TOOL, Orchestration.PROMPT]
+BOTH = [Orchestration.TOOL, pytest.param(Orchestration.PROMPT, marks=pytest.mark.long)]
 BRING = [asked for asked in QUESTIONS if asked.kind == "bring"]
 UNCHANGED = [asked for asked in QUESTIONS if asked.kind == "unchanged"]
 OF_THE_MISSION = BRING[:2]
@@ -32,6 +32,14 @@ ALL = os.environ.get("ASPEN_ACCEPTANCE") == "all"
 """Ask the bundled model every question: half an hour on two cores."""
 BY_TOOL = QUESTIONS if ALL else [*BRING[:6], *UNCHANGED[:2]]
 BY_RELATIONS = QUESTIONS if ALL else [BRING[2], UNCHANGED[0]]
+_NOT_LONG = [*BRING[:3], UNCHANGED[0]]
+
+
+def some_are_long(questions: Sequence[Asked]) -> list[object]:
+    """As parameters, all but a few of them marked."""
+    return [
+        asked if asked in _NOT_LONG else pytest.param(asked, marks=pytest.mark.long) for asked in questions
+    ]
 
 
 class Idle:
@@ -98,7 +106,7 @@ def in_memory(model: LanguageModel) -> Iterator[Aspen]:
         yield aspen
 
 
-@pytest.mark.parametrize("asked", BY_TOOL, ids=str)
+@pytest.mark.parametrize("asked", some_are_long(BY_TOOL), ids=str)
 def test_the_bundled_model_stands_on_what_decides_by_the_tool(in_memory: Aspen, asked: Asked) -> None:
     check(in_memory.ask(asked.question, seed=1, max_tokens=1, reinforce=False, limit=FIRST), asked)
 
@@ -111,6 +119,7 @@ def test_and_by_reading_relations(in_memory: Aspen, asked: Asked) -> None:
     check(answer, asked)
 
 
+@pytest.mark.long
 def test_the_same_seed_answers_the_same(in_memory: Aspen) -> None:
     first, again = (
         in_memory.ask(OF_THE_MISSION[0].question, seed=11, max_tokens=24, reinforce=False) for _ in range(2)

@@ -119,6 +119,7 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(data: Path, tm
     assert "cannot be written" in line
 
 
+@pytest.mark.long
 def test_overhead_writes_all_its_figures(tmp_path: Path) -> None:
     done = run("overhead.py", "--quick", "--json", tmp_path / "out.json")
 
@@ -139,6 +140,7 @@ def test_overhead_writes_all_its_figures(tmp_path: Path) -> None:
     assert "Partial forward pass" in done.stdout
 
 
+@pytest.mark.long
 def test_compression_writes_all_its_curves(tmp_path: Path) -> None:
     done = run("compression.py", "--quick", "--json", tmp_path / "out.json", "--plot", tmp_path / "out.png")
 
@@ -178,6 +180,7 @@ def test_compression_measures_the_parts_that_are_named(data: Path, tmp_path: Pat
     assert len(report["together"]["default"]["all_10_lost_ci95"]) == 2
 
 
+@pytest.mark.long
 def test_generations_come_out_again_in_fresh_processes(tmp_path: Path) -> None:
     done = run("replay.py", "--count", 3, "--batch", 2, "--max-tokens", 6, "--json", tmp_path / "out.json")
 

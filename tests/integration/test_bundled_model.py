@@ -112,6 +112,7 @@ def test_a_note_in_the_system_message_lets_it_answer(model: LanguageModel) -> No
     assert "Lisbon" not in answer(model, QUESTION).text
 
 
+@pytest.mark.long
 def test_the_shipped_calibration_is_that_of_the_shipped_text(model: LanguageModel) -> None:
     recipe = recipe_for(model.info)
     shipped = files("aspen.activation_db") / "data" / file_name(model, recipe=recipe)

@@ -101,6 +101,7 @@ def test_an_import_with_a_bad_line_and_its_export(aspen: Run, tmp_path: Path) ->
     assert len(set(first)) == 4
 
 
+@pytest.mark.long
 def test_relations_lead_recall_in_every_process_and_in_a_copy(aspen: Run, tmp_path: Path) -> None:
     podcast = aspen("remember", "Bo sent me a podcast about burnout.").stdout.strip()
     weeks = aspen("remember", "After the contract I could not draw for eleven weeks.").stdout.strip()

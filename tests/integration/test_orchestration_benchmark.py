@@ -31,6 +31,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_one_question(tmp_path: Path) -> None:
     try:
         bundled.find_source()

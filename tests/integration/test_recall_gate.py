@@ -85,7 +85,9 @@ def test_the_default_finds_as_much_as_was_recorded_and_spreading_does_no_harm(
 
 
 @pytest.mark.parametrize(
-    "command", [("familiarity",), ("cold-start", "--memories", "10")], ids=lambda c: c[0]
+    "command",
+    [("familiarity",), pytest.param(("cold-start", "--memories", "10"), marks=pytest.mark.long)],
+    ids=lambda c: c[0],
 )
 def test_the_other_gates_hold_on_the_set_that_ships(command: tuple[str, ...], tmp_path: Path) -> None:
     out = tmp_path / "out.json"

@@ -67,6 +67,7 @@ def test_answers_are_compared_by_their_words() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_strategy_is_measured_on_every_question(data: Path, tmp_path: Path) -> None:
     try:
         bundled.find_source()

@@ -100,7 +100,9 @@ def bundled_model() -> LanguageModel:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("orchestration", [Orchestration.TOOL, Orchestration.PROMPT])
+@pytest.mark.parametrize(
+    "orchestration", [Orchestration.TOOL, pytest.param(Orchestration.PROMPT, marks=pytest.mark.long)]
+)
 def test_the_bundled_model_behind_an_endpoint_finds_the_belief(
     bundled_model: LanguageModel, orchestration: Orchestration
 ) -> None:

@@ -28,7 +28,7 @@ _UNFAMILIAR = 0.1
 _SHORT = 64
 """Most tokens of a reply that is run again: each costs a decoding step before the first new word."""
 _MUCH = 512
-"""Tokens of memory text from which on placing what was kept of it takes a quarter of the time of reading it again: for
+"""Tokens of memory text from which on placing what was kept of it takes a third of the time of reading it again: for
 less, it is not worth what is lost (docs/benchmarks/kv.md).
 """
 _HOW = re.compile(

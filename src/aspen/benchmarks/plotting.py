@@ -96,6 +96,13 @@ def plot_growth(
     for name, figures in curves.items():
         axes.plot(list(figures), list(figures.values()), marker="o", label=name)
     axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up, title=title)
+    # The sizes that were measured, and whole numbers: the ticks of logarithmic axes run into each other.
+    sizes = sorted({size for figures in curves.values() for size in figures})
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.xaxis.minorticks_off()
+    axes.yaxis.set_major_locator(pyplot.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.minorticks_off()
     axes.legend(frameon=False)
     _finish(pyplot, figure, axes, path)
 

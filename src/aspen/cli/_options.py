@@ -16,7 +16,9 @@ from aspen.aspen import Aspen
 from aspen.cli._screen import say
 from aspen.config import Config, is_url
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
+from aspen.memory_injector import StrategyName
 from aspen.models import LanguageModel
+from aspen.types import TraceLevel
 
 
 def _default_store() -> str:
@@ -54,6 +56,21 @@ JsonOption = Annotated[
 ]
 ConversationOption = Annotated[
     str | None, typer.Option("--conversation", "-c", metavar="NAME", help="Only this conversation.")
+]
+TalkOption = Annotated[
+    str, typer.Option("--conversation", "-c", metavar="NAME", help="The conversation to go on with.")
+]
+StrategyOption = Annotated[
+    StrategyName | None,
+    typer.Option("--strategy", help="How memories are fed back. Default: $ASPEN_STRATEGY or note."),
+]
+NoMemoryOption = Annotated[bool, typer.Option("--no-memory", help="Answer without recalling anything.")]
+MaxTokensOption = Annotated[int, typer.Option("--max-tokens", metavar="N", help="Most tokens of a reply.")]
+NoteTokensOption = Annotated[
+    int, typer.Option("--note-tokens", metavar="N", help="Most tokens that memories may take.")
+]
+TraceLevelOption = Annotated[
+    TraceLevel, typer.Option("--trace-level", help="How much of the activations each trace keeps.")
 ]
 SeedFilterOption = Annotated[
     int | None,

@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from aspen.aspen import Aspen
-from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, from_stdin, open_aspen
+from aspen.cli._options import (
+    DeviceOption,
+    JsonOption,
+    MaxTokensOption,
+    ModelOption,
+    NoMemoryOption,
+    NoteTokensOption,
+    StoreOption,
+    StrategyOption,
+    TalkOption,
+    TraceLevelOption,
+    from_stdin,
+    open_aspen,
+)
 from aspen.cli._recalled import missing_arms, recall_data
 from aspen.cli._screen import as_data, one_line, put, put_json, put_piece, say
 from aspen.errors import InvalidInput
@@ -52,29 +65,18 @@ def chat(
             help='A message to answer, "-" reads it from standard input; none begins a conversation.',
         ),
     ] = None,
-    conversation: Annotated[
-        str, typer.Option("--conversation", "-c", metavar="NAME", help="The conversation to go on with.")
-    ] = "default",
-    strategy: Annotated[
-        StrategyName | None,
-        typer.Option("--strategy", help="How memories are fed back. Default: $ASPEN_STRATEGY or note."),
-    ] = None,
+    conversation: TalkOption = "default",
+    strategy: StrategyOption = None,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Seed of the sampler; drawn where not given.")
     ] = None,
-    no_memory: Annotated[
-        bool, typer.Option("--no-memory", help="Answer without recalling anything.")
-    ] = False,
+    no_memory: NoMemoryOption = False,
     no_remember: Annotated[bool, typer.Option("--no-remember", help="Do not store the turn.")] = False,
     show_note: Annotated[
         bool, typer.Option("--show-note", help="Show the memory note that goes before the model.")
     ] = False,
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", metavar="N", help="Most tokens of a reply.")
-    ] = 256,
-    note_tokens: Annotated[
-        int, typer.Option("--note-tokens", metavar="N", help="Most tokens that memories may take.")
-    ] = 200,
+    max_tokens: MaxTokensOption = 256,
+    note_tokens: NoteTokensOption = 200,
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -83,9 +85,7 @@ def chat(
             help=f"0 takes the most likely token. Default: {SamplerSettings().temperature}.",
         ),
     ] = None,
-    trace_level: Annotated[
-        TraceLevel, typer.Option("--trace-level", help="How much of the activations each trace keeps.")
-    ] = TraceLevel.POOLED,
+    trace_level: TraceLevelOption = TraceLevel.POOLED,
     store: StoreOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,

@@ -7,11 +7,23 @@ from typing import Annotated
 
 import typer
 
-from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, from_stdin, open_aspen
+from aspen.cli._options import (
+    DeviceOption,
+    JsonOption,
+    MaxTokensOption,
+    ModelOption,
+    NoMemoryOption,
+    NoteTokensOption,
+    StoreOption,
+    StrategyOption,
+    TalkOption,
+    TraceLevelOption,
+    from_stdin,
+    open_aspen,
+)
 from aspen.cli._screen import as_data, on_terminal, put, put_json, put_table, say
 from aspen.errors import InvalidInput
 from aspen.front_door.replaying import SAMPLING
-from aspen.memory_injector import StrategyName
 from aspen.sampled_turn import Sampled
 from aspen.types import TraceLevel
 
@@ -38,32 +50,19 @@ def sample(
         list[int] | None,
         typer.Option("--seed", metavar="N", help="A seed of your own, in place of --seeds; may be repeated."),
     ] = None,
-    conversation: Annotated[
-        str, typer.Option("--conversation", "-c", metavar="NAME", help="The conversation to go on with.")
-    ] = "default",
-    strategy: Annotated[
-        StrategyName | None,
-        typer.Option("--strategy", help="How memories are fed back. Default: $ASPEN_STRATEGY or note."),
-    ] = None,
-    no_memory: Annotated[
-        bool, typer.Option("--no-memory", help="Answer without recalling anything.")
-    ] = False,
+    conversation: TalkOption = "default",
+    strategy: StrategyOption = None,
+    no_memory: NoMemoryOption = False,
     no_remember: Annotated[
         bool, typer.Option("--no-remember", help="Store neither the turn nor the alternatives.")
     ] = False,
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", metavar="N", help="Most tokens of a reply.")
-    ] = 256,
-    note_tokens: Annotated[
-        int, typer.Option("--note-tokens", metavar="N", help="Most tokens that memories may take.")
-    ] = 200,
+    max_tokens: MaxTokensOption = 256,
+    note_tokens: NoteTokensOption = 200,
     temperature: Annotated[
         float,
         typer.Option("--temperature", metavar="T", help="Above 0; the higher, the more replies differ."),
     ] = SAMPLING.temperature,
-    trace_level: Annotated[
-        TraceLevel, typer.Option("--trace-level", help="How much of the activations each trace keeps.")
-    ] = TraceLevel.POOLED,
+    trace_level: TraceLevelOption = TraceLevel.POOLED,
     store: StoreOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,

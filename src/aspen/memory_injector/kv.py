@@ -19,6 +19,7 @@ from aspen.memory_injector.note import note_lines
 from aspen.memory_injector.prompt import ComposedPrompt
 from aspen.memory_injector.text import compose, prepare_text
 from aspen.models import KVFragment, feed
+from aspen.models.likelihood import log_softmax
 from aspen.types import FloatArray, Injection, Memory, Pass, TokenIds
 
 MOST_DIVERGENCE = 0.5
@@ -149,14 +150,8 @@ def _fragments(situation: Situation, memories: Sequence[Memory], pieces: Sequenc
 
 def divergence(logits: FloatArray, *, of: FloatArray) -> float:
     """Kullback-Leibler divergence in nats, >= 0, of one distribution of the next token from another, float32 [V]."""
-    one, other = (_log_probabilities(scores) for scores in (logits, of))
+    one, other = log_softmax(np.stack([logits, of]))
     return max(0.0, float(np.sum(np.exp(one) * (one - other))))
-
-
-def _log_probabilities(logits: FloatArray) -> FloatArray:
-    shifted = logits.astype(np.float64) - float(logits.max())
-    log_probabilities: FloatArray = shifted - np.log(np.sum(np.exp(shifted)))
-    return log_probabilities
 
 
 def _is_checked(situation: Situation) -> bool:

@@ -9,7 +9,7 @@ et al.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from aspen.errors import InvalidInput
 from aspen.models.generation import Generation, sample_reply
 from aspen.models.interface import LanguageModel, Session
+from aspen.models.likelihood import log_softmax
 from aspen.seed_manager.seeds import choose_seed
 from aspen.types import FloatArray, PooledActivations, SamplerSettings, TokenIds
 from aspen.validation import check_kind, check_seed
@@ -77,7 +78,6 @@ def sample_after(
     settings: SamplerSettings,
     seed: int,
     max_tokens: int,
-    on_text: Callable[[str], None] | None = None,
     prefill_seconds: float = 0.0,
 ) -> tuple[Generation, float]:
     """`sample_reply`, and the mean log-probability of its tokens under the model.
@@ -87,7 +87,7 @@ def sample_after(
     log_probabilities: list[float] = []
 
     def keep(token: int, drawn_from: FloatArray) -> None:
-        log_probabilities.append(log_probability(drawn_from, token))
+        log_probabilities.append(float(log_softmax(drawn_from[None])[0, token]))
 
     generation = sample_reply(
         model,
@@ -97,18 +97,10 @@ def sample_after(
         settings=settings,
         seed=seed,
         max_tokens=max_tokens,
-        on_text=on_text,
         on_draw=keep,
         prefill_seconds=prefill_seconds,
     )
     return generation, float(np.mean(log_probabilities))
-
-
-def log_probability(logits: FloatArray, token: int) -> float:
-    """Log-softmax of float32 [V] at one token, in float64."""
-    scores = logits.astype(np.float64)
-    peak = scores.max()
-    return float(scores[token] - peak - np.log(np.exp(scores - peak).sum()))
 
 
 def compare_candidates(

@@ -5,6 +5,7 @@ import pytest
 
 from aspen.errors import InvalidInput
 from aspen.models import log_likelihoods, uncertainty
+from aspen.models.likelihood import log_softmax
 from aspen.testing.fake_model import FakeModel
 
 
@@ -54,3 +55,10 @@ def test_an_empty_text_is_refused() -> None:
     session = FakeModel().start_session()
     with pytest.raises(InvalidInput):
         log_likelihoods(session, np.zeros(258, dtype=np.float32), np.zeros(0, dtype=np.int32))
+
+
+def test_log_probabilities_of_great_logits_are_those_of_the_softmax() -> None:
+    logits = np.array([[1000.0, 1000.0 + math.log(3), -np.inf]], dtype=np.float32)
+    logs = log_softmax(logits)[0]
+    assert math.exp(logs[0]) == pytest.approx(0.25, rel=1e-4)
+    assert math.exp(logs[1]) == pytest.approx(0.75, rel=1e-4)

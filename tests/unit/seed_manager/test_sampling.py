@@ -1,4 +1,3 @@
-import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,9 @@ from tests.fake_traces import MESSAGES, SAMPLER
 from aspen.activation_logger import record
 from aspen.errors import InvalidInput
 from aspen.models import generate
+from aspen.models.likelihood import log_softmax
 from aspen.seed_manager import choose_seeds, compare_candidates, sample_after
-from aspen.seed_manager.sampling import activation_cosines, log_probability
+from aspen.seed_manager.sampling import activation_cosines
 from aspen.testing.fake_model import FakeModel
 from aspen.types import PooledActivations, TokenIds
 
@@ -42,12 +42,6 @@ def test_seeds_that_cannot_be_compared_are_refused(seeds: object) -> None:
         choose_seeds(seeds)  # type: ignore[arg-type]
 
 
-def test_log_probability_is_that_of_the_softmax() -> None:
-    logits = np.array([1000.0, 1000.0 + math.log(3), -np.inf], dtype=np.float32)
-    assert math.exp(log_probability(logits, 0)) == pytest.approx(0.25, rel=1e-4)
-    assert math.exp(log_probability(logits, 1)) == pytest.approx(0.75, rel=1e-4)
-
-
 def test_samples_after_one_prefill_are_those_of_a_session_each() -> None:
     model = FakeModel()
     prompt_ids = model.apply_chat_template(MESSAGES).token_ids
@@ -76,7 +70,7 @@ def test_samples_after_one_prefill_are_those_of_a_session_each() -> None:
         checking.prefill(prompt_ids)
         logs = []
         for token in generation.token_ids.tolist():
-            logs.append(log_probability(step, token))
+            logs.append(log_softmax(step[None])[0, token])
             step = checking.decode(token)
         assert likelihood == pytest.approx(np.mean(logs), rel=1e-9)
 

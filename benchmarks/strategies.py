@@ -6,8 +6,8 @@ Each question is answered with every strategy through the front door, without an
 note, and with the whole history cut to the context. Told are the mean log-likelihood of the right answer per token
 under the model, exact match and F1 of its greedy answer, the tokens that memories add, and the times. The questions are
 LoCoMo's, and those of a small set of problems that were solved several times in the same way (`solutions.json`), which
-are really talked through with the model first, so that there are traces. With `--foreign`, questions are also put
-to the store of another conversation, which cannot know.
+are really talked through with the model first, so that there are traces. With `--foreign`, the questions are also put
+to the store of another conversation, which cannot know: how often is something told all the same?
 
 The data is not part of Aspen (CC BY-NC 4.0): https://github.com/snap-research/locomo
 """
@@ -59,6 +59,8 @@ _GREEDY = SamplerSettings(temperature=0.0)
 _SEED = 7
 _REPLY = 24
 _CONVERSATION = "benchmark"
+_DECIDE = ("note", "two_pass", "auto")
+"""Put to another's store: what tells every reply, and what decides whether to."""
 _BRIEFLY = "Answer in a few words."
 """The system prompt of all answers: without it a small model talks on, and F1 measures how much."""
 
@@ -351,7 +353,8 @@ def run(arguments: argparse.Namespace) -> None:
             parts["solutions"] = lambda: answer_all(stores.by_group, of_solutions, names, history_every=0)
         if arguments.foreign:
             others = foreign(questions, list(items))
-            parts["foreign"] = lambda: answer_all(stores.by_group, others, names, history_every=0)
+            deciding = [name for name in names if name in _DECIDE]
+            parts["foreign"] = lambda: answer_all(stores.by_group, others, deciding, history_every=0)
         report: dict[str, Any] = {"questions": len(questions), "seed": _SEED, "rows": {}}
         for part, answer in parts.items():
             rows = answer()

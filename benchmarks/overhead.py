@@ -32,7 +32,7 @@ from aspen.activation_logger import record
 from aspen.benchmarks import output
 from aspen.benchmarks.circumstances import circumstances
 from aspen.models import Generation, LanguageModel, generate
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import Message, Role, SamplerSettings, TokenIds, TraceLevel
 
 _MESSAGE = "Tell me a long story about a lighthouse keeper and the letters that he never sent."

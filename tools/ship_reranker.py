@@ -13,9 +13,9 @@ from rich.progress import Progress
 
 import aspen.resonance_search.reranking
 from aspen.config import Config
+from aspen.engine.reranker import file_name
+from aspen.engine.reranker_learning import learn_reranker
 from aspen.models import load_model
-from aspen.rerank import file_name
-from aspen.reranker_learning import learn_reranker
 from aspen.resonance_search.reranking import labelled_sets
 
 

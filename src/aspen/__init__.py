@@ -3,7 +3,7 @@
 from aspen.aspen import Aspen
 from aspen.config import Config
 from aspen.errors import AspenError
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import Hit, Memory, MemoryItem, Recall, SamplerSettings, Trace, TraceLevel
 
 __version__ = "0.1.0"

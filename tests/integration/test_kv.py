@@ -15,7 +15,7 @@ from aspen import Aspen, Config, MemoryItem, SamplerSettings
 from aspen.errors import MissingDependency
 from aspen.memory_injector import kv
 from aspen.models import bundled, load_model
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import Injection
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from aspen.errors import MissingDependency
 from aspen.memory_injector import Strategy, TwoPass
 from aspen.memory_rephraser import SUPPORT, Judge
 from aspen.models import bundled, load_model
-from aspen.turn import Reply
+from aspen.turns import Reply
 
 pytestmark = pytest.mark.slow
 

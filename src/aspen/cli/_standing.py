@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from aspen.aspen import Aspen
 from aspen.cli._screen import as_data
+from aspen.hits import newest_versions
 from aspen.memory_graph import priority_of
-from aspen.superseded import newest_versions
 from aspen.types import Memory
 
 

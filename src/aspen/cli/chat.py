@@ -28,7 +28,7 @@ from aspen.cli._recalled import missing_arms, recall_data
 from aspen.cli._screen import as_data, one_line, put, put_json, put_piece, say
 from aspen.errors import InvalidInput
 from aspen.memory_injector import StrategyName
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import SamplerSettings, TraceLevel
 
 _COMMANDS = "/forget takes the last turn back, /quit ends"

@@ -24,7 +24,7 @@ from aspen.cli._options import (
 from aspen.cli._screen import as_data, on_terminal, put, put_json, put_table, say
 from aspen.errors import InvalidInput
 from aspen.front_door.replaying import SAMPLING
-from aspen.sampled_turn import Sampled
+from aspen.turns import Sampled
 from aspen.types import TraceLevel
 
 

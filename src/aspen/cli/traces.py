@@ -16,7 +16,7 @@ from aspen.cli._options import (
 )
 from aspen.cli._screen import as_data, date_of, put_json, put_table
 from aspen.repository import TraceInfo
-from aspen.sampled_turn import alternative_to
+from aspen.turns import alternative_to
 
 
 def register(app: typer.Typer) -> None:

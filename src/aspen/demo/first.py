@@ -15,7 +15,7 @@ from aspen.demo import screens
 from aspen.demo.drawing import Streaming, make_console
 from aspen.demo.part import Settings, run_part
 from aspen.demo.story import MAX_TOKENS, TURNS, Turn
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import Trace
 
 

@@ -21,7 +21,7 @@ from aspen.demo.overhead import Speed
 from aspen.memory_injector import Note
 from aspen.repository import StoreStats
 from aspen.seed_manager import ReplayReport
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import Trace
 
 _PARTS = {"sink": "first token (sink)", "template": "chat template"}

@@ -19,7 +19,7 @@ from aspen.demo.part import Settings, run_part
 from aspen.demo.story import MAX_TOKENS, QUESTIONS, REPLAYED, Question
 from aspen.errors import NotFound
 from aspen.seed_manager import ReplayReport, replay
-from aspen.turn import Reply
+from aspen.turns import Reply
 from aspen.types import Trace
 
 NOT_VERIFIED = 7

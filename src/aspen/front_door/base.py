@@ -11,9 +11,9 @@ from typing import Self
 
 from aspen.config import Config
 from aspen.engine import Engine
+from aspen.engine.reranker import load_reranker
 from aspen.models import LanguageModel, load_model
 from aspen.repository import Repository, open_repository
-from aspen.rerank import load_reranker
 from aspen.resonance_search import Embedder, ResonanceSearch
 from aspen.resonance_search.reranking import ContextReranker
 from aspen.validation import check_kind

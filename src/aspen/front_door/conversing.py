@@ -20,8 +20,7 @@ from aspen.memory_injector import (
 from aspen.models import KVFragment
 from aspen.models.fingerprint import differences
 from aspen.seed_manager import ReplayReport, choose_seed, replay
-from aspen.situations import Turn, checked_turn
-from aspen.turn import Reply, answer, history_of
+from aspen.turns import Reply, Turn, answer, checked_turn, history_of
 from aspen.types import Memory, Provenance, Recall, SamplerSettings, Trace, TraceLevel
 from aspen.validation import check_choice, check_kind
 

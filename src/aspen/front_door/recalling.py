@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from aspen.engine.reranker import rerank_hits
 from aspen.front_door.base import FrontDoor
 from aspen.hits import hits_of
 from aspen.memory_graph import DEFAULT_PRESET, preset_settings
-from aspen.rerank import rerank_hits
 from aspen.resonance_search import NEED_A_MODEL, NEED_A_PASS, Filters, Query, ResonanceSearch
 from aspen.resonance_search.reranking import DEPTH
 from aspen.types import Memory, MemoryType, Provenance, Recall

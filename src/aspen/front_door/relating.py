@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from aspen.activated import spread_of
 from aspen.errors import InvalidInput, NotFound, StoreBusy
 from aspen.front_door.remembering import Remembering
+from aspen.hits import spread_of
 from aspen.memory_graph import (
     CARRYING,
     DEFAULT_TYPE_BOOST,

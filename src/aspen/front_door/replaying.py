@@ -12,7 +12,6 @@ from aspen.front_door.conversing import Conversing
 from aspen.memory_injector import Prepared, Situation, Strategy, StrategyName
 from aspen.memory_injector.framing import OPENING, as_data, framed
 from aspen.models import Session
-from aspen.sampled_turn import Sampled, alternative_id, alternative_to, answer_with_seeds
 from aspen.seed_manager import (
     Difference,
     Edit,
@@ -24,8 +23,17 @@ from aspen.seed_manager import (
     recorded_run,
     segment_text,
 )
-from aspen.situations import Turn, checked_turn, situation_of
-from aspen.turn import USER, history_of
+from aspen.turns import (
+    USER,
+    Sampled,
+    Turn,
+    alternative_id,
+    alternative_to,
+    answer_with_seeds,
+    checked_turn,
+    history_of,
+    situation_of,
+)
 from aspen.types import FloatArray, Memory, Recall, SamplerSettings, TokenIds, Trace, TraceLevel
 from aspen.validation import check_name, check_text
 

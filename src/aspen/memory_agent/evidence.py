@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from aspen.hits import newest_versions
 from aspen.memory_agent.answer import Evidence
 from aspen.memory_agent.findings import Arrival, Findings
 from aspen.memory_graph import priority_of
 from aspen.repository import Repository
-from aspen.superseded import newest_versions
 from aspen.types import Hit, Memory, MemoryType
 
 IDENTITY = (MemoryType.SELF, MemoryType.BELIEF, MemoryType.PATTERN)

@@ -16,10 +16,10 @@ from aspen.errors import InvalidInput, ModelError, NotFound
 from aspen.memory_injector import STRATEGIES
 from aspen.memory_injector.framing import CLOSING, OPENING
 from aspen.models._transformers.model import TransformersModel
-from aspen.sampled_turn import alternative_id, alternative_to
 from aspen.seed_manager import Verdict
 from aspen.seed_manager import replay as replay_trace
 from aspen.testing.fake_model import FakeModel
+from aspen.turns import alternative_id, alternative_to
 
 HOT = SamplerSettings(temperature=1.0)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.front_door import WHERE, Open, facts
 
-import aspen.reranker_learning
+import aspen.engine.reranker_learning
 from aspen import Aspen, Config, MemoryItem
 from aspen.resonance_search import ResonanceSearch, SearchResult
 from aspen.resonance_search.reranking import DEPTH, PART, Reranker, labelled_sets
@@ -23,7 +23,7 @@ FRIENDS = next(labelled for labelled in labelled_sets() if labelled.name == "fri
 def _few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning from all of them takes minutes, also with a small model."""
     few = LabelledSet("few", FRIENDS.items[:30], FRIENDS.questions[:12])
-    monkeypatch.setattr(aspen.reranker_learning, "labelled_sets", lambda: [few])
+    monkeypatch.setattr(aspen.engine.reranker_learning, "labelled_sets", lambda: [few])
 
 
 def test_the_first_hits_are_read_again(aspen: Aspen) -> None:

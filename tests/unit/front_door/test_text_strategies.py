@@ -14,7 +14,7 @@ from aspen.errors import InvalidInput, NotFound
 from aspen.memory_injector import Reflection, StrategyName, TwoPass
 from aspen.memory_injector.framing import CLOSING, OPENING
 from aspen.testing.fake_model import IM_START, FakeModel
-from aspen.turn import Reply
+from aspen.turns import Reply
 
 NAMES = (StrategyName.SCAFFOLD, StrategyName.TWO_PASS, StrategyName.REFLECTION)
 FLAKY = "How do I stop the flaky login test from failing?"

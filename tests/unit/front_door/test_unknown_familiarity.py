@@ -1,7 +1,7 @@
 from tests.front_door import Open
 
 from aspen import MemoryItem
-from aspen.unknown_familiarity import FEWEST, unknown_familiarity
+from aspen.turns.unknown_familiarity import FEWEST, unknown_familiarity
 
 
 def test_a_small_store_is_not_measured_and_a_large_one_once(open_aspen: Open, location: str) -> None:

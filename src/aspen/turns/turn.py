@@ -15,7 +15,7 @@ from aspen.items import memory_id
 from aspen.memory_injector import Note, Prepared, ReadsRecording, RecallFor, Strategy
 from aspen.models import Generation, sample_reply
 from aspen.repository import NewTrace, TraceInfo
-from aspen.situations import KeptRecall, Turn, situation_of
+from aspen.turns.situations import KeptRecall, Turn, situation_of
 from aspen.types import (
     Injection,
     Memory,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from aspen.hits import paths_of
+from aspen.hits.searched import paths_of
+from aspen.hits.superseded import newest_versions
 from aspen.memory_graph import Activated, Frame, SpreadingSettings, priority_of
 from aspen.repository import Repository
 from aspen.resonance_search import Way
-from aspen.superseded import newest_versions
 from aspen.types import ActivatedMemory, Memory, Spread
 
 

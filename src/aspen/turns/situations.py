@@ -12,8 +12,8 @@ from aspen.errors import NotFound
 from aspen.memory_injector import RecallFor, Situation, TraceMemories
 from aspen.models import Session
 from aspen.repository import MAX_LIMIT
+from aspen.turns.unknown_familiarity import unknown_familiarity
 from aspen.types import Memory, Recall, RelationType, SamplerSettings, TraceLevel
-from aspen.unknown_familiarity import unknown_familiarity
 from aspen.validation import check_count, check_kind, check_name, check_text
 
 _AROUND = 2

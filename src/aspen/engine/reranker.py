@@ -13,12 +13,12 @@ from pathlib import Path
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from aspen.engine import Engine
+from aspen.engine.engine import Engine
+from aspen.engine.reranker_learning import learn_reranker
 from aspen.errors import ModelError
 from aspen.files import write_atomically
 from aspen.models import LanguageModel
 from aspen.repository import Repository
-from aspen.reranker_learning import learn_reranker
 from aspen.resonance_search import SearchResult, spoken_text
 from aspen.resonance_search.reranking import DEPTH, ContextReranker, Reranker, labelled_digest
 

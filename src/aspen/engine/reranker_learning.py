@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from aspen.activation_db import recipe_for
-from aspen.engine import Engine
+from aspen.engine.engine import Engine
 from aspen.items import memory_id
 from aspen.models import HeadRef, LanguageModel
 from aspen.repository import InMemoryRepository

@@ -14,8 +14,8 @@ from aspen.errors import NotFound
 from aspen.memory_injector import RecallFor, Strategy
 from aspen.models import Generation
 from aspen.seed_manager import Comparison, Scores, compare_candidates, sample_after
-from aspen.situations import KeptRecall, Turn, situation_of
-from aspen.turn import (
+from aspen.turns.situations import KeptRecall, Turn, situation_of
+from aspen.turns.turn import (
     Reply,
     encoded_trace,
     reply_of,

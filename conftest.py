@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+from tests.forked import run_aspen
 
 ROOT = Path(__file__).parent
 
@@ -29,18 +31,25 @@ def run_console(example: Example) -> None:
         command = line[2:].split("  #")[0].strip()
         if command.startswith("make "):
             command = f"make --dry-run -C {ROOT} {command[5:]}"
-        done = subprocess.run(  # noqa: S602 - the documentation's own commands, as a person would type them
-            command,
-            shell=True,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        done = _run(command, environment)
         if done.returncode:
             raise AssertionError(f"`{command}` exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _run(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a person would type, in a shell; the program alone comes from a process that has imported it already."""
+    if command.startswith("aspen ") and not set(command) & set("|&;<>$`"):
+        return run_aspen(shlex.split(command)[1:], environment=environment)
+    return subprocess.run(  # noqa: S602 - the documentation's own commands
+        command,
+        shell=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 class _Folder:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.forked import run_aspen
 
 from aspen.config import Config
 from aspen.errors import MissingDependency
@@ -40,15 +41,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def aspen(environment: dict[str, str]) -> Run:
     def aspen(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*PROGRAM, *arguments],
-            check=False,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        return run_aspen(arguments, environment=environment, stdin=stdin, timeout=300)
 
     return aspen
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
-from tests.tiny_models import tiny_model
+from tests.tiny_models import IMMOVABLE, WINDOW, tiny_model
 
 from aspen.activation_logger import record
 from aspen.errors import InvalidInput, ModelError, PromptTooLong
@@ -21,12 +22,13 @@ MODELS: dict[str, Callable[[], LanguageModel]] = {
     "qwen3": lambda: tiny_model("qwen3"),
     "gpt_neox": lambda: tiny_model("gpt_neox"),
 }
-WINDOWED: dict[str, Callable[[], LanguageModel]] = {
-    "fake": lambda: FakeModel(window=6),
-    "mistral": lambda: tiny_model("mistral"),
-    "gemma2": lambda: tiny_model("gemma2"),
-    "gpt2": lambda: tiny_model("gpt2"),
+REFUSING: dict[str, tuple[Callable[[], LanguageModel], str]] = {
+    "fake": (lambda: FakeModel(window=6), "sliding window"),
+    "gpt2": (lambda: tiny_model("gpt2"), "positions are no matter of its attention alone"),
+    **{name: (partial(tiny_model, name), reason) for name, (_, reason) in IMMOVABLE.items()},
 }
+FORGETTING = ("mistral", "gemma2", "lfm2", "llama4")
+"""Their caches let go of tokens, or mix them."""
 START, PIECE, REST = 3, 5, 4
 
 
@@ -141,12 +143,13 @@ def test_a_recording_tells_what_did_not_run(model: LanguageModel) -> None:
     np.testing.assert_allclose(pooled, states[:, ran].mean(axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("name", REFUSING)
 def test_models_whose_keys_cannot_be_moved_say_why(name: str) -> None:
-    model = WINDOWED[name]()
+    build, expected = REFUSING[name]
+    model = build()
     reason = model.fragments_refused()
     assert reason is not None
-    assert ("window" in reason or "sliding" in reason) == (name != "gpt2")
+    assert expected in reason
     fragment = fragment_of(FakeModel(), ids(model, 4), 0, 4)
     session = model.start_session()
     session.prefill(ids(model, 3))
@@ -155,6 +158,28 @@ def test_models_whose_keys_cannot_be_moved_say_why(name: str) -> None:
             refused()
     assert session.length == 3
     session.decode(5)
+
+
+@pytest.mark.parametrize("name", FORGETTING)
+def test_a_cache_that_forgets_can_be_emptied_and_is_not_used_half_cut(name: str) -> None:
+    model = tiny_model(name)
+    tokens, rest = ids(model, 3 * WINDOW), ids(model, REST, seed=2)
+    with record(model) as plain:
+        session = model.start_session()
+        expected = session.prefill(tokens), session.prefill(rest)
+    with record(model) as recording:
+        session = model.start_session()
+        session.prefill(ids(model, 2 * WINDOW, seed=3))
+        session.decode(5)
+        session.rewind(0)
+        assert session.length == 0
+        again = session.prefill(tokens), session.prefill(rest)
+    for one, other in zip(expected, again, strict=True):
+        np.testing.assert_array_equal(one, other)  # bit for bit
+    assert recording.digest == plain.digest
+    for refused in (lambda: session.rewind(len(tokens)), lambda: session.decode(5)):
+        with pytest.raises(ModelError, match="Start a new session"):
+            refused()
 
 
 @pytest.mark.parametrize("name", ["llama", "fake"])

@@ -11,10 +11,10 @@ from tests.tiny_models import IMMOVABLE, WINDOW, tiny_model
 
 from aspen.activation_logger import record
 from aspen.errors import InvalidInput, ModelError, PromptTooLong
-from aspen.models import KVFragment, LanguageModel, feed
+from aspen.models import KVFragment, LanguageModel, feed, sample_reply
 from aspen.models.heads import Rotary
 from aspen.testing.fake_model import FakeModel
-from aspen.types import Pass, TokenIds
+from aspen.types import Pass, SamplerSettings, TokenIds
 
 MODELS: dict[str, Callable[[], LanguageModel]] = {
     "fake": FakeModel,
@@ -92,6 +92,41 @@ def test_a_fragment_stays_as_it_is(model: LanguageModel) -> None:
     assert KVFragment(fragment.token_ids, keys, values).digest == digest
     with pytest.raises(ValueError, match="read-only"):
         fragment.keys[:] = 0
+
+
+def test_what_a_generation_received_is_the_same_bit_for_bit_afterwards(model: LanguageModel) -> None:
+    """Neither the fragment nor the cache that it was taken from: both go on to serve others."""
+    tokens = ids(model, START + PIECE + REST)
+    giver = model.start_session()
+    giver.prefill(tokens[: START + PIECE])
+    piece, cache = giver.fragment(START, START + PIECE), giver.fragment(0, START + PIECE)
+    held = [array.tobytes() for one in (piece, cache) for array in (one.token_ids, one.keys, one.values)]
+    replies = []
+    for seed in (4, 4, 5):
+        session = model.start_session()
+        logits = feed(
+            session,
+            tokens,
+            passes=[Pass(START), Pass(PIECE, piece.digest), Pass(REST)],
+            fragments={piece.digest: piece},
+        )
+        reply = sample_reply(
+            model,
+            session=session,
+            prompt_ids=tokens,
+            logits=logits,
+            settings=SamplerSettings(temperature=1.5),
+            seed=seed,
+            max_tokens=12,
+        )
+        replies.append(reply.token_ids.tolist())
+        now = giver.fragment(0, START + PIECE)
+        arrays = [array for one in (piece, now) for array in (one.token_ids, one.keys, one.values)]
+        assert [array.tobytes() for array in arrays] == held
+        for array in arrays[:3]:
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+    assert replies[0] == replies[1] != replies[2]
 
 
 def test_rewound_a_session_is_as_if_nothing_had_been_fed(model: LanguageModel) -> None:

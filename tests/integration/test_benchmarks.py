@@ -191,3 +191,36 @@ def test_generations_come_out_again_in_fresh_processes(tmp_path: Path) -> None:
     assert (report["all"]["generations"], report["all"]["verified"]) == (3, 3)
     assert {row["explanation"].partition(":")[0] for row in report["rows"]} == {"verified"}
     assert len({row["seed"] for row in report["rows"]}) == 3
+
+
+def test_stored_keys_and_values_are_timed_and_held_against_the_text(tmp_path: Path) -> None:
+    out, picture = tmp_path / "out.json", tmp_path / "out.png"
+    done = run(
+        "kv.py", "--tokens", 48, 96, "--rounds", 1, "--prompts", 2, "--json", out, "--plot", picture,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    timed = report["time_to_first_token"]
+    assert list(timed) == ["48", "96"]
+    for length, found in timed.items():
+        assert 0 <= int(length) - found["memory_tokens"] < 24  # the last line is cut between words
+        assert found["prompt_tokens"] > found["memory_tokens"]
+        assert 0 < found["of_which_reading_ms"] < found["kv_ms"]
+        assert found["speedup"] == pytest.approx(found["text_ms"] / found["kv_ms"], abs=0.02)
+    levels = report["levels"]
+    assert set(levels) == {"none", "fp16", "int8", "int4"}
+    sizes = [levels[name]["bytes_per_token"] for name in ("fp16", "int8", "int4")]
+    assert sizes[0] > 1.5 * sizes[1] > 1.5 * sizes[2] > 0
+    assert all(found["kl_mean"] > 0 and 0 <= found["top1_agreement"] <= 1 for found in levels.values())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "Time to first token" in done.stdout
+
+
+def test_stored_keys_and_values_of_a_model_that_is_not_there_are_one_line(tmp_path: Path) -> None:
+    done = run("kv.py", "--model", tmp_path / "nowhere", "--json", tmp_path / "out.json")
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and "nowhere" in line
+    assert not (tmp_path / "out.json").exists()

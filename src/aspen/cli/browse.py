@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from aspen.cli._ids import whole_memory_ids
 from aspen.cli._options import (
     ConversationOption,
     JsonOption,
@@ -148,7 +149,10 @@ def show(
     context: typer.Context,
     *,
     memory_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of a memory, as `list` and `recall` show it.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of a memory, as `list` and `recall` show it, or its beginning."
+        ),
     ],
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -168,7 +172,7 @@ def show(
     """
     trace, trace_error, others = None, None, list[Trace]()
     with open_aspen(context, store=store) as aspen:
-        memory = aspen.repository.get([memory_id])[0]
+        (memory,) = aspen.repository.get(whole_memory_ids(aspen, [memory_id]))
         (standing,) = standings(aspen, [memory])
         try:
             trace = aspen.trace(memory.trace_id) if memory.trace_id else None
@@ -246,7 +250,9 @@ def _trace_data(trace: Trace, others: list[Trace]) -> dict[str, object]:
 def forget(
     context: typer.Context,
     *,
-    memory_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the memories to forget.")],
+    memory_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids of the memories to forget, or their beginnings.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -262,8 +268,8 @@ def forget(
     \b
     With --json (which needs --yes): {"forgotten": [ids], "traces": number of traces that went with them}
     """
-    ids = list(dict.fromkeys(memory_ids))
     with open_aspen(context, store=store) as aspen:
+        ids = whole_memory_ids(aspen, memory_ids)
         memories = aspen.repository.get(ids)
         if not yes:
             if as_json or not sys.stdin.isatty():

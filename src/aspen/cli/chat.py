@@ -30,8 +30,10 @@ from aspen.errors import InvalidInput
 from aspen.memory_injector import StrategyName
 from aspen.turns import Reply
 from aspen.types import SamplerSettings, TraceLevel
+from aspen.validation import check_choice
 
-_COMMANDS = "/forget takes the last turn back, /quit ends"
+_STRATEGY = "/strategy"
+_COMMANDS = "/strategy NAME feeds memories back in another way, /forget takes the last turn back, /quit ends"
 
 
 def register(app: typer.Typer) -> None:
@@ -163,9 +165,12 @@ def _tell(reply: Reply, settings: _Settings) -> None:
 
 
 def _no_note(reply: Reply) -> str:
-    if reply.recall is None:
+    injection = reply.injection
+    if injection is None:
         return "no note: nothing was recalled, as --no-memory says"
-    return "no note: nothing that was recalled is worth a line"
+    if injection.memory_ids:  # seed_replay: the state of the model
+        return f"no note: {injection.strategy} tells nothing in words"
+    return f"no note: {injection.reason or 'nothing that was recalled is worth a line'}"
 
 
 def _facts(reply: Reply) -> list[str]:
@@ -215,6 +220,8 @@ def _converse(aspen: Aspen, settings: _Settings) -> None:
             case "/forget":
                 _take_back(aspen, last)
                 last = None
+            case command if command.split(maxsplit=1)[0] == _STRATEGY:
+                settings = _with_strategy(aspen, settings, command.removeprefix(_STRATEGY).strip())
             case command if _is_command(command):
                 say(f"There is no command {command!r}: {_COMMANDS}.", style="yellow")
             case message:
@@ -222,6 +229,22 @@ def _converse(aspen: Aspen, settings: _Settings) -> None:
                     last = _answer(aspen, message, settings, stream=True)
                 except InvalidInput as error:  # this message; the next one may be better
                     say(f"error: {error}", style="red")
+
+
+def _with_strategy(aspen: Aspen, settings: _Settings, name: str) -> _Settings:
+    """The settings with the strategy of this name; as they are where there is none, or no name."""
+    if not name:
+        now = settings.strategy or aspen.config.strategy
+        say(f"memories are fed back by {now}; there are {', '.join(StrategyName)}")
+        return settings
+    try:
+        strategy = check_choice(name, StrategyName, what="strategy")
+    except InvalidInput as error:
+        say(f"error: {error}", style="red")
+        return settings
+    without = "" if settings.memory else ", once --no-memory is left out"
+    say(f"memories are fed back by {strategy} from here on{without}")
+    return replace(settings, strategy=strategy)
 
 
 def _is_command(line: str) -> bool:

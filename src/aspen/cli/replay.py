@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from aspen.aspen import Aspen
 from aspen.cli._divergence import difference_data, put_difference
+from aspen.cli._ids import whole_trace_id
 from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, open_aspen
 from aspen.cli._screen import as_data, put, put_json, put_table, say, stderr_console
 from aspen.errors import InvalidInput
@@ -30,7 +31,7 @@ def replay(
     *,
     trace_id: Annotated[
         str | None,
-        typer.Argument(metavar="TRACE_ID", help="Id of a trace, as `traces` shows it."),
+        typer.Argument(metavar="TRACE_ID", help="Id of a trace, as `traces` shows it, or its beginning."),
     ] = None,
     conversation: Annotated[
         str | None,
@@ -109,10 +110,10 @@ def replay(
         if conversation is not None:
             _replay_conversation(aspen, conversation, as_json=as_json)
         elif trace_id is not None and not edited:
-            _verify(aspen, trace_id, as_json=as_json)
+            _verify(aspen, whole_trace_id(aspen, trace_id), as_json=as_json)
         elif trace_id is not None:
             difference = aspen.what_if(
-                trace_id,
+                whole_trace_id(aspen, trace_id),
                 message=edit,
                 note="" if no_note else note,
                 seed=seed,

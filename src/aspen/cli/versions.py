@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from aspen.cli._ids import whole_memory_ids
 from aspen.cli._options import (
     DeviceOption,
     JsonOption,
@@ -28,7 +29,8 @@ def correct(
     context: typer.Context,
     *,
     memory_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of the memory that does not hold any more.")
+        str,
+        typer.Argument(metavar="ID", help="Id of the memory that does not hold any more, or its beginning."),
     ],
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help='What holds instead; "-" reads it from standard input.')
@@ -57,18 +59,21 @@ def correct(
     """
     moment = time_of(said_at, what="--said-at")
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
-        memory = aspen.correct(memory_id, from_stdin(text), said_at=moment)
+        (old,) = whole_memory_ids(aspen, [memory_id])
+        memory = aspen.correct(old, from_stdin(text), said_at=moment)
     if as_json:
-        put_json({"memory": memory, "corrects": memory_id})
+        put_json({"memory": memory, "corrects": old})
         return
     put(memory.id)
-    say(f"it holds in place of {memory_id}")
+    say(f"it holds in place of {old}")
 
 
 def history(
     context: typer.Context,
     *,
-    memory_id: Annotated[str, typer.Argument(metavar="ID", help="Id of any version of a memory.")],
+    memory_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of any version of a memory, or its beginning.")
+    ],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +87,7 @@ def history(
     With --json: {"versions": [{id, text, ...}], "current": id of the last one}
     """
     with open_aspen(context, store=store) as aspen:
-        versions = aspen.history(memory_id)
+        versions = aspen.history(*whole_memory_ids(aspen, [memory_id]))
     if as_json:
         put_json({"versions": versions, "current": versions[-1].id})
         return

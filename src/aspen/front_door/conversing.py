@@ -74,18 +74,15 @@ class Conversing(Recalling, Summarising):
         on_text:
             Called with each piece of the reply as it is generated.
         """
-        turn = checked_turn(
-            Turn(
-                message,
-                conversation,
-                choose_seed(seed),
-                sampler or SamplerSettings(),
-                max_tokens,
-                system,
-                level,
-                note_tokens,
-                self.config.kv_check,
-            )
+        turn = self._turn(
+            message,
+            conversation=conversation,
+            seed=choose_seed(seed),
+            sampler=sampler or SamplerSettings(),
+            max_tokens=max_tokens,
+            system=system,
+            level=level,
+            note_tokens=note_tokens,
         )
         chosen = self._strategy(strategy, memory=memory)
         if remember:
@@ -103,6 +100,34 @@ class Conversing(Recalling, Summarising):
         if remember and reply.injection is not None:
             self._note_use(reply.injection.memory_ids)
         return reply
+
+    def _turn(
+        self,
+        message: str,
+        *,
+        conversation: str,
+        seed: int,
+        sampler: SamplerSettings,
+        max_tokens: int,
+        system: str | None,
+        level: TraceLevel,
+        note_tokens: int,
+    ) -> Turn:
+        """A turn as it is asked for, checked: see `chat`."""
+        kv_check = self.config.kv_check
+        return checked_turn(
+            Turn(
+                message,
+                conversation,
+                seed,
+                sampler,
+                max_tokens,
+                system,
+                level,
+                note_tokens,
+                kv_check=kv_check,
+            )
+        )
 
     def _strategy(self, asked: Strategy | StrategyName | str | None, *, memory: bool) -> Strategy:
         """A strategy by itself or by name, `config.strategy` where None; without `memory`, none at all."""

@@ -26,11 +26,9 @@ from aspen.seed_manager import (
 from aspen.turns import (
     USER,
     Sampled,
-    Turn,
     alternative_id,
     alternative_to,
     answer_with_seeds,
-    checked_turn,
     history_of,
     situation_of,
 )
@@ -81,18 +79,15 @@ class Replaying(Conversing):
         The other parameters: see `chat`.
         """
         chosen = choose_seeds(seeds)
-        turn = checked_turn(
-            Turn(
-                message,
-                conversation,
-                chosen[0],
-                sampler or SAMPLING,
-                max_tokens,
-                system,
-                level,
-                note_tokens,
-                self.config.kv_check,
-            )
+        turn = self._turn(
+            message,
+            conversation=conversation,
+            seed=chosen[0],
+            sampler=sampler or SAMPLING,
+            max_tokens=max_tokens,
+            system=system,
+            level=level,
+            note_tokens=note_tokens,
         )
         if turn.sampler.temperature == 0:
             raise InvalidInput(
@@ -181,18 +176,15 @@ class Replaying(Conversing):
         self, trace: Trace, run: EditedRun, *, strategy: Strategy, message: str | None, note_tokens: int
     ) -> Difference:
         said = self._said(trace)
-        turn = checked_turn(
-            Turn(
-                text=message or said.text,
-                conversation=said.conversation or "default",
-                seed=run.seed,
-                sampler=run.sampler,
-                max_tokens=run.max_tokens,
-                system=segment_text(self.model, trace, "system").strip() or None,
-                level=trace.level,
-                budget=note_tokens,
-                kv_check=self.config.kv_check,
-            )
+        turn = self._turn(
+            message or said.text,
+            conversation=said.conversation or "default",
+            seed=run.seed,
+            sampler=run.sampler,
+            max_tokens=run.max_tokens,
+            system=segment_text(self.model, trace, "system").strip() or None,
+            level=trace.level,
+            note_tokens=note_tokens,
         )
         history = history_of(self.engine, turn.conversation, before=said.seq)
         recall_now = self._recall_for(history)

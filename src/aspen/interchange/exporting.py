@@ -134,7 +134,7 @@ def _written_aside(path: Path) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         raise StoreNotWritable(
-            f"{path} cannot be written: {error}.",
+            f"{path} cannot be written: {error.strerror or error}.",  # not the file aside, which the error names
             hint="Choose a folder that exists, is writable and has room.",
             path=str(path),
         ) from error

@@ -45,9 +45,10 @@ class RecallFor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TraceMemories:
-    """The memories whose text stands in a trace, by id, and whether one of them was corrected since."""
+    """The memories whose text stands in a trace, by id and by seq, and whether one of them was corrected since."""
 
     ids: tuple[str, ...]
+    seqs: tuple[int, ...]
     corrected: bool
 
 

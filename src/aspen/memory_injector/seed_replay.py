@@ -12,18 +12,19 @@ It costs the old prefill and a decoding step for each token of the old reply.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from aspen.activation_logger import name_spans
 from aspen.errors import ModelError, NoChatTemplate, NotFound, TraceCorrupt, TraceVersionError
+from aspen.memory_injector.fragments import fragments_of
 from aspen.memory_injector.interface import Prepared, Situation, StrategyName, TraceMemories
 from aspen.memory_injector.note import FLOOR, prepare_note
 from aspen.memory_injector.prompt import as_message, joined
-from aspen.models import LanguageModel, feed
+from aspen.models import KVFragment, LanguageModel, feed
 from aspen.seed_manager import compare, explain_fingerprint, run_again
 from aspen.types import Injection, Message, Pass, Role, Segment, TokenIds, Trace
 
@@ -36,7 +37,8 @@ class Continuation:
     """A trace that can be run again here, and what comes behind its reply.
 
     tail: int32 [n], from the end of the reply to the beginning of the next one; spans: its messages, as segments of the
-    tail; dropped: older messages of this conversation that are left out.
+    tail; dropped: older messages of this conversation that are left out; fragments: the KV fragments of the old prompt,
+    by digest.
     """
 
     trace: Trace
@@ -44,6 +46,7 @@ class Continuation:
     tail: TokenIds
     spans: tuple[Segment, ...]
     dropped: int
+    fragments: Mapping[str, KVFragment] = field(repr=False)
 
     @property
     def state_tokens(self) -> int:
@@ -107,15 +110,21 @@ def _continuation(situation: Situation, trace_id: str) -> Continuation | str:
         return f"the trace {trace_id} was forgotten meanwhile"
     except (TraceCorrupt, TraceVersionError) as error:
         return f"the trace {trace_id} cannot be read: {error.message}"
-    return _obstacle(situation, trace, memories) or _with_tail(situation, trace, memories)
+    if obstacle := _obstacle(situation, trace, memories):
+        return obstacle
+    try:
+        fragments = fragments_of(
+            trace, model=situation.model, memories=memories.seqs, shelf=situation.fragments
+        )
+    except NotFound as error:
+        return f"the trace {trace_id} cannot be run again: {error.message}"
+    return _with_tail(situation, trace, memories, fragments=fragments)
 
 
 def _obstacle(situation: Situation, trace: Trace, memories: TraceMemories) -> str:
     """Why a trace must not be gone on from, whatever comes behind it; empty if it may."""
     if problem := explain_fingerprint(situation.model, trace):
         return f"the trace {trace.id} cannot be run again: {problem}"
-    if any(one.fragment for one in trace.passes):
-        return f"the prompt of the trace {trace.id} was not run, but put together of KV fragments"
     if memories.corrected:
         return f"what stands in the trace {trace.id} was corrected since"
     if situation.system is not None and situation.system not in trace.prompt:
@@ -123,7 +132,9 @@ def _obstacle(situation: Situation, trace: Trace, memories: TraceMemories) -> st
     return ""
 
 
-def _with_tail(situation: Situation, trace: Trace, memories: TraceMemories) -> Continuation | str:
+def _with_tail(
+    situation: Situation, trace: Trace, memories: TraceMemories, *, fragments: Mapping[str, KVFragment]
+) -> Continuation | str:
     """With as much of this conversation as fits behind the reply, from its last message on."""
     turns = [as_message(memory) for memory in situation.history]
     limit = situation.model.info.context_length - situation.reserve
@@ -133,7 +144,7 @@ def _with_tail(situation: Situation, trace: Trace, memories: TraceMemories) -> C
         behind = _behind_reply(situation.model, joined(turns[dropped:], situation.message))
         if isinstance(behind, str):
             return behind
-        found = Continuation(trace, memories, *behind, dropped=dropped)
+        found = Continuation(trace, memories, *behind, dropped=dropped, fragments=fragments)
         if len(found.token_ids) <= limit:
             return found
     return (
@@ -170,7 +181,7 @@ def _gone_on(situation: Situation, found: Continuation) -> Prepared | str:
     if situation.recording is None:
         return "nothing is recorded that could be held against the trace"
     started = time.perf_counter()
-    generation = run_again(model, trace, session=session)
+    generation = run_again(model, trace, session=session, fragments=found.fragments)
     report = compare(model, trace, generation=generation, recording=situation.recording)
     if not report.verified:
         return f"the replay of {trace.id} is not what was recorded: {report.explain()}"

@@ -124,7 +124,8 @@ class Session(Protocol):
     def rewind(self, length: int) -> None:
         """Forget the tokens from `length` on, in the cache and in a recording, as if they had never been fed.
 
-        InvalidInput unless 0 <= length <= self.length; ModelError where the cache has let go of what came before.
+        InvalidInput unless 0 <= length <= self.length; ModelError where the cache has let go of what came before, and
+        the session can be used no more. To 0 always works.
         """
 
     def put(self, fragment: KVFragment) -> None:

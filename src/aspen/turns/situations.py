@@ -133,7 +133,7 @@ def _trace_memories(engine: Engine, trace_id: str) -> TraceMemories:
     except NotFound as error:  # one was forgotten just now, and the trace with it
         raise NotFound(f"There is no trace {trace_id!r}.", trace_id=trace_id) from error
     corrected = _targets(engine, seqs, RelationType.HISTORICAL_VERSION_OF)
-    return TraceMemories(tuple(ids), corrected=bool(corrected))
+    return TraceMemories(tuple(ids), tuple(seqs), corrected=bool(corrected))
 
 
 def _examples(engine: Engine, memory: Memory) -> list[str]:

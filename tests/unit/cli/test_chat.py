@@ -54,9 +54,46 @@ def test_a_conversation_from_a_pipe(cli: Cli) -> None:
     assert result.out == "Understood.\nUnderstood.\n"
     assert "forgot your last message" in result.err
     assert "no turn to take back" in result.err
-    assert "There is no command '/exit': /forget takes" in result.err
+    assert "There is no command '/exit': /strategy NAME feeds" in result.err
     memories = cli("list", "--json").json["memories"]
     assert [memory["text"] for memory in memories] == ["Understood.", "first"]
+
+
+def test_the_strategy_is_changed_within_a_conversation(cli: Cli) -> None:
+    cli("remember", "My sister Mara lives in Lisbon", "-c", "family")
+    asked = "Where does my sister Mara live?"
+    lines = ["/strategy", "/strategy kv", asked, "/strategy telepathy", "/strategy auto", asked, "/strategy"]
+    result = cli("chat", "--strategy", "scaffold", stdin="\n".join(lines))
+    assert result.code == 0
+    assert result.out == "Understood.\n" * 2
+    assert "fed back by scaffold; there are note, scaffold, two_pass, " in result.err
+    assert "fed back by kv from here on" in result.err
+    assert "error: unknown strategy 'telepathy'" in result.err
+    assert "fed back by auto; there are" in result.err
+    facts = [line for line in result.err.splitlines() if line.startswith("recalled ")]
+    assert len(facts) == 2
+    assert " · kv" in facts[0]
+    assert " · kv" not in facts[1]
+
+
+def test_a_chat_takes_the_strategy_of_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASPEN_STRATEGY", "two_pass")
+    for option, name in (((), "two_pass"), (("--strategy", "auto"), "auto")):
+        reply = cli("chat", "hello", "--no-remember", "--json", *option).json
+        assert reply["injection"]["asked"] == name
+    monkeypatch.setenv("ASPEN_STRATEGY", "telepathy")
+    assert "unknown strategy 'telepathy'" in cli("chat", "hello", "--no-remember").err
+
+
+def test_a_reply_without_a_note_says_why(cli: Cli) -> None:
+    cli("remember", "My sister Mara lives in Lisbon", "-c", "family")
+    asked = ("chat", "Where does my sister Mara live?", "--show-note", "--no-remember")
+    for option, reason in (
+        (("--strategy", "two_pass", "--note-tokens", "0"), "no note: the budget for memories is 0"),
+        (("--note-tokens", "0"), "no note: nothing was recalled that fits"),
+        (("--no-memory",), "no note: nothing was recalled, as --no-memory says"),
+    ):
+        assert reason in cli(*asked, *option).err
 
 
 def test_a_message_that_is_refused_does_not_end_the_conversation(cli: Cli) -> None:

@@ -149,6 +149,27 @@ def test_this_conversation_stands_behind_the_state(aspen: Aspen) -> None:
     assert aspen.forget(said.memories[0].id) >= 2
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_prompt_with_kv_fragments_is_gone_on_from(
+    aspen: Aspen, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are kept are put again; those that are not are made again from the text."""
+    facts(aspen)
+    old = aspen.chat(
+        ASKED, conversation="first", strategy="kv", seed=3, max_tokens=20, note_tokens=NOTE_TOKENS
+    )
+    was = trace_of(aspen, old)
+    assert any(one.fragment for one in was.passes)
+    if not kept:
+        monkeypatch.setattr(type(aspen.engine), "fragments", lambda self, places: {})
+    reply = gone_on(aspen)
+    assert reply.injection is not None
+    assert reply.injection.trace_ids == (old.trace_id,), reply.injection.reason
+    now = trace_of(aspen, reply)
+    assert now.passes[: len(was.passes)] == was.passes
+    assert aspen.replay(now.id).verified
+
+
 def test_a_turn_that_is_not_remembered_is_verified_as_well(aspen: Aspen) -> None:
     old = first(aspen)
     reply = aspen.chat(AGAIN, strategy="seed_replay", note_tokens=NOTE_TOKENS, remember=False, max_tokens=4)
@@ -244,14 +265,16 @@ def test_a_trace_that_was_forgotten_meanwhile(aspen: Aspen) -> None:
     assert why_not(gone_on(aspen)) == f"the trace {old.trace_id} was forgotten meanwhile"
 
 
-def test_a_trace_of_kv_fragments_is_not_run_again(aspen: Aspen) -> None:
+def test_fragments_that_are_gone_and_come_out_otherwise_are_named(aspen: Aspen) -> None:
     first(aspen)
 
     def put_together(trace: Trace) -> Trace:
         return replace(trace, passes=(Pass(4, "f" * 64), Pass(trace.prompt_length - 4)))
 
     altered(aspen, put_together)
-    assert "KV fragments" in why_not(gone_on(aspen))
+    reason = why_not(gone_on(aspen))
+    assert "cannot be run again: The KV fragment ffffffffffff... that the trace" in reason
+    assert "comes out otherwise" in reason
 
 
 def test_what_was_corrected_since_is_not_gone_on_from(aspen: Aspen) -> None:

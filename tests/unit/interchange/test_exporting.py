@@ -81,8 +81,10 @@ def test_nothing_is_left_where_an_export_cannot_be_written(aspen: Aspen, tmp_pat
     before = sorted(tmp_path.iterdir())
     with pytest.raises(InvalidInput, match="is a folder"):
         export_memories(aspen, tmp_path)
-    with pytest.raises(StoreNotWritable, match="cannot be written"):
-        export_memories(aspen, tmp_path / "missing" / "out.jsonl")
+    missing = tmp_path / "missing" / "out.jsonl"
+    with pytest.raises(StoreNotWritable) as caught:
+        export_memories(aspen, missing)
+    assert caught.value.message == f"{missing} cannot be written: No such file or directory."
     with pytest.raises(NotFound, match="no conversation 'cats'"):
         export_memories(aspen, tmp_path / "out.jsonl", conversation="cats")
     with pytest.raises(InvalidInput, match="the store itself"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.builders import FACTS, hit, memory
-from tests.tiny_models import tiny_model
+from tests.tiny_models import IMMOVABLE, tiny_model
 
 from aspen.activation_db import FragmentLevel
 from aspen.activation_logger import record
@@ -27,8 +28,8 @@ MODELS: dict[str, Callable[[], LanguageModel]] = {
 }
 REFUSING: dict[str, Callable[[], LanguageModel]] = {
     "fake": lambda: FakeModel(window=6),
-    "mistral": lambda: tiny_model("mistral"),
     "gpt2": lambda: tiny_model("gpt2"),
+    **{name: partial(tiny_model, name) for name in IMMOVABLE},
 }
 SHORT = [memory("Mara moved.", seq=1, said_at=None), memory("The cat.", seq=2, said_at=None)]
 LONG = [memory(fact, seq=seq) for seq, fact in enumerate(FACTS[:3], start=1)]

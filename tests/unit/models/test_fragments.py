@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
-from tests.tiny_models import tiny_model
+from tests.tiny_models import IMMOVABLE, WINDOW, tiny_model
 
 from aspen.activation_logger import record
 from aspen.errors import InvalidInput, ModelError, PromptTooLong
-from aspen.models import KVFragment, LanguageModel, feed
+from aspen.models import KVFragment, LanguageModel, feed, sample_reply
 from aspen.models.heads import Rotary
 from aspen.testing.fake_model import FakeModel
-from aspen.types import Pass, TokenIds
+from aspen.types import Pass, SamplerSettings, TokenIds
 
 MODELS: dict[str, Callable[[], LanguageModel]] = {
     "fake": FakeModel,
@@ -21,12 +22,13 @@ MODELS: dict[str, Callable[[], LanguageModel]] = {
     "qwen3": lambda: tiny_model("qwen3"),
     "gpt_neox": lambda: tiny_model("gpt_neox"),
 }
-WINDOWED: dict[str, Callable[[], LanguageModel]] = {
-    "fake": lambda: FakeModel(window=6),
-    "mistral": lambda: tiny_model("mistral"),
-    "gemma2": lambda: tiny_model("gemma2"),
-    "gpt2": lambda: tiny_model("gpt2"),
+REFUSING: dict[str, tuple[Callable[[], LanguageModel], str]] = {
+    "fake": (lambda: FakeModel(window=6), "sliding window"),
+    "gpt2": (lambda: tiny_model("gpt2"), "positions are no matter of its attention alone"),
+    **{name: (partial(tiny_model, name), reason) for name, (_, reason) in IMMOVABLE.items()},
 }
+FORGETTING = ("mistral", "gemma2", "lfm2", "llama4")
+"""Their caches let go of tokens, or mix them."""
 START, PIECE, REST = 3, 5, 4
 
 
@@ -92,6 +94,41 @@ def test_a_fragment_stays_as_it_is(model: LanguageModel) -> None:
         fragment.keys[:] = 0
 
 
+def test_what_a_generation_received_is_the_same_bit_for_bit_afterwards(model: LanguageModel) -> None:
+    """Neither the fragment nor the cache that it was taken from: both go on to serve others."""
+    tokens = ids(model, START + PIECE + REST)
+    giver = model.start_session()
+    giver.prefill(tokens[: START + PIECE])
+    piece, cache = giver.fragment(START, START + PIECE), giver.fragment(0, START + PIECE)
+    held = [array.tobytes() for one in (piece, cache) for array in (one.token_ids, one.keys, one.values)]
+    replies = []
+    for seed in (4, 4, 5):
+        session = model.start_session()
+        logits = feed(
+            session,
+            tokens,
+            passes=[Pass(START), Pass(PIECE, piece.digest), Pass(REST)],
+            fragments={piece.digest: piece},
+        )
+        reply = sample_reply(
+            model,
+            session=session,
+            prompt_ids=tokens,
+            logits=logits,
+            settings=SamplerSettings(temperature=1.5),
+            seed=seed,
+            max_tokens=12,
+        )
+        replies.append(reply.token_ids.tolist())
+        now = giver.fragment(0, START + PIECE)
+        arrays = [array for one in (piece, now) for array in (one.token_ids, one.keys, one.values)]
+        assert [array.tobytes() for array in arrays] == held
+        for array in arrays[:3]:
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+    assert replies[0] == replies[1] != replies[2]
+
+
 def test_rewound_a_session_is_as_if_nothing_had_been_fed(model: LanguageModel) -> None:
     tokens, others = ids(model, 9), ids(model, 6, seed=2)
     straight = model.start_session()
@@ -141,12 +178,13 @@ def test_a_recording_tells_what_did_not_run(model: LanguageModel) -> None:
     np.testing.assert_allclose(pooled, states[:, ran].mean(axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("name", REFUSING)
 def test_models_whose_keys_cannot_be_moved_say_why(name: str) -> None:
-    model = WINDOWED[name]()
+    build, expected = REFUSING[name]
+    model = build()
     reason = model.fragments_refused()
     assert reason is not None
-    assert ("window" in reason or "sliding" in reason) == (name != "gpt2")
+    assert expected in reason
     fragment = fragment_of(FakeModel(), ids(model, 4), 0, 4)
     session = model.start_session()
     session.prefill(ids(model, 3))
@@ -155,6 +193,28 @@ def test_models_whose_keys_cannot_be_moved_say_why(name: str) -> None:
             refused()
     assert session.length == 3
     session.decode(5)
+
+
+@pytest.mark.parametrize("name", FORGETTING)
+def test_a_cache_that_forgets_can_be_emptied_and_is_not_used_half_cut(name: str) -> None:
+    model = tiny_model(name)
+    tokens, rest = ids(model, 3 * WINDOW), ids(model, REST, seed=2)
+    with record(model) as plain:
+        session = model.start_session()
+        expected = session.prefill(tokens), session.prefill(rest)
+    with record(model) as recording:
+        session = model.start_session()
+        session.prefill(ids(model, 2 * WINDOW, seed=3))
+        session.decode(5)
+        session.rewind(0)
+        assert session.length == 0
+        again = session.prefill(tokens), session.prefill(rest)
+    for one, other in zip(expected, again, strict=True):
+        np.testing.assert_array_equal(one, other)  # bit for bit
+    assert recording.digest == plain.digest
+    for refused in (lambda: session.rewind(len(tokens)), lambda: session.decode(5)):
+        with pytest.raises(ModelError, match="Start a new session"):
+            refused()
 
 
 @pytest.mark.parametrize("name", ["llama", "fake"])

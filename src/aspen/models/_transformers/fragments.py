@@ -26,6 +26,8 @@ def rotaries_of(
         kinds.add("sliding_attention")
     if other := sorted(kinds - {"full_attention"}):
         raise _refused(f"it has layers of the kind {', '.join(other)}, which do not keep every token")
+    if getattr(config, "kv_lora_rank", None):
+        raise _refused("it keeps them compressed together (multi-head latent attention, MLA)")
     parameters = getattr(config, "rope_parameters", None) or {}
     if "mrope_section" in parameters:
         raise _refused("its rotary embedding has several axes (M-RoPE)")

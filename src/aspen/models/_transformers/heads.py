@@ -41,6 +41,8 @@ def _convolved(attention: Any, hidden: Tensor, info: ModelInfo) -> tuple[Tensor,
     return query, key
 
 
+_LATENTS = "kv_a_proj_with_mqa"
+"""Keys and values come out of one compressed vector a token (multi-head latent attention): DeepSeek."""
 #: The projection that marks a layout -> flat queries [B, T, H x head_dim] and keys [B, T, H_kv x head_dim].
 _LAYOUTS: dict[str, Callable[[Any, Tensor, ModelInfo], tuple[Tensor, Tensor]]] = {
     "q_proj": _separate,  # Llama, Mistral, Qwen, Gemma
@@ -56,6 +58,8 @@ def project(block: nn.Module, hidden: Tensor, *, info: ModelInfo) -> tuple[Tenso
     Not rotated; norms of queries and keys are applied. ModelError where the block has no layout known here.
     """
     norm, attention = _child(block, _NORMS), _child(block, _ATTENTIONS)
+    if hasattr(attention, _LATENTS):
+        raise _unreadable(type(block).__name__, "its keys and values are compressed together (MLA)")
     layout = next((name for name in _LAYOUTS if hasattr(attention, name)), None)
     if norm is None or layout is None:
         raise _unreadable(type(block).__name__, "its parts do not bear the names that Aspen knows")

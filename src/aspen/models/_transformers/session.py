@@ -85,12 +85,18 @@ class TransformersSession:
             raise InvalidInput(f"A session of {self.length} tokens cannot be rewound to {length}.")
         if length == self.length:
             return
-        try:
-            self._cache.crop(length - self.length)
-        except RuntimeError as error:  # a window that has moved on
-            raise ModelError(
-                "The cache has let go of earlier tokens and cannot be rewound.", hint="Start a new session."
-            ) from error
+        if length == 0:  # which any cache can do, also one that lets go of tokens
+            self._cache = DynamicCache(config=self._hf.config)
+        else:
+            self._broken = True  # until all layers are cut
+            try:
+                self._cache.crop(length - self.length)
+            except RuntimeError as error:  # a window that has moved on
+                raise ModelError(
+                    "The cache has let go of earlier tokens and cannot be rewound.",
+                    hint="Start a new session.",
+                ) from error
+            self._broken = False
         if self._recorder is not None and self._recorder.is_open:
             self._recorder.rewind(length)
         self._ids = self._ids[:length]

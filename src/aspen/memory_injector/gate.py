@@ -5,7 +5,7 @@
 familiarity: of the recall, in [0, 1], clipped to [0.001, 0.999]. Where the store has been measured, its logit is
 lowered by how much more familiar than usual the store finds questions that it cannot answer. entropy: of the first
 pass, in nats. The weights were fitted by logistic regression with the bundled model, see tools/fit_two_pass.py and
-docs/strategies.md.
+docs/strategies-explained.md.
 """
 
 from __future__ import annotations

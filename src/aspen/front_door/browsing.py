@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -50,6 +51,7 @@ _MOST_TEXT = 1000
 """Characters of a text that is looked for."""
 _SHORTEST = 3
 """Characters of a beginning that a longer word is looked for by."""
+_LETTERS = frozenset(string.ascii_lowercase)
 _WORD = re.compile(r"\w+")
 
 
@@ -83,8 +85,8 @@ class Browsing(FrontDoor):
         ----------
         text:
             Words that all have to occur, in any order and inflection, the smallest ones ("the") aside; of the last one,
-            unless a blank follows it, the beginning is enough. They are looked up in the index of words, to which speaker
-            and date belong; case does not matter.
+            unless a blank follows it, two letters of its beginning are enough. They are looked up in the index of
+            words, to which speaker and date belong; case does not matter.
         type, tag, speaker, conversation, provenance, stability:
             What a memory must be, or have.
         since, until:
@@ -243,7 +245,7 @@ def _sought(text: str | None) -> tuple[tuple[str, ...], str | None]:
         return (), None
     lower = check_text(text, what="text", max_length=_MOST_TEXT).lower()
     last = re.search(r"\w+$", lower)
-    if last is None:
+    if last is None or last[0] in _LETTERS:  # nearly every memory has a word that begins with some letter
         return tuple(dict.fromkeys(analyse(lower))), None
     return tuple(dict.fromkeys(analyse(lower[: last.start()]))), _beginning(last[0])
 

@@ -22,7 +22,7 @@ from aspen.types import (
     RelationType,
     Stability,
 )
-from aspen.validation import check_count
+from aspen.validation import check_count, check_kind
 
 _CORRECTED = RelationType.HISTORICAL_VERSION_OF
 _NOT_TAKEN_OVER = (NEXT, _CORRECTED.value)
@@ -49,6 +49,7 @@ class Amending(Relating):
         all is as it was; the next recall sees it. Conflict, and no change, where `version` is given and somebody has
         amended the memory since it had that one. NotFound, InvalidInput as `remember`.
         """
+        check_kind(memory_id, str, what="memory id")
         given = {"type": type, "stability": stability, "importance": importance, "tags": tags}
         fields: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         if emotion is not ...:
@@ -149,7 +150,9 @@ class Amending(Relating):
                         corrected_by=newer.id,
                     )
         seqs = [memory.seq for memory in others]
-        taken = _taken_over(self._edges_of([keep.seq]), self._edges_of(seqs), seqs=seqs, by=keep.seq)
+        own = self._edges_of([keep.seq])
+        merged = {edge.source for edge in own if edge.type == _CORRECTED} | set(seqs)
+        taken = _taken_over(own, self._edges_of(seqs), merged=merged - {keep.seq}, by=keep.seq)
         versions = [Edge(seq, keep.seq, _CORRECTED.value, 1.0, Provenance.SAID) for seq in seqs]
         self.repository.relate([*taken, *versions])
         return self.repository.get([keep_id])[0]
@@ -160,15 +163,17 @@ class Amending(Relating):
         return [edge for part in rows for edge in edges_of(part)]
 
 
-def _taken_over(own: Iterable[Edge], others: Iterable[Edge], *, seqs: Collection[int], by: int) -> list[Edge]:
-    """The edges of `others`, led from and to the memory `by` in the place of those of `seqs`, as far as they are new.
+def _taken_over(
+    own: Iterable[Edge], others: Iterable[Edge], *, merged: Collection[int], by: int
+) -> list[Edge]:
+    """The edges of `others`, led from and to the memory `by` in the place of `merged` ones, as far as they are new.
 
-    An edge that `by` has of its `own` is lighter then.
+    Those that lead from one of these to another are left out; so is what is no heavier than one of `own`.
     """
     heaviest = {(edge.source, edge.target, edge.type): edge for edge in own}
     taken: dict[tuple[int, int, str], Edge] = {}
     for edge in others:
-        source, target = (by if end in seqs else end for end in (edge.source, edge.target))
+        source, target = (by if end in merged else end for end in (edge.source, edge.target))
         if source == target or edge.type in _NOT_TAKEN_OVER:
             continue
         name = (source, target, edge.type)

@@ -45,7 +45,7 @@ class BrowsingStore(OpenStore):
     def page(
         self, wanted: MemoryFilter, *, newest_first: bool = True, beyond: int | None = None, limit: int
     ) -> builtins.list[Memory]:
-        values = _values(wanted, newest_first=newest_first, beyond=beyond)
+        values = page_values(wanted, newest_first=newest_first, beyond=beyond)
         incoming.checked_limit(limit)
         with self._pool.reading() as session:
             if newest_first:
@@ -55,7 +55,7 @@ class BrowsingStore(OpenStore):
         return [rows.memory_of(row) for row in found]
 
     def count(self, wanted: MemoryFilter) -> int:
-        values = _values(wanted)
+        values = page_values(wanted)
         with self._pool.reading() as session:
             everything = browsing.is_everything(wanted)
             count: int = (
@@ -64,7 +64,7 @@ class BrowsingStore(OpenStore):
         return count
 
     def priority_rows(self, wanted: MemoryFilter) -> PriorityRows:
-        values = _values(wanted)
+        values = page_values(wanted)
         with self._pool.reading() as session:
             (found,) = session.rows("priority_rows", **values)
         return columns.priority_rows_of(found)
@@ -75,7 +75,7 @@ class BrowsingStore(OpenStore):
         return [browsing.day_count(*row) for row in found]
 
 
-def _values(wanted: MemoryFilter, **bounds: Any) -> dict[str, Any]:
+def page_values(wanted: MemoryFilter, **bounds: Any) -> dict[str, Any]:
     """The parameters of the part `wanted` of a statement."""
     ranges = browsing.term_ranges(wanted)
     return {

@@ -61,7 +61,9 @@ def test_what_was_amended_is_written_and_its_version_is_not(
     export_memories(aspen, file)
     line = json.loads(file.getvalue().splitlines()[1])
     assert (line["type"], line["tags"], "version" in line) == ("belief", ["b"], False)
-    again = open_store("other.db").remember_many([{"text": "one", "type": line["type"], "tags": line["tags"]}])
+    again = open_store("other.db").remember_many(
+        [{"text": "one", "type": line["type"], "tags": line["tags"]}]
+    )
     assert (again[0].id, again[0].version) == (memory.id, 1)
 
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from aspen.aspen import Aspen
 from aspen.cli._ids import whole_memory_ids
+from aspen.cli._listing import put_list
 from aspen.cli._options import (
     ConversationOption,
     JsonOption,
@@ -15,12 +17,13 @@ from aspen.cli._options import (
     SeedFilterOption,
     StoreOption,
     open_aspen,
+    time_of,
 )
-from aspen.cli._screen import confirmed, date_of, on_terminal, one_line, put, put_json, put_table, say
-from aspen.cli._standing import Standing, correction, standings, uses
+from aspen.cli._screen import confirmed, one_line, put, put_json, put_table, say
+from aspen.cli._standing import Standing, standings, uses
 from aspen.cli.traces import put_traces, trace_data
 from aspen.errors import AspenError, InvalidInput
-from aspen.types import Memory, Trace
+from aspen.types import Forgetting, MemorySort, MemoryType, Provenance, Stability, Trace
 
 
 def register(app: typer.Typer) -> None:
@@ -33,9 +36,63 @@ def register(app: typer.Typer) -> None:
 def list_memories(
     context: typer.Context,
     *,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            metavar="WORDS",
+            help="Only what has all these words; of the last, a beginning is enough.",
+        ),
+    ] = None,
+    kind: Annotated[
+        MemoryType | None,
+        typer.Option("--type", metavar="TYPE", help=f"Only this type: {', '.join(MemoryType)}."),
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Only what has this tag.")] = None,
     conversation: ConversationOption = None,
     speaker: Annotated[
         str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
+    ] = None,
+    provenance: Annotated[
+        Provenance | None,
+        typer.Option("--provenance", metavar="ORIGIN", help=f"Only what was {', '.join(Provenance)}."),
+    ] = None,
+    stability: Annotated[
+        Stability | None,
+        typer.Option("--stability", metavar="STABILITY", help=f"Only what is {', '.join(Stability)}."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only what was said, or else stored, then or later, in ISO 8601; UTC without a zone.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Only what was said, or else stored, before."),
+    ] = None,
+    min_priority: Annotated[
+        float | None,
+        typer.Option(
+            "--min-priority", metavar="SHARE", help="Only what matters as much just now, in [0, 1]."
+        ),
+    ] = None,
+    sort: Annotated[
+        MemorySort | None,
+        typer.Option(
+            "--sort",
+            metavar="ORDER",
+            help="newest or oldest by when it was stored, priority, or used: used last. Default: newest.",
+            show_default=False,
+        ),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            "--cursor", metavar="CURSOR", help="Go on where a page ended: what that page says is next."
+        ),
     ] = None,
     seed: SeedFilterOption = None,
     limit: LimitOption = 50,
@@ -53,96 +110,77 @@ def list_memories(
     \b
     Examples:
       aspen list --conversation pets --limit 5
+      aspen list --text "lisbon mov" --type belief --sort priority
       aspen list --conversations
       aspen list --seed 7
 
     \b
-    With --json: {"memories": [{id, text, type, tags, access_count, ..., "priority", "corrected_by": id of what
-      holds instead, or null}]}, or {"conversations": [{"name", "memories", "first_seq", "last_seq"}]}; with --seed
-      also "traces": as in `traces --json`
+    With --json: {"memories": [{id, text, type, tags, access_count, version, ..., "priority", "corrected_by": id of what
+      holds instead, or null}], "total": number of all that fit, "next": cursor of the next page, or null}, or
+      {"conversations": [{"name", "memories", "first_seq", "last_seq"}]}; with --seed "traces" in place of "total" and
+      "next": as in `traces --json`
     """
+    narrowed = [text, kind, tag, provenance, stability, since, until, min_priority, sort, cursor]
     if conversations and seed is not None:
         raise InvalidInput("Conversations have no seed.", hint="Leave --conversations or --seed out.")
+    if (conversations or seed is not None) and any(value is not None for value in narrowed):
+        raise InvalidInput(
+            "With --seed or --conversations there are no filters but --conversation and --speaker.",
+            hint="Leave the others out.",
+        )
     with open_aspen(context, store=store) as aspen:
         if conversations:
-            known = aspen.repository.conversations()
-            if as_json:
-                put_json({"conversations": known})
-            else:
-                rows = [[str(entry.memories), entry.name] for entry in known]
-                put_table(["memories", "conversation"], rows, numbers=["memories"])
+            _put_conversations(aspen, as_json=as_json)
             return
-        if seed is None:
-            memories = aspen.repository.list(conversation=conversation, speaker=speaker, limit=limit)
-            found = []
-        else:
-            found = aspen.repository.traces(conversation=conversation, seed=seed, limit=limit)
-            memories = aspen.repository.from_traces([trace.id for trace in found])[::-1]
-            memories = [memory for memory in memories if speaker in (None, memory.speaker)]
-        listed = standings(aspen, memories)
-    data = [one.data() for one in listed]
-    if as_json:
-        put_json(
-            {"memories": data} | ({"traces": [trace_data(one) for one in found]} if seed is not None else {})
+        if seed is not None:
+            _put_seed(aspen, seed, conversation, speaker=speaker, limit=limit, as_json=as_json)
+            return
+        page = aspen.page(
+            text=text,
+            type=kind,
+            tag=tag,
+            conversation=conversation,
+            speaker=speaker,
+            provenance=provenance,
+            stability=stability,
+            since=time_of(since, what="--since"),
+            until=time_of(until, what="--until"),
+            min_priority=min_priority,
+            sort=sort or MemorySort.NEWEST,
+            cursor=cursor,
+            limit=limit,
         )
+        listed = standings(aspen, page.memories)
+    if as_json:
+        put_json({"memories": [one.data() for one in listed], "total": page.total, "next": page.next})
         return
-    if seed is not None:
-        put_traces(found)
-        put()
-    _put_list(listed)
+    put_list(listed)
+    if page.next is not None:
+        say(f"{len(listed):,} of {page.total:,}; --cursor {page.next} goes on")
 
 
-def _put_list(listed: list[Standing]) -> None:
-    if on_terminal():
-        below = [" · ".join(filter(None, _remarks(one))) for one in listed]
-        columns = ["id", "date", "type", "priority", "text"]
-        put_table(columns, [_row(one) for one in listed], numbers=["priority"], below=below)
+def _put_conversations(aspen: Aspen, *, as_json: bool) -> None:
+    known = aspen.conversations()
+    if as_json:
+        put_json({"conversations": known})
+    else:
+        rows = [[str(entry.memories), entry.name] for entry in known]
+        put_table(["memories", "conversation"], rows, numbers=["memories"])
+
+
+def _put_seed(
+    aspen: Aspen, seed: int, conversation: str | None, *, speaker: str | None, limit: int, as_json: bool
+) -> None:
+    found = aspen.repository.traces(conversation=conversation, seed=seed, limit=limit)
+    memories = aspen.repository.from_traces([trace.id for trace in found])[::-1]
+    listed = standings(aspen, [memory for memory in memories if speaker in (None, memory.speaker)])
+    if as_json:
+        data = [one.data() for one in listed]
+        put_json({"memories": data, "traces": [trace_data(one) for one in found]})
         return
-    columns = [
-        "id",
-        "date",
-        "conversation",
-        "speaker",
-        "type",
-        "priority",
-        "used",
-        "tags",
-        "corrected_by",
-        "text",
-    ]
-    put_table(columns, [_full_row(one) for one in listed])
-
-
-def _row(one: Standing) -> list[str]:
-    memory = one.memory
-    return [memory.id, date_of(memory.said_at), memory.type.value, f"{one.priority:.2f}", memory.text]
-
-
-def _full_row(one: Standing) -> list[str]:
-    memory = one.memory
-    return [
-        memory.id,
-        date_of(memory.said_at),
-        memory.conversation or "",
-        memory.speaker or "",
-        memory.type.value,
-        f"{one.priority:.2f}",
-        str(memory.access_count),
-        ", ".join(memory.tags),
-        one.corrected_by or "",
-        memory.text,
-    ]
-
-
-def _remarks(one: Standing) -> list[str]:
-    memory = one.memory
-    return [
-        memory.conversation or "",
-        memory.speaker or "",
-        ", ".join(memory.tags),
-        uses(memory.access_count),
-        correction(one.corrected_by),
-    ]
+    put_traces(found)
+    put()
+    put_list(listed)
 
 
 def show(
@@ -220,6 +258,7 @@ def _facts(standing: Standing) -> dict[str, str | None]:
         "priority": f"{standing.priority:.2f}",
         "used": f"{used}, last {memory.accessed_at.isoformat()}" if memory.accessed_at else None,
         "corrected": f"by {standing.corrected_by}" if standing.corrected_by else None,
+        "version": str(memory.version) if memory.version > 1 else None,
         "stored at": memory.created_at.isoformat(),
         "tokens": str(memory.token_count),
     }
@@ -254,27 +293,38 @@ def forget(
         list[str], typer.Argument(metavar="ID...", help="Ids of the memories to forget, or their beginnings.")
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")
+    ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Forget memories for good.
 
-    Text, key, words and links go, and every trace in whose prompt one of them stood.
+    Text, key, words and links go, the patterns that `summarise` made of them, and every trace in whose prompt one of
+    them stood.
 
     \b
-    Example:
+    Examples:
+      aspen forget m_0123456789abcdef0123 --dry-run
       aspen forget m_0123456789abcdef0123 --yes
 
     \b
-    With --json (which needs --yes): {"forgotten": [ids], "traces": number of traces that went with them}
+    With --json (which needs --yes or --dry-run): {"forgotten": [ids], "traces": number of traces that went with them},
+      or with --dry-run {"memories": [{id, text, ...}], "summaries": [{id, text, ...}], "traces": [ids], "relations":
+      number of relations}
     """
     with open_aspen(context, store=store) as aspen:
         ids = whole_memory_ids(aspen, memory_ids)
-        memories = aspen.repository.get(ids)
+        going = aspen.forgetting(*ids)
+        if dry_run:
+            _put_what_goes(going, as_json=as_json)
+            return
         if not yes:
             if as_json or not sys.stdin.isatty():
                 raise InvalidInput("Nobody is here to confirm what will be forgotten.", hint="Add --yes.")
-            _say_what_goes(memories)
+            for line in _what_goes(going):
+                say(line, style="")
             if not confirmed(f"Forget {'it' if len(ids) == 1 else f'these {len(ids)} memories'} for good?"):
                 say("nothing was forgotten")
                 return
@@ -285,10 +335,28 @@ def forget(
         put(f"forgot {_count(len(ids), 'memory', 'memories')} and {_count(traces, 'trace', 'traces')}")
 
 
-def _say_what_goes(memories: list[Memory]) -> None:
-    for memory in memories:
-        say(f"{memory.id}  {one_line(memory.text, most=80)}", style="")
-    say("With them go their keys, words and links, and the traces in whose prompts they stood.", style="")
+def _put_what_goes(going: Forgetting, *, as_json: bool) -> None:
+    if as_json:
+        put_json(
+            {
+                "memories": going.memories,
+                "summaries": going.summaries,
+                "traces": going.traces,
+                "relations": going.relations,
+            }
+        )
+        return
+    for line in _what_goes(going):
+        put(line)
+    say("nothing was forgotten")
+
+
+def _what_goes(going: Forgetting) -> list[str]:
+    lines = [f"{memory.id}  {one_line(memory.text, most=80)}" for memory in going.memories]
+    lines += [f"{memory.id}  made of them: {one_line(memory.text, most=66)}" for memory in going.summaries]
+    traces, relations = len(going.traces), going.relations
+    with_them = f"{_count(relations, 'relation', 'relations')} and {_count(traces, 'trace', 'traces')}"
+    return [*lines, f"With them go their keys and words, {with_them}."]
 
 
 def _count(number: int, one: str, many: str) -> str:

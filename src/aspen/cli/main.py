@@ -47,6 +47,7 @@ Exit codes:
   5  the store
   6  a trace, or a stored KV fragment, that cannot be used
   7  `replay` could not verify the trace
+  8  the memory was amended meanwhile
   130  interrupted (Ctrl-C); the store is sound
   141  the reader of the output went away
 

@@ -1,7 +1,8 @@
-"""Commands that put memories in and find them: remember, recall."""
+"""Commands that put memories in, change what kind they are, and find them: remember, amend, recall."""
 
 from __future__ import annotations
 
+from types import EllipsisType
 from typing import Annotated
 
 import typer
@@ -30,6 +31,7 @@ _TYPES = ", ".join(MemoryType)
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(remember)
+    app.command()(amend)
     app.command()(recall)
 
 
@@ -133,6 +135,83 @@ def remember(
         return
     kept = [name for name in of_kind if getattr(memory, name) != getattr(item, name)]
     say(f"this was remembered before{', and keeps its ' if kept else ''}{', '.join(kept)}")
+
+
+def amend(
+    context: typer.Context,
+    *,
+    memory_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a memory, as `list` and `recall` show it.")
+    ],
+    kind: Annotated[
+        MemoryType | None, typer.Option("--type", metavar="TYPE", help=f"One of {_TYPES}.")
+    ] = None,
+    stability: Annotated[
+        Stability | None,
+        typer.Option("--stability", metavar="STABILITY", help=f"How settled it is: {', '.join(Stability)}."),
+    ] = None,
+    importance: Annotated[
+        str | None,
+        typer.Option(
+            "--importance", metavar="SHARE", help="In [0, 1], or high (1), medium (.6) or low (.3)."
+        ),
+    ] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option(
+            "--emotion",
+            metavar="LABEL:INTENSITY",
+            help='A feeling, its intensity in [0, 1]; "none" for none.',
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="NAME", help="A tag, in place of those it has; may be repeated."),
+    ] = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
+    version: Annotated[
+        int | None,
+        typer.Option("--version", metavar="N", help="Refuse where it was amended since it had this version."),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what kind of memory it is, in place.
+
+    What is not given stays; its version counts one more. Another text is a correction: see `correct`.
+
+    \b
+    Examples:
+      aspen amend m_0123456789abcdef0123 --type belief --stability canonical
+      aspen amend m_0123456789abcdef0123 --importance low --no-tags --emotion none --version 2
+
+    \b
+    With --json: {"memory": {id, text, type, stability, importance, emotion, tags, version, ...}}
+    """
+    if tags and no_tags:
+        raise InvalidInput("--tag and --no-tags exclude each other.", hint="Leave one of them out.")
+    feeling: Emotion | EllipsisType | None = ...
+    if emotion is not None:
+        feeling = None if emotion == "none" else _emotion(emotion)
+    with open_aspen(context, store=store) as aspen:
+        memory = aspen.amend(
+            memory_id,
+            version=version,
+            type=kind,
+            stability=stability,
+            importance=None if importance is None else _importance(importance),
+            emotion=feeling,
+            tags=() if no_tags else tags or None,
+        )
+    if as_json:
+        put_json({"memory": memory})
+        return
+    put(memory.id)
+    felt = f", {memory.emotion.label} {memory.emotion.intensity:.2f}" if memory.emotion else ""
+    tagged = f", {', '.join(memory.tags)}" if memory.tags else ""
+    say(
+        f"version {memory.version}: {memory.type}, {memory.stability}, importance {memory.importance:.2f}{felt}{tagged}"
+    )
 
 
 def _importance(text: str) -> float | str:

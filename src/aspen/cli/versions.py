@@ -1,4 +1,4 @@
-"""Commands on the versions of a memory: correct, history."""
+"""Commands on the versions of a memory: correct, restore, history, duplicates, merge."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aspen.cli._ids import whole_memory_ids
 from aspen.cli._options import (
     DeviceOption,
     JsonOption,
+    LimitOption,
     ModelOption,
     StoreOption,
     from_stdin,
@@ -17,12 +18,17 @@ from aspen.cli._options import (
     time_of,
 )
 from aspen.cli._screen import date_of, put, put_json, put_table, say
+from aspen.front_door.browsing import ALIKE
+from aspen.types import RelationType
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(correct)
+    app.command()(restore)
     app.command()(history)
+    app.command()(duplicates)
+    app.command()(merge)
 
 
 def correct(
@@ -68,6 +74,41 @@ def correct(
     say(f"it holds in place of {old}")
 
 
+def restore(
+    context: typer.Context,
+    *,
+    memory_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a memory that was corrected, or merged into another.")
+    ],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a memory hold again that was corrected.
+
+    Or that was merged into another one. What held in its place stays, as a memory beside it.
+
+    \b
+    Example:
+      aspen restore m_0123456789abcdef0123
+
+    \b
+    With --json: {"memory": {id, text, ...} that holds again, "beside": [ids of what held in its place]}
+    """
+    with open_aspen(context, store=store) as aspen:
+        before = aspen.relations(memory_id)
+        memory = aspen.restore(memory_id)
+    beside = [
+        one.target
+        for one in before
+        if one.source == memory_id and one.type is RelationType.HISTORICAL_VERSION_OF
+    ]
+    if as_json:
+        put_json({"memory": memory, "beside": beside})
+        return
+    put(memory.id)
+    say(f"it holds again, beside {', '.join(beside)}; forget what is wrong")
+
+
 def history(
     context: typer.Context,
     *,
@@ -97,3 +138,76 @@ def history(
         for memory in versions
     ]  # fmt: skip
     put_table(["id", "date", "state", "text"], rows)
+
+
+def duplicates(
+    context: typer.Context,
+    *,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", metavar="SHARE", help="Least likeness, a cosine of keys in [0, 1]."),
+    ] = ALIKE,
+    limit: LimitOption = 50,
+    among: Annotated[
+        int, typer.Option("--among", metavar="N", help="Most memories to look at, the newest, up to 100,000.")
+    ] = 20_000,
+    store: StoreOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show memories that seem to say the same.
+
+    Each beside the older one of the same speaker that it is most like, the most alike first; 1 where the words are
+    equal. `merge` lets one hold for others.
+
+    \b
+    Examples:
+      aspen duplicates
+      aspen duplicates --threshold 0.7 --limit 10
+
+    \b
+    With --json: {"pairs": [{"first": {id, text, ...}, "second": {id, text, ...}, "similarity": in [0, 1]}]}
+    """
+    with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
+        pairs = aspen.duplicates(threshold=threshold, limit=limit, among=among)
+    if as_json:
+        put_json({"pairs": pairs})
+        return
+    rows = [
+        [f"{pair.similarity:.2f}", memory.id, memory.text]
+        for pair in pairs
+        for memory in (pair.first, pair.second)
+    ]
+    put_table(["likeness", "id", "text"], rows, numbers=["likeness"])
+
+
+def merge(
+    context: typer.Context,
+    *,
+    keep_id: Annotated[str, typer.Argument(metavar="KEEP", help="Id of the memory that is to hold.")],
+    other_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids of the memories that say the same.")
+    ],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let one memory hold for others that say the same.
+
+    It takes over their relations. They stay, as its historical versions, and `restore` lets each hold again.
+
+    \b
+    Example:
+      aspen merge m_0123456789abcdef0123 m_456789abcdef01234567
+
+    \b
+    With --json: {"memory": {id, text, ...} that holds, "merged": [ids of the others]}
+    """
+    with open_aspen(context, store=store) as aspen:
+        memory = aspen.merge(keep_id, *other_ids)
+    merged = [id_ for id_ in dict.fromkeys(other_ids) if id_ != memory.id]
+    if as_json:
+        put_json({"memory": memory, "merged": merged})
+        return
+    put(memory.id)
+    say(f"it holds in place of {', '.join(merged)}")

@@ -52,6 +52,21 @@ def test_the_first_line_says_what_the_file_is(aspen: Aspen) -> None:
     assert lines[0]["said_at"] == "2026-05-02T18:30:00.123456+00:00"
 
 
+def test_what_was_amended_is_written_and_its_version_is_not(
+    aspen: Aspen, open_store: Callable[[str], Aspen]
+) -> None:
+    memory = aspen.remember("one", tags=["a"])
+    aspen.amend(memory.id, type="belief", tags=["b"])
+    file = io.StringIO()
+    export_memories(aspen, file)
+    line = json.loads(file.getvalue().splitlines()[1])
+    assert (line["type"], line["tags"], "version" in line) == ("belief", ["b"], False)
+    again = open_store("other.db").remember_many(
+        [{"text": "one", "type": line["type"], "tags": line["tags"]}]
+    )
+    assert (again[0].id, again[0].version) == (memory.id, 1)
+
+
 def test_many_memories_are_exported_oldest_first(aspen: Aspen) -> None:
     aspen.remember_many([MemoryItem(f"note {number}") for number in range(1200)])
     file, seen = io.StringIO(), list[int]()

@@ -77,6 +77,7 @@ def fill(store: Repository) -> None:
     store.add([new_memory("e", trace_id="t2", **parts), new_memory("f")], trace=trace)
     store.relate([Edge(1, 3, "causes", 0.1), Edge(3, 1, "causes", 0.0, Provenance.SAID)])
     store.touch([1, 3, 1], at=NOON)
+    store.amend("c", {"type": "self", "tags": ["amended"]})
     store.unrelate([(1, 3, "causes")])
     store.touch([3], at=NOON)
     # Two more stamps, of which the first is gone, so that the numbers of the stamps are others in the copy.

@@ -6,13 +6,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from aspen.repository import Mention
+from aspen.repository import MemoryFilter, Mention
 from aspen.repository._postgres import PostgresRepository
 from aspen.repository._postgres import _edges as relating
 from aspen.repository._postgres import _keys as keying
 from aspen.repository._postgres import _names as naming
 from aspen.repository._postgres import _spreading as spreading
 from aspen.repository._postgres import _steps as steps
+from aspen.repository._postgres._browsing_store import page_values
 from aspen.repository._postgres._pool import Session
 from aspen.repository._postgres._statements import table_names
 from aspen.testing.postgres_server import PostgresServer
@@ -29,6 +30,11 @@ LOOK_UPS: dict[str, Callable[[Session, int], Any]] = {
     "list within": lambda session, _: session.rows(
         "list_conversation", conversation="c7", before=900, speaker=None, limit=20
     ),
+    "page": lambda session, _: session.rows("page_newest", limit=20, **page_values(MemoryFilter())),
+    "page of the oldest": lambda session, _: session.rows(
+        "page_oldest", limit=20, **page_values(MemoryFilter(), newest_first=False, beyond=700)
+    ),
+    "attached": lambda session, _: steps.attached(session, list(range(1, 40))),
     "from traces": lambda session, _: session.rows("memories_from_traces", ids=["t1", "t2"]),
     "postings": lambda session, _: session.rows("postings", terms=["w3", "w5", "nothing"]),
     "mentions": lambda session, _: session.rows("mentions", seqs=list(range(1, 40))),

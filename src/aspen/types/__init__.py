@@ -22,11 +22,16 @@ from aspen.types.memories import (
 )
 from aspen.types.recalls import (
     ActivatedMemory,
+    ArmCandidate,
     ArmReport,
+    CarriedEdge,
+    FusedCandidate,
     Hit,
     HitPath,
     PartialPass,
     Recall,
+    RecallExplanation,
+    RecallFrame,
     Spread,
 )
 from aspen.types.traces import (
@@ -45,12 +50,15 @@ from aspen.types.traces import (
 
 __all__ = [
     "ActivatedMemory",
+    "ArmCandidate",
     "ArmReport",
     "AttentionSummary",
+    "CarriedEdge",
     "Edge",
     "Emotion",
     "Fingerprint",
     "FloatArray",
+    "FusedCandidate",
     "Hit",
     "HitPath",
     "Injection",
@@ -64,6 +72,8 @@ __all__ = [
     "PooledActivations",
     "Provenance",
     "Recall",
+    "RecallExplanation",
+    "RecallFrame",
     "Relation",
     "RelationType",
     "Role",

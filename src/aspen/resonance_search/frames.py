@@ -65,7 +65,10 @@ class TurnRounds:
     def arrived(self) -> NDArray[np.float64]:
         """What came to each node, over all hops [n]."""
         n = self.graph.n_nodes
-        return sum((np.bincount(self.graph.targets, one, minlength=n) for one in self.rounds), np.zeros(n))
+        arrived = np.zeros(n)
+        for carried in self.rounds:
+            arrived += np.bincount(self.graph.targets, carried, minlength=n)
+        return arrived
 
     def edges_to(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Of each hop the edges that lie on a way to one of `rows`, all of them into the nodes that they reach."""

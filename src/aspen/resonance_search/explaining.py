@@ -109,9 +109,9 @@ def _told(
 ) -> NDArray[np.int64]:
     """Rows that are told of, the best before spreading first."""
     may = np.flatnonzero(allowed)
-    columns = (
-        [ranking.direct, *(scores.raw for scores in arms.values())] if arms else []
-    )  # else nothing was found
+    columns = [one.raw.astype(np.float64) for one in arms.values()]
+    if arms:  # else nothing was found
+        columns.append(ranking.direct)
     best = [may[np.argsort(-column[may], kind="stable")[:most]] for column in columns]
     rows = np.unique(np.concatenate([np.array(hits, dtype=np.int64), *best]))
     return rows[np.argsort(-ranking.direct[rows], kind="stable")]

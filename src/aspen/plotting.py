@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ from aspen.errors import InvalidInput, MissingDependency
 _ENDINGS = (".png", ".svg", ".pdf")
 
 
-def check_plotting(path: Path, *, option: str = "--plot") -> None:
+def check_plotting(path: Path, *, option: str = "--plot", endings: Sequence[str] = _ENDINGS) -> None:
     """MissingDependency or InvalidInput where nothing can be drawn to `path`: said before the work.
 
-    `option` is how a person asked for it.
+    `option` is how a person asked for it; `endings` those of the formats that can be drawn.
     """
-    if path.suffix.lower() not in _ENDINGS:
-        raise InvalidInput(f"{path} is no picture.", hint=f"It has to end in {', '.join(_ENDINGS)}.")
+    if path.suffix.lower() not in endings:
+        raise InvalidInput(f"{path} is no picture.", hint=f"It has to end in {', '.join(endings)}.")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path} cannot be written: there is no folder {path.parent}.", path=str(path))
     require_matplotlib(otherwise=f"leave {option} out").use("Agg")

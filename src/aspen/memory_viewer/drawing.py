@@ -219,9 +219,17 @@ def _colour_bar(part: Any, image: Any, values: FloatArray, *, label: str) -> Non
     bar.set_label(label, fontsize=8, color=_QUIET)
     bar.ax.tick_params(which="both", labelsize=7, colors=_QUIET)
     bar.outline.set_visible(False)
-    if (high > 50 * low > 0) or not hasattr(image.norm, "base"):
-        return
-    bar.ax.yaxis.set_minor_formatter(bar.ax.yaxis.get_major_formatter())
+    if _is_logarithmic(image):
+        ticks = [one * 10.0**power for power in range(-6, 9) for one in (1, 2, 5)]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        bar.set_ticks(inside, labels=[f"{tick:,g}" for tick in inside])
+        bar.minorticks_off()
+
+
+def _is_logarithmic(image: Any) -> bool:
+    from matplotlib.colors import LogNorm  # noqa: PLC0415 - an extra, and slow to import
+
+    return isinstance(image.norm, LogNorm)
 
 
 def _attention(found: AttentionMap) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from tests.tiny_models import BUILDERS, LAYERS, WIDTH, tiny_model, tiny_transformer
-from torch import Tensor, nn
 
 from aspen.activation_logger import record
 from aspen.errors import InvalidInput, ModelError
@@ -42,15 +43,11 @@ def test_states_of_another_width_are_refused() -> None:
 
 def test_a_model_that_does_more_on_the_way_is_refused() -> None:
     hf = tiny_transformer("llama")
+    norm = hf.model.norm.forward
 
-    class Scaled(nn.Module):
-        def __init__(self, norm: nn.Module) -> None:
-            super().__init__()
-            self.norm = norm
+    def calls_itself_twice(states: Any) -> Any:  # what stands beside the blocks is not all that happens
+        return norm(states) + states.sum(dim=1, keepdim=True)
 
-        def forward(self, states: Tensor) -> Tensor:
-            return 0.25 * self.norm(states) + states.mean(dim=1, keepdim=True)
-
-    hf.model.norm = Scaled(hf.model.norm)
+    hf.model.norm.forward = calls_itself_twice
     with torch.inference_mode(), pytest.raises(ModelError, match="could not be found"):
         find_unembedding(hf, blocks=list(hf.model.layers), probe=torch.arange(8)[None])

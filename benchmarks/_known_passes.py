@@ -68,6 +68,9 @@ class KnownPasses:
     def head_attention(self, block: int) -> HeadAttention:
         return self._model.head_attention(block)
 
+    def unembed(self, states: FloatArray) -> FloatArray:
+        return self._model.unembed(states)
+
     def fragments_refused(self) -> str | None:
         return self._model.fragments_refused()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,28 @@ from aspen.errors import InvalidInput, MissingDependency
 _ENDINGS = (".png", ".svg", ".pdf")
 
 
-def check_plotting(path: Path, *, option: str = "--plot") -> None:
+def check_plotting(path: Path, *, option: str = "--plot", endings: Sequence[str] = _ENDINGS) -> None:
     """MissingDependency or InvalidInput where nothing can be drawn to `path`: said before the work.
 
-    `option` is how a person asked for it.
+    `option` is how a person asked for it; `endings` those of the formats that can be drawn.
     """
-    if path.suffix.lower() not in _ENDINGS:
-        raise InvalidInput(f"{path} is no picture.", hint=f"It has to end in {', '.join(_ENDINGS)}.")
+    if path.suffix.lower() not in endings:
+        raise InvalidInput(f"{path} is no picture.", hint=f"It has to end in {', '.join(endings)}.")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path} cannot be written: there is no folder {path.parent}.", path=str(path))
+    require_matplotlib(otherwise=f"leave {option} out").use("Agg")
+
+
+def require_matplotlib(*, otherwise: str) -> Any:
+    """The package matplotlib; MissingDependency where it is not installed, which says what to do `otherwise`."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise MissingDependency(
             "matplotlib, which draws the plot, is not installed.",
-            hint=f'pip install "aspen-memory[benchmark]", or leave {option} out.',
+            hint=f'pip install "aspen-memory[benchmark]", or {otherwise}.',
         ) from error
-    mpl.use("Agg")
+    return mpl
 
 
 def open_pyplot(path: Path) -> Any:

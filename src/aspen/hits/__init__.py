@@ -1,7 +1,8 @@
 """From a search's rows, and from activation by number, to memories that explain why they came; what replaced them."""
 
 from aspen.hits.activated import spread_of
+from aspen.hits.explained import explanation_of
 from aspen.hits.searched import hits_of, paths_of
 from aspen.hits.superseded import newest_versions
 
-__all__ = ["hits_of", "newest_versions", "paths_of", "spread_of"]
+__all__ = ["explanation_of", "hits_of", "newest_versions", "paths_of", "spread_of"]

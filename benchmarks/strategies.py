@@ -15,6 +15,7 @@ The data is not part of Aspen (CC BY-NC 4.0): https://github.com/snap-research/l
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 sys.path.insert(
     0, str(Path(__file__).resolve().parents[1])
@@ -33,6 +32,7 @@ from benchmarks._answers import answer_tokens, contains, f1
 from benchmarks._asked import Asked, Episode, locomo_questions, solutions
 from benchmarks._history import WholeHistory
 from benchmarks._program import exit_code, positive
+from benchmarks._rows import Figures, Row, by_kind, figures, on_the_questions_of, show
 
 from aspen import Aspen, SamplerSettings
 from aspen.benchmarks import output
@@ -63,29 +63,6 @@ _DECIDE = ("note", "two_pass", "auto")
 """Put to another's store: what tells every reply, and what decides whether to."""
 _BRIEFLY = "Answer in a few words."
 """The system prompt of all answers: without it a small model talks on, and F1 measures how much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One question, answered in one way. `logprob` in nats a token, `f1` in [0, 1]; times in seconds.
-
-    strategy: what was done, which differs from what was asked for where it fell back; injected: whether memories
-    reached the model; first_token_s: from the question to the logits of the first token, recall and all.
-    """
-
-    question: str
-    kind: str
-    group: str
-    strategy: str
-    reason: str
-    injected: bool
-    logprob: float
-    exact: bool
-    f1: float
-    said: str
-    tokens_added: int
-    first_token_s: float
-    total_s: float
 
 
 class Scored:
@@ -156,29 +133,6 @@ def ask(aspen: Aspen, asked: Asked, strategy: Strategy) -> Row:
     )
 
 
-def figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """Means over the questions, and the median times."""
-
-    def mean(name: str) -> float:
-        return round(float(np.mean([getattr(row, name) for row in rows])), 4)
-
-    def median(name: str) -> float:
-        return round(float(np.median([getattr(row, name) for row in rows])), 3)
-
-    done = [row.strategy for row in rows]
-    return {
-        "questions": len(rows),
-        "gold_logprob_per_token": mean("logprob"),
-        "exact": mean("exact"),
-        "f1": mean("f1"),
-        "context_tokens_added": mean("tokens_added"),
-        "injected": mean("injected"),
-        "time_to_first_token_s": median("first_token_s"),
-        "total_s": median("total_s"),
-        "done": {name: done.count(name) for name in sorted(set(done))},
-    }
-
-
 @dataclass
 class Stores:
     """A store for each group of questions. Who enters it leaves with all of them closed."""
@@ -213,11 +167,13 @@ class Stores:
                         aspen.chat(
                             said,
                             conversation=episode.conversation,
+                            system=_BRIEFLY,
                             seed=_SEED,
                             max_tokens=_REPLY,
                             memory=False,
                         )
                     shown.advance(task)
+                aspen.summarise()
         return stores
 
     def _open(self, group: str, model: Any, config: Config) -> Aspen:
@@ -274,52 +230,28 @@ def foreign(questions: Sequence[Asked], groups: Sequence[str]) -> list[Asked]:
     ]
 
 
-def show(title: str, found: Mapping[str, Mapping[str, Any]]) -> None:
-    """One table."""
-    output.table(
-        title,
-        [
-            "",
-            "log p / token",
-            "exact %",
-            "F1 %",
-            "injected %",
-            "tokens",
-            "first token s",
-            "total s",
-            "questions",
-        ],
-        [
-            [
-                name,
-                f"{one['gold_logprob_per_token']:.3f}",
-                f"{100 * one['exact']:.1f}",
-                f"{100 * one['f1']:.1f}",
-                f"{100 * one['injected']:.0f}",
-                f"{one['context_tokens_added']:.0f}",
-                f"{one['time_to_first_token_s']:.2f}",
-                f"{one['total_s']:.2f}",
-                str(one["questions"]),
-            ]
-            for name, one in found.items()
-        ],
-        caption="log p: mean over the right answer's tokens, nats; tokens: of memories in the prompt; medians of times",
-    )
-
-
-def plot(path: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
-    """The likelihood of the right answer against the time to the first token."""
+def plot(path: Path, found: Figures) -> None:
+    """What each gains over no memory, with its interval, and the time to the first token."""
     check_plotting(path)
     from matplotlib import pyplot  # noqa: PLC0415 - an extra, and slow to import
 
-    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
-    for name, one in found.items():
-        x, y = one["time_to_first_token_s"], one["gold_logprob_per_token"]
-        axes.scatter([x], [y], s=30 + one["context_tokens_added"], color="#4292c6", alpha=0.7)
-        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
-    axes.set(xscale="log", xlabel="time to first token, s", ylabel="log p of the right answer, nats a token")
-    axes.set_title("Strategies (area: tokens of memories)", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
+    names = list(found)[::-1]
+    figure, (gains, times) = pyplot.subplots(
+        1, 2, figsize=(8, 0.8 + 0.34 * len(names)), sharey=True, layout="constrained"
+    )
+    for row, name in enumerate(names):
+        one = found[name]
+        low, high = one["gain_interval"] or (one["gain"], one["gain"])
+        gains.plot([low, high], [row, row], color="#9ecae1", linewidth=5, solid_capstyle="round")
+        gains.plot([one["gain"]], [row], "o", color="#08519c")
+        times.plot([one["time_to_first_token_s"]], [row], "o", color="#08519c")
+    gains.axvline(0, color="#888888", linewidth=0.8)
+    gains.set_yticks(range(len(names)), names)
+    gains.set_xlabel("gain over no memory, nats a token of the right answer")
+    times.set(xscale="log", xlabel="time to first token, s")
+    for axes in (gains, times):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
 
@@ -329,26 +261,32 @@ def run(arguments: argparse.Namespace) -> None:
     output.check_output(arguments.json)
     if arguments.plot:
         check_plotting(arguments.plot)
+    if arguments.read:
+        tell(with_figures(json.loads(arguments.read.read_text(encoding="utf-8"))), picture=arguments.plot)
+        return
+    if arguments.data is None and (arguments.without_solutions or arguments.foreign):
+        raise InvalidInput("Questions are missing.", hint="Add --data locomo.json.")
     names = arguments.strategy or [name.value for name in STRATEGIES]
     if unknown := set(names) - {name.value for name in STRATEGIES}:
         raise InvalidInput(
             f"unknown strategy {min(unknown)!r}.",
             hint=f"One of {', '.join(name.value for name in STRATEGIES)}.",
         )
-    items, questions = locomo_questions(arguments.data, count=arguments.questions)
-    episodes, of_solutions = solutions()
-    if arguments.without_solutions:
-        episodes, of_solutions = [], []
+    items: dict[str, list[MemoryItem]] = {}
+    questions: list[Asked] = []
+    if arguments.data:
+        items, questions = locomo_questions(arguments.data, count=arguments.questions)
+    episodes, of_solutions = ([], []) if arguments.without_solutions else solutions()
     config = Config.from_environment()
     groups = [group for group in items if any(one.group == group for one in questions)]
     needed = items if arguments.foreign else {group: items[group] for group in groups}
     stores = Stores.made(needed, episodes, model=arguments.model, config=config)
     with stores.stack:
-        parts: dict[str, Callable[[], dict[str, list[Row]]]] = {
-            "strategies": lambda: answer_all(
+        parts: dict[str, Callable[[], dict[str, list[Row]]]] = {}
+        if questions:
+            parts["strategies"] = lambda: answer_all(
                 stores.by_group, questions, names, history_every=arguments.history_every
             )
-        }
         if of_solutions:
             parts["solutions"] = lambda: answer_all(stores.by_group, of_solutions, names, history_every=0)
         if arguments.foreign:
@@ -357,21 +295,42 @@ def run(arguments: argparse.Namespace) -> None:
             parts["foreign"] = lambda: answer_all(stores.by_group, others, deciding, history_every=0)
         report: dict[str, Any] = {"questions": len(questions), "seed": _SEED, "rows": {}}
         for part, answer in parts.items():
-            rows = answer()
-            report[part] = {name: figures(one) for name, one in rows.items()}
-            report["rows"][part] = {name: [asdict(row) for row in one] for name, one in rows.items()}
-            show(part, report[part])
+            report["rows"][part] = {name: [asdict(row) for row in rows] for name, rows in answer().items()}
             model = next(iter(stores.by_group.values())).model.info.name
             head = circumstances(title="strategies", command=["python", *sys.argv])
-            output.write_json(arguments.json, {**head, "model": Path(model).name, **report})
-        if arguments.plot:
-            plot(arguments.plot, report["strategies"])
+            output.write_json(arguments.json, {**head, "model": Path(model).name, **with_figures(report)})
+    tell(report, picture=arguments.plot)
+
+
+def with_figures(report: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what is computed of the rows of each part."""
+    for part, named in report["rows"].items():
+        rows = {name: [Row(**row) for row in some] for name, some in named.items()}
+        report[part] = figures(rows, without=NONE)
+        if part == "strategies":
+            report["kinds"] = by_kind(rows, without=NONE)
+            if HISTORY in rows:
+                report["history_questions"] = on_the_questions_of(HISTORY, rows, without=NONE)
+    return report
+
+
+def tell(report: Mapping[str, Any], *, picture: Path | None) -> None:
+    """The tables, and the picture where one is wanted."""
+    for part in report["rows"]:
+        show(part, report[part])
+    if "history_questions" in report:
+        show("the questions that the whole history went before", report["history_questions"])
+    for kind, found in report.get("kinds", {}).items():
+        show(kind, found)
+    if picture:
+        plot(picture, report.get("strategies") or report["solutions"])
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path, required=True, help="LoCoMo, in its official format")
+    made.add_argument("--data", type=Path, help="LoCoMo, in its official format; without it, solutions alone")
+    made.add_argument("--read", type=Path, metavar="JSON", help="tell and draw what an earlier run wrote")
     made.add_argument("--questions", type=positive, default=100, metavar="N", help="of LoCoMo (default: 100)")
     made.add_argument("--strategy", action="append", metavar="NAME", help="only this one; several times")
     made.add_argument("--foreign", action="store_true", help="put the questions to another's store, too")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from benchmarks._answers import contains, f1, words
 from benchmarks._asked import locomo_questions, solutions
+from benchmarks._rows import Row, by_kind, figures, on_the_questions_of
 
 from aspen.config import Config
 from aspen.errors import MissingDependency
@@ -64,6 +65,28 @@ def test_answers_are_compared_by_their_words() -> None:
     assert contains("They moved to New York in May.", "new york")
     assert not contains("York is not so new.", "new york")
     assert not contains("Whatever.", "")
+
+
+def row(question: str, kind: str, logprob: float) -> Row:
+    return Row(question, kind, "one", "note", "", True, logprob, False, 0.5, "said", 40, 0.5, 2.0)
+
+
+def test_gains_are_told_question_by_question() -> None:
+    kinds = ["single-hop", "temporal", "single-hop", "temporal"]
+    gains = [2.0, 1.0, -1.0, 2.0]
+    rows = {
+        "none": [row(f"q{i}", kind, -4.0) for i, kind in enumerate(kinds)],
+        "note": [row(f"q{i}", kind, -4.0 + gains[i]) for i, kind in enumerate(kinds)],
+        "history": [row("q2", "single-hop", -6.0)],
+    }
+    note = figures(rows, without="none")["note"]
+    assert (note["gain"], note["worse"], note["gold_logprob_per_token"]) == (1.0, 0.25, -3.0)
+    low, high = note["gain_interval"]
+    assert -1 <= low < 1 < high <= 2
+    assert by_kind(rows, without="none")["temporal"]["note"]["gain"] == 1.5
+    same = on_the_questions_of("history", rows, without="none")
+    assert (same["note"]["questions"], same["note"]["gain"], same["history"]["gain"]) == (1, -1.0, -2.0)
+    assert same["note"]["gain_interval"] is None
 
 
 @pytest.mark.slow

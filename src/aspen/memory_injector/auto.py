@@ -2,9 +2,9 @@
 
 The rule, the first line that applies:
 
-1. Nothing is familiar (familiarity below 0.1): none.
-2. This question was asked before, was answered in 64 tokens at most, and its trace can be run again: seed_replay.
-3. It asks how to do something, and a pattern is familiar: summary.
+1. This question was asked before, was answered in 64 tokens at most, and its trace can be run again: seed_replay.
+2. It asks how to do something, and a pattern resonates, which may share no word with it: summary.
+3. Nothing is familiar (familiarity below 0.1): none.
 4. There is much to tell (512 tokens and more fit), and the model takes keys and values as they are: kv.
 5. Otherwise: note.
 """
@@ -64,8 +64,8 @@ class Auto:
 
     def _choose(self, situation: Situation, recall: Recall) -> tuple[str | None, str]:
         """The name of a strategy, None for no memory, and why."""
-        if situation.budget == 0 or recall.familiarity < _UNFAMILIAR:
-            return None, "nothing is familiar" if situation.budget else "no tokens are left to memories"
+        if situation.budget == 0:
+            return None, "no tokens are left to memories"
         if StrategyName.SEED_REPLAY in self._strategies and _asked_before(situation, recall):
             return StrategyName.SEED_REPLAY, "this was asked before"
         if (
@@ -73,7 +73,9 @@ class Auto:
             and _HOW.search(situation.message)
             and patterns_for(situation)
         ):
-            return StrategyName.SUMMARY, "it asks how, and a pattern is familiar"
+            return StrategyName.SUMMARY, "it asks how, and a pattern resonates"
+        if recall.familiarity < _UNFAMILIAR:
+            return None, "nothing is familiar"
         much = min(_tokens(recall), situation.budget)
         if StrategyName.KV in self._strategies and much >= _MUCH and not situation.model.fragments_refused():
             return StrategyName.KV, f"there is much to tell ({much} tokens)"

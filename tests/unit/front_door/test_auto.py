@@ -65,7 +65,7 @@ def test_a_question_how_takes_a_pattern(aspen: Aspen) -> None:
     aspen.summarise()
     chosen = asked(aspen, f"{HOW} Please.", conversation="with")
     assert chosen.strategy == "summary"
-    assert chosen.reason == "it asks how, and a pattern is familiar"
+    assert chosen.reason == "it asks how, and a pattern resonates"
     no_how = "Was the flaky test of the billing service fixed?"
     assert asked(aspen, no_how, note_tokens=500).strategy == "note"
 

@@ -181,4 +181,4 @@ def test_ctrl_c_ends_with_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
     result = cli("chat", "hello", model=FakeModel(say=interrupt))
     assert (result.code, result.out) == (130, "")
     assert result.err.endswith("error: Interrupted; what was stored before is kept.\n")
-    assert cli("list", "--json").json == {"memories": []}
+    assert cli("list", "--json").json["memories"] == []

@@ -26,6 +26,11 @@ def whole_memory_ids(aspen: Aspen, given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(whole))
 
 
+def whole_memory_id(aspen: Aspen, given: str) -> str:
+    """The id that this begins; see `whole_memory_ids`."""
+    return whole_memory_ids(aspen, [given])[0]
+
+
 def whole_trace_id(aspen: Aspen, given: str) -> str:
     """The id that this begins, among the newest 10,000 traces; see `whole_memory_ids`.
 

@@ -8,6 +8,7 @@ from typing import Annotated, TypedDict
 
 import typer
 
+from aspen.cli._ids import whole_memory_id
 from aspen.cli._options import (
     ConversationOption,
     DeviceOption,
@@ -202,7 +203,7 @@ def amend(
         feeling = None if emotion == "none" else _emotion(emotion)
     with open_aspen(context, store=store) as aspen:
         memory = aspen.amend(
-            memory_id,
+            whole_memory_id(aspen, memory_id),
             version=version,
             type=kind,
             stability=stability,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from aspen.cli._ids import whole_memory_id, whole_memory_ids
 from aspen.cli._options import JsonOption, StoreOption, boosted, open_aspen
 from aspen.cli._recalled import memories_on_paths, put_path
 from aspen.cli._screen import on_terminal, one_line, put, put_json, put_table, say
@@ -67,12 +68,13 @@ def relate(
     if remove and weight is not None:
         raise InvalidInput("--remove takes no --weight.", hint="A relation of weight 0 carries nothing.")
     kind = check_choice(relation, RelationType, what="relation")
-    ends = [(source, target), (target, source)] if both_ways else [(source, target)]
-    made = [Relation(*pair, kind) for pair in ends]
-    if weight is not None:
-        made = [replace(one, weight=weight) for one in made]
     removed = 0
     with open_aspen(context, store=store) as aspen:
+        first, second = whole_memory_id(aspen, source), whole_memory_id(aspen, target)
+        ends = [(first, second), (second, first)] if both_ways else [(first, second)]
+        made = [Relation(*pair, kind) for pair in ends]
+        if weight is not None:
+            made = [replace(one, weight=weight) for one in made]
         if remove:
             removed = sum(aspen.unrelate(*pair, kind) for pair in ends)
         else:
@@ -108,8 +110,8 @@ def relations(
       "text": text of the other memory}]}
     """
     with open_aspen(context, store=store) as aspen:
-        memory = aspen.repository.get([memory_id])[0]
-        found = aspen.relations(memory_id)
+        memory = aspen.repository.get([whole_memory_id(aspen, memory_id)])[0]
+        found = aspen.relations(memory.id)
         others = {other.id: other for other in aspen.repository.get([_other(one, memory) for one in found])}
     texts = [others[_other(one, memory)].text for one in found]
     if as_json:
@@ -207,7 +209,7 @@ def spread(
     """
     with open_aspen(context, store=store) as aspen:
         found = aspen.spread_activation(
-            memory_ids,
+            whole_memory_ids(aspen, memory_ids),
             max_hops=hops,
             type_boost=boosted(boosts or [], onto=DEFAULT_TYPE_BOOST),
             top_k=top,
@@ -300,7 +302,7 @@ def reinforce(
     With --json: {"changes": [{"source", "target", "before", "after"}], "dry_run": bool}
     """
     with open_aspen(context, store=store) as aspen:
-        changes = aspen.reinforce(memory_ids, dry_run=dry_run)
+        changes = aspen.reinforce(whole_memory_ids(aspen, memory_ids), dry_run=dry_run)
     if as_json:
         put_json({"changes": changes, "dry_run": dry_run})
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aspen.cli._ids import whole_memory_ids
+from aspen.cli._ids import whole_memory_id, whole_memory_ids
 from aspen.cli._options import (
     DeviceOption,
     JsonOption,
@@ -65,7 +65,7 @@ def correct(
     """
     moment = time_of(said_at, what="--said-at")
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
-        (old,) = whole_memory_ids(aspen, [memory_id])
+        old = whole_memory_id(aspen, memory_id)
         memory = aspen.correct(old, from_stdin(text), said_at=moment)
     if as_json:
         put_json({"memory": memory, "corrects": old})
@@ -95,6 +95,7 @@ def restore(
     With --json: {"memory": {id, text, ...} that holds again, "beside": [ids of what held in its place]}
     """
     with open_aspen(context, store=store) as aspen:
+        memory_id = whole_memory_id(aspen, memory_id)
         before = aspen.relations(memory_id)
         memory = aspen.restore(memory_id)
     beside = [
@@ -128,7 +129,7 @@ def history(
     With --json: {"versions": [{id, text, ...}], "current": id of the last one}
     """
     with open_aspen(context, store=store) as aspen:
-        versions = aspen.history(*whole_memory_ids(aspen, [memory_id]))
+        versions = aspen.history(whole_memory_id(aspen, memory_id))
     if as_json:
         put_json({"versions": versions, "current": versions[-1].id})
         return
@@ -204,7 +205,8 @@ def merge(
     With --json: {"memory": {id, text, ...} that holds, "merged": [ids of the others]}
     """
     with open_aspen(context, store=store) as aspen:
-        memory = aspen.merge(keep_id, *other_ids)
+        other_ids = whole_memory_ids(aspen, other_ids)
+        memory = aspen.merge(whole_memory_id(aspen, keep_id), *other_ids)
     merged = [id_ for id_ in dict.fromkeys(other_ids) if id_ != memory.id]
     if as_json:
         put_json({"memory": memory, "merged": merged})

@@ -25,6 +25,20 @@ def test_a_beginning_that_only_one_id_has_stands_for_it(cli: Cli) -> None:
     assert cli("show", other[:10]).code == 3
 
 
+def test_every_command_takes_beginnings(cli: Cli) -> None:
+    ids = remembered(cli, 3)
+    one, two, three = (id_[:10] for id_ in ids)
+    made = cli("relate", one, "supports", two, "--json").json["relations"]
+    assert [(edge["source"], edge["target"]) for edge in made] == [(ids[0], ids[1])]
+    assert len(cli("relations", one, "--json").json["relations"]) >= 1
+    reached = cli("spread", one, "--json").json["memories"]
+    assert {ids[0], ids[1]} <= {found["memory"]["id"] for found in reached}
+    assert {change["source"] for change in cli("reinforce", one, two, "--json").json["changes"]} <= set(ids)
+    assert cli("amend", one, "--tag", "here", "--json").json["memory"]["id"] == ids[0]
+    assert cli("merge", one, three, "--json").json["merged"] == [ids[2]]
+    assert cli("restore", three, "--json").json["memory"]["id"] == ids[2]
+
+
 def test_a_beginning_that_is_too_short_or_of_nothing_is_not_found(cli: Cli) -> None:
     (one,) = remembered(cli, 1)
     for given in (one[:5], "m_zzzzzz", "m_"):

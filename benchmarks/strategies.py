@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 sys.path.insert(
     0, str(Path(__file__).resolve().parents[1])
@@ -44,6 +44,7 @@ from aspen.memory_injector import (
     STRATEGIES,
     Note,
     Prepared,
+    ReadsRecording,
     Situation,
     Strategy,
     WithoutMemory,
@@ -83,6 +84,12 @@ class Scored:
         return prepared
 
 
+class ScoredRecording(Scored):
+    """The same for a strategy that holds the recording of its reply against an older one."""
+
+    reads_recording: Literal[True] = True
+
+
 class GoldEvidence:
     """The memories that hold the answer, as a note: what a perfect recall would give."""
 
@@ -102,7 +109,8 @@ class GoldEvidence:
 
 def ask(aspen: Aspen, asked: Asked, strategy: Strategy) -> Row:
     """One answer, not remembered."""
-    scored = Scored(strategy, asked.answer)
+    kind = ScoredRecording if isinstance(strategy, ReadsRecording) else Scored
+    scored = kind(strategy, asked.answer)
     started = time.perf_counter()
     reply = aspen.chat(
         asked.text,

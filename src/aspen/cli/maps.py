@@ -74,7 +74,7 @@ def show_map(
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where in the model something happened, by layer and token of a trace.
+    """Show where in the model it happened, by layer and token.
 
     norm: how long the residual stream is. change: how much each block changed it. surprise: how little some layers
     expected each token, in bits, by the logit lens. resonance: how like each state is to those of a prompt, as a cosine

@@ -33,7 +33,8 @@ less, it is not worth what is lost (docs/benchmarks/kv.md).
 """
 _HOW = re.compile(
     r"\bhow (do|can|could|should|would|to|did)\b"
-    r"|\bwhat (should|can|could|would|do|did) (i|we|you)\b|\bany (idea|advice)\b",
+    r"|\bwhat (should|shall|can|could|would|do|did) (i|we|you)\b|\bwhat (helps|helped|works|worked)\b"
+    r"|\bany (ideas?|advice)\b",
     re.IGNORECASE,
 )
 

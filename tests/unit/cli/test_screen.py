@@ -61,6 +61,7 @@ def test_values_become_plain_data() -> None:
                 "tags": [],
                 "accessed_at": None,
                 "access_count": 0,
+                "version": 1,
             }
         ],
         "path": "/a",

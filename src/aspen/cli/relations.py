@@ -205,7 +205,8 @@ def spread(
     \b
     With --json: {"memories": [{"memory": {id, text, ...}, "activation", "seed", "type_boost", "priority", "paths":
       [{"memories": [ids], "contribution", "via", "relations": [types]}], "corrected_by": null or id}], "frames": [{id:
-      what arrived}], one for each step with --frames, "truncated", "seconds"}
+      what arrived}], one for each step with --frames, and as many "carried": [[{"source", "target", "relation",
+      "weight", "carried", "via"}]], the edges, "truncated", "seconds"}
     """
     with open_aspen(context, store=store) as aspen:
         found = aspen.spread_activation(
@@ -227,6 +228,7 @@ def spread(
             {
                 "memories": found.memories,
                 "frames": found.frames,
+                "carried": found.carried,
                 "truncated": found.truncated,
                 "seconds": found.seconds,
             }

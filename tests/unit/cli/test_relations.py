@@ -127,7 +127,8 @@ def test_spread_tells_the_share_of_each_way(cli: Cli, ids: tuple[str, str, str])
 def test_spread_as_json_with_frames(cli: Cli, ids: tuple[str, str, str]) -> None:
     podcast, spring, supper = ids
     document = cli("spread", podcast, spring, "--frames", "--decay", "0.5", "--json").json
-    assert set(document) == {"memories", "frames", "truncated", "seconds"}
+    assert set(document) == {"memories", "frames", "carried", "truncated", "seconds"}
+    assert [len(edges) for edges in document["carried"]] == [0, *(len(f) for f in document["frames"][1:])]
     assert set(document["memories"][0]) == {
         "memory", "activation", "seed", "type_boost", "priority", "paths", "corrected_by",
     }  # fmt: skip

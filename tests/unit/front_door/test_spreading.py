@@ -25,6 +25,15 @@ def test_spreading_says_how_active_each_memory_is_and_why(aspen: Aspen) -> None:
     assert path.contribution == pytest.approx(found["belief"].activation)
     assert [list(frame) for frame in spread.frames] == [[ids["spring"]], [ids["pattern"]], [ids["belief"]]]
     assert not spread.truncated
+    start, *hops = spread.carried
+    assert start == ()
+    for frame, edges in zip(spread.frames[1:], hops, strict=True):
+        assert {edge.target: edge.carried for edge in edges} == pytest.approx(dict(frame))
+    assert [(edge.relation, edge.weight) for edges in hops for edge in edges] == [
+        ("example_of", 0.9),
+        ("supports", 0.8),
+    ]
+    assert aspen.spread_activation([ids["spring"]]).carried == ()
 
 
 def test_a_memory_that_was_corrected_says_what_holds_instead(aspen: Aspen) -> None:
@@ -50,6 +59,7 @@ def test_spreading_needs_no_model_and_is_the_same_with_one(open_aspen: Open) -> 
     without = Aspen.open(aspen.repository, model="nowhere", config=aspen.config)
     from_store = without.spread_activation({ids["spring"]: 0.7, ids["pattern"]: 0.2}, top_k=2, frames=True)
     assert from_store.frames == with_graph.frames
+    assert from_store.carried == with_graph.carried
     for one, other in zip(from_store.memories, with_graph.memories, strict=True):
         assert (one.memory, one.activation, one.paths) == (other.memory, other.activation, other.paths)
     assert len(from_store.memories) == 2

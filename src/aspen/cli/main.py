@@ -24,6 +24,7 @@ from aspen.cli import (
     relations,
     replay,
     sample,
+    serve,
     traces,
     transfer,
     upkeep,
@@ -87,6 +88,7 @@ for group in (
     traces,
     replay,
     transfer,
+    serve,
     upkeep,
     bench,
 ):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from aspen.front_door.amending import Amending
 from aspen.front_door.asking import Asking
+from aspen.front_door.browsing import Browsing
 from aspen.front_door.replaying import Replaying
 
 
-class Aspen(Asking, Replaying):
+class Aspen(Asking, Replaying, Amending, Browsing):
     """A store of memories, and the model that remembers.
 
     ::

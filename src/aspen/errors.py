@@ -6,6 +6,7 @@
     ├── InvalidInput                a value from the caller is refused; nothing was written
     │   └── PromptTooLong           the prompt does not fit the model's context
     ├── NotFound                    no memory, trace or conversation has this id
+    ├── Conflict                    it was changed since the caller read it; nothing was written
     ├── MissingDependency           an optional package is not installed
     ├── ModelError                  the language model cannot do what was asked
     │   ├── ModelNotFound           no such model, or it is not one Aspen can run
@@ -80,6 +81,12 @@ class NotFound(AspenError):
     """No memory, trace or conversation has this id."""
 
     exit_code = 3
+
+
+class Conflict(AspenError):
+    """It was changed since the caller read it; nothing was written."""
+
+    exit_code = 8
 
 
 class MissingDependency(AspenError):

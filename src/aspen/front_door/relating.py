@@ -1,4 +1,4 @@
-"""Relations between memories: making and correcting, spreading activation over them, learning them by use."""
+"""Relations between memories: making them, spreading activation over them, learning them by use."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from aspen.repository import MAX_LIMIT, edges_of
 from aspen.types import (
     Edge,
     LinkChange,
-    Memory,
-    MemoryItem,
     MemoryType,
     Provenance,
     Relation,
@@ -33,7 +31,6 @@ from aspen.types import (
 )
 from aspen.validation import check_choice, check_choices, check_count, check_kind, check_share
 
-_CORRECTED = RelationType.HISTORICAL_VERSION_OF
 _USED_TOGETHER = RelationType.CO_ACTIVATED
 
 
@@ -107,61 +104,6 @@ class Relating(Remembering):
             for edge in edges
             if edge.source in ids and edge.target in ids
         )
-
-    # -- versions ------------------------------------------------------------------------------------------
-
-    def correct(self, memory_id: str, text: str, *, said_at: datetime | None = None) -> Memory:
-        """Put `text` in the place of a memory, and keep that as its historical version; returns the new memory.
-
-        The new one takes over speaker, conversation, type, stability, importance, emotion and tags. Doing it again
-        changes nothing. InvalidInput where the memory was corrected otherwise: what holds now is to be corrected.
-        """
-        old = self.repository.get([memory_id])[0]
-        item = MemoryItem(
-            text,
-            old.speaker,
-            said_at,
-            old.conversation,
-            source=f"correction of {old.id}",
-            type=old.type,
-            stability=old.stability,
-            importance=old.importance,
-            emotion=old.emotion,
-            tags=old.tags,
-        )
-        for newer in self._corrections_of(old):
-            if (newer.text, newer.source) != (text, item.source):
-                raise InvalidInput(
-                    f"The memory {old.id} was corrected already.",
-                    hint=f"Correct {newer.id} instead.",
-                    corrected_by=newer.id,
-                )
-            return newer
-        new = self.remember_many([item])[0]
-        self.relate(old.id, new.id, _CORRECTED, weight=1.0)
-        return new
-
-    def history(self, memory_id: str) -> tuple[Memory, ...]:
-        """All versions of a memory, oldest first; the last one is what holds now."""
-        start = self.repository.get([memory_id])[0]
-        versions = {start.seq: start}
-        places = {start.seq: 0}  # not the seq: an imported correction may be the older memory of the store
-        for step, way in ((self._corrections_of, 1), (self._versions_before, -1)):
-            found, place = [start], 0
-            while found:
-                place += way
-                found = [other for one in found for other in step(one) if other.seq not in versions]
-                versions |= {other.seq: other for other in found}
-                places |= {other.seq: place for other in found}
-        return tuple(versions[seq] for seq in sorted(versions, key=lambda seq: (places[seq], seq)))
-
-    def _corrections_of(self, memory: Memory) -> list[Memory]:
-        rows = self.repository.out_edges([memory.seq], fan=MAX_LIMIT, types=[_CORRECTED.value])
-        return self.repository.get_by_seq(rows.targets.tolist())
-
-    def _versions_before(self, memory: Memory) -> list[Memory]:
-        edges = edges_of(self.repository.in_edges([memory.seq], fan=MAX_LIMIT))
-        return self.repository.get_by_seq([edge.source for edge in edges if edge.type == _CORRECTED])
 
     # -- spreading activation ------------------------------------------------------------------------------
 
@@ -247,7 +189,7 @@ class Relating(Remembering):
 
         `chat` calls it with the memories of its note. Links are `co_activated` relations, strengthened within bounds
         (see `aspen.memory_graph.coactivation`); memories that were recalled and stored again make none. With `dry_run`
-        nothing is written. Returns what changes, or would. NotFound for an unknown id.
+        nothing is written. Returns what changes, or would. NotFound, and no change, for an unknown id.
 
         Parameters
         ----------
@@ -266,14 +208,16 @@ class Relating(Remembering):
         known = edges_of(self.repository.out_edges(sorted(learning), fan=MAX_LIMIT, types=[kind]))
         changes = strengthened({(edge.source, edge.target): edge.weight for edge in known}, learning)
         if not dry_run:
-            kept = [
-                Edge(change.source, change.target, kind, change.after) for change in changes if change.after
-            ]
-            self.repository.relate(kept)
-            self.repository.unrelate(
-                [(change.source, change.target, kind) for change in changes if not change.after]
+            self.repository.relate(
+                [
+                    Edge(change.source, change.target, kind, change.after)
+                    for change in changes
+                    if change.after
+                ],
+                without=[(change.source, change.target, kind) for change in changes if not change.after],
+                used=list(memories),
+                at=datetime.now(UTC),
             )
-            self.repository.touch(list(memories), at=datetime.now(UTC))
         ids = self._ids({end for change in changes for end in (change.source, change.target)})
         return tuple(
             LinkChange(ids[change.source], ids[change.target], change.before, change.after)

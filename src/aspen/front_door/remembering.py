@@ -8,7 +8,16 @@ from datetime import datetime
 from aspen.front_door.base import FrontDoor
 from aspen.items import check_item, memory_id
 from aspen.summaries import summaries_of
-from aspen.types import Emotion, Memory, MemoryItem, MemoryType, Provenance, Stability
+from aspen.types import (
+    Emotion,
+    Forgetting,
+    Memory,
+    MemoryItem,
+    MemoryType,
+    Provenance,
+    Relation,
+    Stability,
+)
 from aspen.validation import check_kind
 
 
@@ -66,13 +75,25 @@ class Remembering(FrontDoor):
         """
         check_kind(items, list | tuple, what="items")
         checked = [check_item(item, position=position) for position, item in enumerate(items)]
-        ids = [memory_id(item) for item in checked]
+        return self._remembered(checked, progress=progress)
+
+    def _remembered(
+        self,
+        items: Sequence[MemoryItem],
+        *,
+        relations: Sequence[Relation] = (),
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> list[Memory]:
+        """Store items that are checked, and relations between them or to what is there, in one transaction."""
+        ids = [memory_id(item) for item in items]
         known = self.repository.known(ids)
-        new = {id_: item for id_, item in zip(ids, checked, strict=True) if id_ not in known}
+        new = {id_: item for id_, item in zip(ids, items, strict=True) if id_ not in known}
         if new:
             self.engine.claim_store()
             encoded = self.engine.encode(list(new.items()), progress=progress)
-            self.repository.add(encoded, stamp=self.engine.stamp)
+            self.repository.add(encoded, stamp=self.engine.stamp, relations=relations)
+        elif relations:
+            self.repository.add([], relations=relations)
         return self.repository.get(ids)
 
     def forget(self, *memory_ids: str) -> int:
@@ -96,6 +117,21 @@ class Remembering(FrontDoor):
         if self._engine is not None:
             self._engine.search.forget()
         return traces
+
+    def forgetting(self, *memory_ids: str) -> Forgetting:
+        """What `forget` would delete; nothing is. NotFound for an unknown id."""
+        seqs = list(self._seqs(memory_ids).values())
+        summaries = summaries_of(self.repository, seqs)
+        ids = [*dict.fromkeys(memory_ids), *summaries]
+        memories = self.repository.get(ids)
+        attached = self.repository.attached(ids)
+        named = len(memories) - len(summaries)
+        return Forgetting(
+            memories=tuple(memories[:named]),
+            summaries=tuple(memories[named:]),
+            traces=tuple(trace.id for trace in attached.traces),
+            relations=attached.edges,
+        )
 
     def rekey(self, *, progress: Callable[[int], None] = lambda done: None) -> int:
         """Make all keys anew with the model in use, and let the store belong to it; returns how many were made.

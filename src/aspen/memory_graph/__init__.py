@@ -2,11 +2,12 @@
 
 from aspen.memory_graph.clustering import linked
 from aspen.memory_graph.coactivation import CoactivationSettings, WeightChange, strengthened
+from aspen.memory_graph.duplicates import nearest_before
 from aspen.memory_graph.edge_source import EdgeSource, OutEdges
 from aspen.memory_graph.hops import Frame
 from aspen.memory_graph.paths import Path
 from aspen.memory_graph.presets import CARRYING, DEFAULT_PRESET, PRESETS, Preset, preset_settings
-from aspen.memory_graph.priority import PriorityFacts, current_priority, priority_of
+from aspen.memory_graph.priority import PriorityFacts, current_priority, priorities_of, priority_of
 from aspen.memory_graph.spreading_activation import Activation, spread_activation
 from aspen.memory_graph.spreading_settings import DEFAULT_TYPE_BOOST, SpreadingSettings
 from aspen.memory_graph.stored_edges import StoredEdges
@@ -36,7 +37,9 @@ __all__ = [
     "WeightChange",
     "current_priority",
     "linked",
+    "nearest_before",
     "preset_settings",
+    "priorities_of",
     "priority_of",
     "spread_activation",
     "spread_in",

@@ -6,7 +6,7 @@ fades, what one believes does not. What is canonical about oneself never sinks b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,14 +84,21 @@ def current_priority(facts: PriorityFacts, *, now: datetime) -> NDArray[np.float
     return np.clip(priority, 0.0, 1.0)
 
 
+def priorities_of(memories: Sequence[Memory], *, now: datetime) -> NDArray[np.float64]:
+    """`current_priority` of memories, float64 [n]."""
+    facts = PriorityFacts(
+        types=np.array([memory.type.value for memory in memories], dtype=np.str_),
+        stabilities=np.array([memory.stability.value for memory in memories], dtype=np.str_),
+        importances=np.array([memory.importance for memory in memories], dtype=np.float64),
+        emotions=np.array([m.emotion.intensity if m.emotion else 0.0 for m in memories], dtype=np.float64),
+        counts=np.array([memory.access_count for memory in memories], dtype=np.int64),
+        used_at=np.array(
+            [to_microseconds(memory.accessed_at or memory.created_at) for memory in memories], dtype=np.int64
+        ),
+    )
+    return current_priority(facts, now=now)
+
+
 def priority_of(memory: Memory, *, now: datetime) -> float:
     """`current_priority` of one memory."""
-    facts = PriorityFacts(
-        types=np.array([memory.type.value]),
-        stabilities=np.array([memory.stability.value]),
-        importances=np.array([memory.importance]),
-        emotions=np.array([memory.emotion.intensity if memory.emotion else 0.0]),
-        counts=np.array([memory.access_count]),
-        used_at=np.array([to_microseconds(memory.accessed_at or memory.created_at)]),
-    )
-    return float(current_priority(facts, now=now)[0])
+    return float(priorities_of([memory], now=now)[0])

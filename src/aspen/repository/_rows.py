@@ -20,6 +20,7 @@ from aspen.repository.values import (
     MentionRows,
     NewMemory,
     Postings,
+    PriorityRows,
     TraceInfo,
     TraitRows,
 )
@@ -34,6 +35,7 @@ _BLOCK = 4096
 def memory_values(memory: Memory, *, new: NewMemory) -> dict[str, Any]:
     """The parameters of `add_memory`."""
     return {
+        **kind_values(memory),
         "seq": memory.seq,
         "id": memory.id,
         "conversation": memory.conversation,
@@ -47,12 +49,19 @@ def memory_values(memory: Memory, *, new: NewMemory) -> dict[str, Any]:
         "term_count": len(new.terms),
         "trace_id": memory.trace_id,
         "text": memory.text,
+    }
+
+
+def kind_values(memory: Memory) -> dict[str, Any]:
+    """The parameters of `amend_memory` beside the memory's seq: what can be amended, and the version."""
+    return {
         "type": memory.type.value,
         "stability": memory.stability.value,
         "importance": memory.importance,
         "emotion": memory.emotion.label if memory.emotion else None,
         "emotion_intensity": memory.emotion.intensity if memory.emotion else None,
         "tags": json.dumps(memory.tags, ensure_ascii=False) if memory.tags else None,
+        "version": memory.version,
     }
 
 
@@ -97,6 +106,7 @@ def memory_of(row: Row) -> Memory:
         tags,
         accessed_at,
         access_count,
+        version,
     ) = row
     return Memory(
         id=memory_id,
@@ -117,6 +127,7 @@ def memory_of(row: Row) -> Memory:
         tags=tags_of(tags),
         accessed_at=None if accessed_at is None else incoming.from_microseconds(accessed_at),
         access_count=access_count,
+        version=version,
     )
 
 
@@ -172,6 +183,19 @@ def edge_rows_of(rows: list[Row]) -> EdgeRows:
 
 def access_rows_of(rows: list[Row]) -> AccessRows:
     return AccessRows(*(np.array(column, dtype=np.int64) for column in _columns(rows, 3)))
+
+
+def priority_rows_of(rows: list[Row]) -> PriorityRows:
+    seqs, types, stabilities, importances, emotions, counts, used_at = _columns(rows, 7)
+    return PriorityRows(
+        seqs=np.array(seqs, dtype=np.int64),
+        types=list(types),
+        stabilities=list(stabilities),
+        importances=np.array(importances, dtype=np.float64),
+        emotions=np.array(emotions, dtype=np.float64),
+        counts=np.array(counts, dtype=np.int64),
+        used_at=np.array(used_at, dtype=np.int64),
+    )
 
 
 def memory_rows_of(rows: Iterator[Row], *, count: int, key_size: int) -> MemoryRows:

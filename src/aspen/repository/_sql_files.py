@@ -1,4 +1,7 @@
-"""Reads the `.sql` files of a database: named queries, and migrations in the order of their numbers."""
+"""Reads the `.sql` files of a database: named queries, and migrations in the order of their numbers.
+
+A block that begins with `-- part: ...` is no query: it stands in queries for each line `-- include: ...` of its name.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from functools import cache
 from importlib.resources import files
 
 _SQL = files("aspen.repository") / "sql"
-_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_BLOCK = re.compile(r"^-- (name|part): (\w+)\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
 
 
 @cache
@@ -16,16 +20,20 @@ def read_queries(database: str) -> dict[str, str]:
     files = sorted(
         (file for file in (_SQL / database).iterdir() if file.is_file()), key=lambda file: file.name
     )
-    blocks = [
-        part
-        for file in files
-        if file.name != "schema.sql"
-        for part in _NAME.split(file.read_text(encoding="utf-8"))[1:]
-    ]
-    names, statements = blocks[::2], blocks[1::2]
-    if len(set(names)) != len(names):
-        raise ValueError(f"two statements of {database} have one name")
-    return {name: statement.strip() for name, statement in zip(names, statements, strict=True)}
+    parts: dict[str, str] = {}
+    statements: dict[str, str] = {}
+    for file in files:
+        if file.name == "schema.sql":
+            continue
+        blocks = _BLOCK.split(file.read_text(encoding="utf-8"))[1:]
+        for kind, name, text in zip(blocks[::3], blocks[1::3], blocks[2::3], strict=True):
+            known = parts if kind == "part" else statements
+            if name in known:
+                raise ValueError(f"two statements of {database} have the name {name}")
+            known[name] = text.strip()
+    return {
+        name: _INCLUDE.sub(lambda line: parts[line[1]], statement) for name, statement in statements.items()
+    }
 
 
 @cache

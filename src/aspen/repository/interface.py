@@ -17,19 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.repository.values import (
+    Attached,
     Changes,
     Conversation,
+    DayCount,
     EdgeRows,
     KeyStamp,
+    MemoryFilter,
     MentionRows,
     NewMemory,
     NewTrace,
     Postings,
+    PriorityRows,
     SpreadRows,
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Edge, Memory, Seqs
+from aspen.types import Edge, Memory, Relation, Seqs
 
 
 class MemoryStore(Protocol):
@@ -41,8 +45,9 @@ class MemoryStore(Protocol):
         *,
         trace: NewTrace | None = None,
         stamp: KeyStamp | None = None,
+        relations: Sequence[Relation] = (),
     ) -> list[Memory]:
-        """Store memories (and the trace they come from) and return them in input order.
+        """Store memories (and the trace they come from, and relations) and return them in input order.
 
         A memory whose id is stored already, or stands earlier in `memories`, is left as it is. Each new memory
         of a conversation gets a NEXT edge, weight 1, from the one stored before it in the same conversation.
@@ -52,7 +57,15 @@ class MemoryStore(Protocol):
 
         A `trace_id` names `trace` or a stored trace, a mention of `trace` a memory that is stored or in
         `memories`; NotFound otherwise. `trace` itself is stored if a memory that is new refers to it (otherwise
-        nothing could ever forget it), once per id.
+        nothing could ever forget it), once per id. `relations` are between memories that are stored or in `memories`,
+        and are stored as `relate` does it.
+        """
+
+    def amend(self, memory_id: str, fields: Mapping[str, object], *, version: int | None = None) -> Memory:
+        """Give a memory another type, stability, importance, emotion or tags, as those of a MemoryItem.
+
+        Its version counts one more, unless all is as it was. Conflict, and no change, where `version` is given and is
+        not the memory's; NotFound where there is no such memory, InvalidInput for another field.
         """
 
     def known(self, ids: Sequence[str]) -> set[str]:
@@ -93,6 +106,30 @@ class MemoryStore(Protocol):
         missing in them. The memories of a conversation that a gap parts are joined by a NEXT edge of weight 1.
         """
 
+    def attached(self, ids: Sequence[str]) -> Attached:
+        """What `forget` would take along; NotFound names the first unknown id."""
+
+
+class BrowsingStore(Protocol):
+    """Looks through memories. What it takes to rank them is handed over; a store orders by seq alone."""
+
+    def page(
+        self, wanted: MemoryFilter, *, newest_first: bool = True, beyond: int | None = None, limit: int
+    ) -> list[Memory]:
+        """Memories by seq, descending or ascending; only those beyond a seq where it is given.
+
+        `limit` in [1, 10,000].
+        """
+
+    def count(self, wanted: MemoryFilter) -> int:
+        """How many memories fit."""
+
+    def priority_rows(self, wanted: MemoryFilter) -> PriorityRows:
+        """What the priority of each memory that fits follows from."""
+
+    def growth(self) -> list[DayCount]:
+        """Days on which something was stored that is still there, ascending."""
+
 
 class KeywordStore(Protocol):
     """Where a term occurs."""
@@ -121,11 +158,19 @@ class NameStore(Protocol):
 class EdgeStore(Protocol):
     """Relations between memories."""
 
-    def relate(self, edges: Sequence[Edge]) -> None:
+    def relate(
+        self,
+        edges: Sequence[Edge],
+        *,
+        without: Sequence[tuple[int, int, str]] = (),
+        used: Sequence[int] = (),
+        at: datetime | None = None,
+    ) -> None:
         """Store edges; one with the same ends and type takes the new weight and provenance.
 
-        NotFound, and nothing is stored, if an end is missing. A weight outside [0, 1] and an edge from a memory to
-        itself are InvalidInput.
+        In the same transaction, and before, edges `without` go as `unrelate` does it, and memories that were `used`
+        count an access as `touch` does it, `at` a time. NotFound, and no change, if an end is missing. A weight outside
+        [0, 1] and an edge from a memory to itself are InvalidInput.
         """
 
     def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
@@ -282,6 +327,7 @@ class StatisticsStore(Protocol):
 
 class Repository(
     MemoryStore,
+    BrowsingStore,
     KeywordStore,
     NameStore,
     EdgeStore,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.types import Edge, MemoryItem, Provenance, Seqs
+from aspen.types import Edge, MemoryItem, MemoryType, Provenance, Seqs, Stability
 
 NEXT = "next"
 """Type of the edge from each memory of a conversation to the one that follows it."""
@@ -249,6 +249,60 @@ class Conversation:
     memories: int
     first_seq: int
     last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFilter:
+    """Which memories are wanted: those that fit everything that is given.
+
+    words: terms that all have to occur; beginning: what some term has to begin with; tag: one of its tags; since,
+    until: said, or where nobody knows when stored, at this time or later, and before that one.
+    """
+
+    words: tuple[str, ...] = ()
+    beginning: str | None = None
+    type: MemoryType | None = None
+    tag: str | None = None
+    speaker: str | None = None
+    conversation: str | None = None
+    provenance: Provenance | None = None
+    stability: Stability | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityRows:
+    """What the priority of memories follows from, as columns of one length, ascending by seq.
+
+    importances, emotions: float64 [n] in [0, 1], 0 where there is no emotion; counts: int64 [n], accesses; used_at:
+    int64 [n], the last access, or where there was none the moment of storing, in microseconds since 1970 in UTC.
+    """
+
+    seqs: Seqs
+    types: list[str]
+    stabilities: list[str]
+    importances: NDArray[np.float64]
+    emotions: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    used_at: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How many of the memories and traces that are there were stored on a day (in UTC)."""
+
+    day: date
+    memories: int
+    traces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What hangs on some memories, and goes when they are forgotten: traces, newest first, and a number of edges."""
+
+    traces: tuple[TraceInfo, ...]
+    edges: int
 
 
 @dataclass(frozen=True, slots=True)

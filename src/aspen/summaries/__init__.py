@@ -1,6 +1,6 @@
 """Patterns that recur in what was said: found by activation, written down as memories, kept in step with the store."""
 
-from aspen.summaries.finding import Cluster, alike_threshold, find_clusters
+from aspen.summaries.finding import Cluster, alike_threshold, find_clusters, whitened
 from aspen.summaries.keeping import Kept, Plan, kept_summaries, plan, summaries_of
 from aspen.summaries.writing import Written, write_pattern
 
@@ -14,5 +14,6 @@ __all__ = [
     "kept_summaries",
     "plan",
     "summaries_of",
+    "whitened",
     "write_pattern",
 ]

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aspen.errors import AspenError
-from aspen.repository import Changes, EdgeRows, InMemoryRepository, MemoryRows, Mention, Repository, edges_of
+from aspen.repository import (
+    Changes,
+    EdgeRows,
+    InMemoryRepository,
+    MemoryFilter,
+    MemoryRows,
+    Mention,
+    PriorityRows,
+    Repository,
+    edges_of,
+)
 from aspen.testing.repository_builders import (
     NEXT_STAMP,
     NOON,
@@ -21,7 +31,7 @@ from aspen.testing.repository_builders import (
     new_trace,
     traits_of,
 )
-from aspen.types import Edge, Emotion, MemoryType, Provenance, Stability
+from aspen.types import Edge, Emotion, MemoryType, Provenance, Relation, RelationType, Stability
 
 _IDS = [f"m{number}" for number in range(12)]
 _TERMS = ["x", "é", "e\u0301", "near", "北京", "_"]
@@ -31,24 +41,34 @@ _SOUGHT_NAMES = ["é", "ANN", "ann", "", "\ud800", "lake tana", "北京", "ann"]
 _MOST_TERMS = 5
 _FRAGMENTS = ["x", "é"]
 _STAMPS = {stamp.key_version: stamp for stamp in (STAMP, NEXT_STAMP)}
+_FILTERS = [
+    MemoryFilter(),
+    MemoryFilter(words=("x", "é")),
+    MemoryFilter(words=("near",), beginning="e", conversation="c1"),
+    MemoryFilter(type=MemoryType.BELIEF, tag="é", until=NOON),
+    MemoryFilter(stability=Stability.STABLE, provenance=Provenance.SAID, tag="a b", since=NOON),
+]
 _ids = st.sampled_from(_IDS)
 _seqs = st.integers(0, 40)
 _types = st.sampled_from(["a", "next"])
 _weights = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
 _ranges = st.tuples(st.integers(0, _MOST_TERMS), st.integers(0, _MOST_TERMS))  # cut to the terms of a memory
 _traits = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([0.1, 1.0]))
+_kinds = {
+    "type": st.sampled_from(MemoryType),
+    "stability": st.sampled_from(Stability),
+    "importance": st.floats(0, 1),
+    "emotion": st.none() | st.builds(Emotion, st.sampled_from(["joy", "é"]), st.floats(0, 1)),
+    "tags": st.lists(st.sampled_from(["x", "é", '"', "a b"]), max_size=3).map(tuple),
+}
 _parts = st.fixed_dictionaries(
     {
+        **_kinds,
         "terms": st.lists(st.sampled_from(_TERMS), max_size=_MOST_TERMS).map(tuple),
         "subject": st.none() | st.sampled_from(_NAMES),
         "mentions": st.lists(st.tuples(st.sampled_from(_NAMES), _ranges), max_size=4),
         "traits": _traits,
         "head_keys": st.none() | st.binary(min_size=1, max_size=3),
-        "type": st.sampled_from(MemoryType),
-        "stability": st.sampled_from(Stability),
-        "importance": st.floats(0, 1),
-        "emotion": st.none() | st.builds(Emotion, st.sampled_from(["joy", "é"]), st.floats(0, 1)),
-        "tags": st.lists(st.sampled_from(["x", "é", '"', "a b"]), max_size=3).map(tuple),
     }
 )
 _memories = st.lists(
@@ -144,6 +164,18 @@ class _RepositoryMachine(RuleBasedStateMachine):
         version = version or (current.key_version if current else "")
         return f"{name:>6}".encode() * int(version)  # stamps have keys of different lengths
 
+    @rule(
+        name=_ids,
+        kind=st.fixed_dictionaries({}, optional=_kinds),
+        version=st.none() | st.integers(1, 3),
+    )
+    def amend(self, name: str, kind: dict[str, Any], version: int | None) -> None:
+        self.both("amend", name, kind, version=version)
+
+    @rule(ends=st.lists(st.tuples(_ids, _ids, st.sampled_from(RelationType), _weights), max_size=2))
+    def relate_by_id(self, ends: list[tuple[str, str, RelationType, float]]) -> None:
+        self.both("add", [], relations=[Relation(*values) for values in ends])
+
     @rule(ids=st.lists(_ids, max_size=3))
     def forget(self, ids: list[str]) -> None:
         self.both("forget", ids)
@@ -165,7 +197,10 @@ class _RepositoryMachine(RuleBasedStateMachine):
         pairs = st.permutations(seqs).map(lambda order: (order[0], order[1]))
         drawn = st.tuples(pairs, _types, _weights, st.sampled_from(Provenance))
         edges = data.draw(st.lists(drawn, min_size=count, max_size=count))
-        self.both("relate", [Edge(*pair, kind, weight, source) for pair, kind, weight, source in edges])
+        put = [Edge(*pair, kind, weight, source) for pair, kind, weight, source in edges]
+        gone = data.draw(st.lists(st.tuples(pairs, _types).map(lambda name: (*name[0], name[1])), max_size=2))
+        used = data.draw(st.lists(_seqs, max_size=2))
+        self.both("relate", put, without=gone, used=used, at=NOON)
 
     @rule(ends=st.lists(st.tuples(_seqs, _seqs, _types), max_size=3), some=st.integers(0, 2))
     def unrelate(self, ends: list[tuple[int, int, str]], some: int) -> None:
@@ -258,6 +293,13 @@ class _RepositoryMachine(RuleBasedStateMachine):
         seqs = list(range(12))
         assert _related(self.oracle) == _related(self.store)
         self.both("memory_types", seqs)
+        self.both("growth")
+        for wanted in _FILTERS:
+            self.both("page", wanted, beyond=8, limit=3)
+            self.both("page", wanted, newest_first=False, limit=50)
+            self.both("count", wanted)
+            assert _columns(self.oracle.priority_rows(wanted)) == _columns(self.store.priority_rows(wanted))
+        self.both("attached", [memory.id for memory in self.oracle.list(limit=2)])
         postings = [repository.postings(_SOUGHT) for repository in (self.oracle, self.store)]
         lists = [[(p.seqs.tolist(), p.positions.tolist()) for p in found] for found in postings]
         assert lists[0] == lists[1]
@@ -294,6 +336,11 @@ def _named(store: Repository) -> list[list[tuple[int, Mention]]]:
         for find in (store.mentioning, store.about):
             answers.append(find(_SOUGHT_NAMES, conversation=conversation, limit=limit))
     return [mentions_of(answer) for answer in answers]
+
+
+def _columns(rows: PriorityRows) -> list[list[Any]]:
+    numbers = (rows.seqs, rows.importances, rows.emotions, rows.counts, rows.used_at)
+    return [rows.types, rows.stabilities, *(column.tolist() for column in numbers)]
 
 
 def _rows(rows: MemoryRows) -> list[tuple[Any, ...]]:

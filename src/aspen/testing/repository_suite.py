@@ -19,6 +19,8 @@ import pytest
 
 from aspen.errors import InvalidInput, StoreError
 from aspen.repository import NEXT, NO_TIME, Mention, Repository, edges_of
+from aspen.testing._amending_contract import AmendingContract
+from aspen.testing._browsing_contract import BrowsingContract
 from aspen.testing._edge_contract import EdgeContract
 from aspen.testing._fragment_contract import FragmentContract
 from aspen.testing._key_contract import KeyContract
@@ -41,6 +43,8 @@ from aspen.types import Edge
 
 class RepositoryContract(
     MemoryContract,
+    BrowsingContract,
+    AmendingContract,
     TraceContract,
     KeywordContract,
     NameContract,

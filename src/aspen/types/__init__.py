@@ -8,6 +8,12 @@ from aspen.types.arrays import (
     Seqs,
     TokenIds,
 )
+from aspen.types.browsing import (
+    DuplicatePair,
+    Forgetting,
+    MemoryPage,
+    MemorySort,
+)
 from aspen.types.memories import (
     Edge,
     Emotion,
@@ -47,16 +53,20 @@ __all__ = [
     "ActivatedMemory",
     "ArmReport",
     "AttentionSummary",
+    "DuplicatePair",
     "Edge",
     "Emotion",
     "Fingerprint",
     "FloatArray",
+    "Forgetting",
     "Hit",
     "HitPath",
     "Injection",
     "LinkChange",
     "Memory",
     "MemoryItem",
+    "MemoryPage",
+    "MemorySort",
     "MemoryType",
     "Message",
     "PartialPass",

@@ -86,7 +86,7 @@ class Memory:
 
     `token_count` is that of the text with its speaker, by the model that was in use when it was stored. `trace_id`
     names the inference that it comes from, if any. `tags` ascend. `accessed_at` is when it was last used, None where it
-    never was, `access_count` how often.
+    never was, `access_count` how often. `version` is 1 when it is stored, and one more after each amendment.
     """
 
     id: str
@@ -107,6 +107,7 @@ class Memory:
     tags: tuple[str, ...] = ()
     accessed_at: datetime | None = None
     access_count: int = 0
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

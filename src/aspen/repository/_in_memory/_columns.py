@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.repository import _incoming as incoming
 from aspen.repository.values import (
@@ -14,6 +15,7 @@ from aspen.repository.values import (
     MemoryRows,
     Mention,
     MentionRows,
+    PriorityRows,
     TraitRows,
 )
 from aspen.types import Edge, Memory
@@ -63,6 +65,24 @@ def access_rows(memories: Iterable[Memory]) -> AccessRows:
     return AccessRows(*(np.array(column, dtype=np.int64) for column in (seqs, counts, times)))
 
 
+def priority_rows(memories: Sequence[Memory]) -> PriorityRows:
+    """What the priority of memories follows from, in the order given."""
+    used_at = [incoming.to_microseconds(memory.accessed_at or memory.created_at) for memory in memories]
+    return PriorityRows(
+        seqs=np.array([memory.seq for memory in memories], dtype=np.int64),
+        types=[memory.type.value for memory in memories],
+        stabilities=[memory.stability.value for memory in memories],
+        importances=np.array([memory.importance for memory in memories], dtype=np.float64),
+        emotions=_intensities(memories),
+        counts=np.array([memory.access_count for memory in memories], dtype=np.int64),
+        used_at=np.array(used_at, dtype=np.int64),
+    )
+
+
+def _intensities(memories: Sequence[Memory]) -> NDArray[np.float64]:
+    return np.array([m.emotion.intensity if m.emotion else 0 for m in memories], dtype=np.float64)
+
+
 def memory_rows(
     memories: Sequence[Memory],
     *,
@@ -82,7 +102,7 @@ def memory_rows(
         types=[memory.type.value for memory in memories],
         stabilities=[memory.stability.value for memory in memories],
         importances=np.array([memory.importance for memory in memories], dtype=np.float64),
-        emotions=np.array([m.emotion.intensity if m.emotion else 0 for m in memories], dtype=np.float64),
+        emotions=_intensities(memories),
         tags=[memory.tags for memory in memories],
         created_at=np.array([incoming.to_microseconds(m.created_at) for m in memories], dtype=np.int64),
         said_at=np.array([NO_TIME if time is None else time for time in times], dtype=np.int64),

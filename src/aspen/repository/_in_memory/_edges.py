@@ -76,6 +76,10 @@ class Edges:
         """The `fan` heaviest edges into a memory, then by source and type."""
         return _heaviest(self._to.get(target, {}).values(), fan)
 
+    def count(self, seqs: Iterable[int]) -> int:
+        """How many edges lead from or to these memories."""
+        return len({name for seq in seqs for name in (*self._from.get(seq, {}), *self._to.get(seq, {}))})
+
     def size(self) -> int:
         """Bytes of all edges."""
         return sum(24 + len(name[2].encode()) for name in self._edges)

@@ -90,6 +90,10 @@ class Memories:
             self._by_seq[memory.seq] = replace(memory, accessed_at=last, access_count=count)
         return {seq for seq in seqs if seq in self}
 
+    def put(self, memory: Memory) -> None:
+        """Keep a memory in the place of that of its seq."""
+        self._by_seq[memory.seq] = memory
+
     def forget(self, memory: Memory) -> None:
         """Drop a memory."""
         del self._by_seq[memory.seq], self._seqs[memory.id]

@@ -8,16 +8,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput
+from aspen.repository import _changing as changing
 from aspen.repository import _incoming as incoming
+from aspen.repository._in_memory._browsing_store import BrowsingStore
 from aspen.repository._in_memory._columns import access_rows, edge_rows, memory_rows, trait_rows
-from aspen.repository._in_memory._open_store import OpenStore
+from aspen.repository._in_memory._key_store import KeyStore
 from aspen.repository.values import (
     NEXT,
+    Attached,
     Changes,
-    Conversation,
     EdgeRows,
     KeyStamp,
     MemoryRows,
@@ -28,21 +29,27 @@ from aspen.repository.values import (
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Edge, Memory, Seqs
+from aspen.types import Edge, Memory, Relation
 
 
-class InMemoryRepository(OpenStore):
+class InMemoryRepository(BrowsingStore, KeyStore):
     """Keeps everything in dictionaries behind one lock. Nothing survives `close`."""
 
     # Memories
 
     def add(
-        self, memories: Sequence[NewMemory], *, trace: NewTrace | None = None, stamp: KeyStamp | None = None
+        self,
+        memories: Sequence[NewMemory],
+        *,
+        trace: NewTrace | None = None,
+        stamp: KeyStamp | None = None,
+        relations: Sequence[Relation] = (),
     ) -> list[Memory]:
         checked = [incoming.checked_memory(new) for new in memories]
         trace = incoming.checked_trace(trace, memories) if trace else None
+        changing.check_relations(relations)
         with self._lock:
-            if not memories:
+            if not memories and not relations:
                 return []
             current = incoming.current_stamp(self._stamp, stamp, location=self.location)
             incoming.check_keys([new.key for new in memories], self._keys.length(self._stamp))
@@ -53,14 +60,40 @@ class InMemoryRepository(OpenStore):
             for mention in trace.mentions if trace else ():
                 if not self._memories.knows(mention) and mention not in {memory.id for memory in checked}:
                     raise incoming.unknown("memory", mention)
-            if not all(self._memories.knows(new.id) for new in memories):
+            for end in changing.ends_of(relations):
+                if not self._memories.knows(end) and end not in {memory.id for memory in checked}:
+                    raise incoming.unknown("memory", end)
+            if relations or not all(self._memories.knows(new.id) for new in memories):
                 self._revision += 1
             for new, memory in zip(memories, checked, strict=True):
                 if not self._memories.knows(memory.id):
                     self._add_one(current, new, memory)
                     if trace and memory.trace_id == coming:
                         self._traces.add(trace)
+            ends = {memory.id: memory.seq for memory in self.get(changing.ends_of(relations))}
+            for edge in changing.edges_between(relations, ends):
+                self._edges.put(edge, self._revision)
             return self.get([new.id for new in memories])
+
+    def amend(self, memory_id: str, fields: Mapping[str, object], *, version: int | None = None) -> Memory:
+        checked = changing.checked_amendment(fields)
+        with self._lock:
+            (memory,) = self.get([memory_id])
+            amended = changing.amended(memory, checked, version=version)
+            if amended != memory:
+                self._revision += 1
+                self._memories.put(amended)
+                self._row_revisions[memory.seq] = self._revision
+            return amended
+
+    def attached(self, ids: Sequence[str]) -> Attached:
+        with self._lock:
+            memories = self.get(ids)
+            referred = {memory.trace_id for memory in memories if memory.trace_id is not None}
+            lost = self._traces.of(referred, mentioning={memory.id for memory in memories})
+            infos = self._traces.newest_first(conversation=None, seed=None)
+            traces = tuple(info for info in infos if info.id in lost)
+            return Attached(traces, self._edges.count({memory.seq for memory in memories}))
 
     def _add_one(self, stamp: KeyStamp, new: NewMemory, memory: Memory) -> None:
         before = self._memories.last_of(memory.conversation) if memory.conversation is not None else None
@@ -84,24 +117,6 @@ class InMemoryRepository(OpenStore):
     def get_by_seq(self, seqs: Sequence[int]) -> list[Memory]:
         with self._lock:
             return self._memories.by_seq(seqs)
-
-    def list(
-        self,
-        *,
-        conversation: str | None = None,
-        speaker: str | None = None,
-        before: int | None = None,
-        limit: int = 100,
-    ) -> list[Memory]:
-        incoming.checked_limit(limit)
-        incoming.check_filters(conversation=conversation, speaker=speaker)
-        with self._lock:
-            found = self._memories.newest_first(conversation=conversation, speaker=speaker, before=before)
-            return found[:limit]
-
-    def conversations(self) -> builtins.list[Conversation]:
-        with self._lock:
-            return self._memories.conversations()
 
     def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
         time = incoming.required_time(at, what="at")
@@ -161,17 +176,29 @@ class InMemoryRepository(OpenStore):
         with self._lock:
             return self._names.about(names, among=self._memories.of(conversation), limit=limit)
 
-    def relate(self, edges: Sequence[Edge]) -> None:
+    def relate(
+        self,
+        edges: Sequence[Edge],
+        *,
+        without: Sequence[tuple[int, int, str]] = (),
+        used: Sequence[int] = (),
+        at: datetime | None = None,
+    ) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
+        names = incoming.checked_edge_names(without)
+        time = incoming.required_time(at, what="at") if used else None
         with self._lock:
             for edge in checked:
                 for end in (edge.source, edge.target):
                     if end not in self._memories:
                         raise incoming.unknown("memory", end)
-            if checked:
+            touched = self._memories.touch(incoming.storable_seqs(used), time) if time else set()
+            if checked or touched or self._edges.there(names):
                 self._revision += 1
+            self._edges.remove(names, self._revision)
             for edge in checked:
                 self._edges.put(edge, self._revision)
+            self._access_revisions.update(dict.fromkeys(touched, self._revision))
 
     def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
         names = incoming.checked_edge_names(edges)
@@ -238,117 +265,6 @@ class InMemoryRepository(OpenStore):
     def from_traces(self, trace_ids: Sequence[str]) -> builtins.list[Memory]:
         with self._lock:
             return [memory for memory in self._memories if memory.trace_id in set(trace_ids)]
-
-    # Keys and statistics
-
-    def stamp(self) -> KeyStamp | None:
-        with self._lock:
-            return self._stamp
-
-    def set_stamp(self, stamp: KeyStamp) -> None:
-        incoming.check_stamp(stamp)
-        with self._lock:
-            if self._stamp is None:
-                self._revision += 1
-                self._stamp, self._activated = stamp, self._revision
-            elif self._stamp.identity != stamp.identity:
-                raise incoming.stamp_mismatch(self._stamp, stamp, location=self.location)
-
-    def _without_key(self, stamp: KeyStamp) -> builtins.list[Memory]:
-        keys = self._keys.of(stamp)
-        return [memory for memory in self._memories if memory.seq not in keys]
-
-    def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
-        incoming.check_stamp(stamp)
-        incoming.checked_limit(limit)
-        with self._lock:
-            return self._without_key(stamp)[:limit]
-
-    def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
-        incoming.check_stamp(stamp)
-        with self._lock:
-            found = {seq: key for seq, key in sorted(self._keys.of(stamp).items()) if seq > after}
-            body = np.frombuffer(b"".join(found.values()), dtype=np.uint8)
-            seqs = np.array(list(found), dtype=np.int64)
-            return seqs, body.reshape(len(found), self._keys.length(stamp) or 0)
-
-    def add_keys(
-        self,
-        stamp: KeyStamp,
-        keys: Mapping[int, bytes],
-        *,
-        head_keys: Mapping[int, bytes] | None = None,
-        traits: Mapping[int, Mapping[str, float]] | None = None,
-    ) -> None:
-        incoming.check_stamp(stamp)
-        heads = incoming.checked_head_keys(head_keys, keys)
-        new_traits = incoming.checked_traits(traits, keys)
-        with self._lock:
-            checked = incoming.checked_key_mapping(keys, self._keys.length(stamp))
-            kept = {seq: body for seq, body in checked.items() if seq in self._memories}
-            if not kept:
-                return
-            self._revision += 1
-            self._keys.put(
-                stamp,
-                kept,
-                head_keys={seq: body for seq, body in heads.items() if seq in kept},
-                traits={seq: own for seq, own in new_traits.items() if seq in kept},
-            )
-            if self._stamp is not None and self._stamp.identity == stamp.identity:
-                self._row_revisions.update(dict.fromkeys(kept, self._revision))
-
-    def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        wanted = incoming.storable_seqs(seqs)
-        with self._lock:
-            stored = self._keys.heads_of(self._stamp)
-            return {seq: stored[seq] for seq in wanted if seq in stored}
-
-    def activate(self, stamp: KeyStamp) -> bool:
-        incoming.check_stamp(stamp)
-        with self._lock:
-            if self._without_key(stamp):
-                return False
-            changed = self._stamp is None or self._stamp.identity != stamp.identity
-            if self._keys.keep_only(stamp) or changed:
-                self._revision += 1
-            if changed:
-                self._stamp, self._activated = stamp, self._revision
-                self._statistics.clear()
-                self._row_revisions = dict.fromkeys(self._memories.of(None), self._revision)
-            return True
-
-    def statistics(self, name: str) -> bytes | None:
-        incoming.check_sought(name, what="statistics name")
-        with self._lock:
-            return self._statistics.get(name)
-
-    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
-        incoming.check_statistics(name, body, as_of=as_of)
-        with self._lock:
-            last_deletion = max(self._activated, *self._forgotten.values(), 0)
-            if not last_deletion <= as_of <= self._revision:
-                return False
-            self._revision += 1
-            self._statistics[name] = body
-            return True
-
-    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-        wanted = incoming.fragment_places(places)
-        with self._lock:
-            stored = self._keys.fragments_of(self._stamp)
-            return {(seq, name): stored[seq][name] for seq, name in wanted if name in stored.get(seq, {})}
-
-    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
-        incoming.check_stamp(stamp)
-        checked = incoming.checked_fragments(fragments)
-        with self._lock:
-            current = incoming.current_stamp(self._stamp, stamp, location=self.location)
-            kept = [(seq, name) for seq, name in checked if seq in self._memories]
-            if kept:
-                self._revision += 1
-            for seq, name in kept:
-                self._keys.put_fragment(current, seq, name=name, body=checked[seq, name])
 
     # The whole store
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class Terms:
     def forget(self, seq: int) -> None:
         """Drop those of a memory."""
         del self._positions[seq]
+
+    def of(self, seq: int) -> Collection[str]:
+        """The terms of a memory, each once."""
+        return self._positions[seq].keys()
 
     def count(self, seq: int) -> int:
         """Number of terms of a memory, repeats included."""

@@ -38,13 +38,17 @@ class Traces:
             info for info in infos if conversation in (None, info.conversation) and seed in (None, info.seed)
         ]
 
-    def forget(self, trace_ids: AbstractSet[str], *, mentioning: AbstractSet[str]) -> set[str]:
-        """Drop these traces, and those in which one of the memories `mentioning` stands; returns which went."""
-        lost = {
+    def of(self, trace_ids: AbstractSet[str], *, mentioning: AbstractSet[str]) -> set[str]:
+        """Which there are of these traces, and of those in which one of the memories `mentioning` stands."""
+        return {
             trace_id
             for trace_id, trace in self._traces.items()
             if trace_id in trace_ids or mentioning & set(trace.mentions)
         }
+
+    def forget(self, trace_ids: AbstractSet[str], *, mentioning: AbstractSet[str]) -> set[str]:
+        """Drop what `of` tells; returns which went."""
+        lost = self.of(trace_ids, mentioning=mentioning)
         for trace_id in lost:
             del self._traces[trace_id]
         return lost

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.repository._rows import Row, tags_of
-from aspen.repository.values import AccessRows, EdgeRows, MemoryRows, Postings, TraitRows
+from aspen.repository.values import AccessRows, EdgeRows, MemoryRows, Postings, PriorityRows, TraitRows
 
 BLOCK = 16_384
 """Rows in one packed block: 5 MB of keys. A packed value of Postgres ends at 1 GB."""
@@ -56,6 +56,19 @@ def trait_rows_of(row: Row) -> TraitRows:
         seqs=int64_of(seqs),
         names=names or [],
         values=np.frombuffer(values or b"", dtype=">f4").astype(np.float32),
+    )
+
+
+def priority_rows_of(row: Row) -> PriorityRows:
+    seqs, types, stabilities, importances, emotions, counts, used_at = row
+    return PriorityRows(
+        seqs=int64_of(seqs),
+        types=types or [],
+        stabilities=stabilities or [],
+        importances=float64_of(importances),
+        emotions=float64_of(emotions),
+        counts=int64_of(counts),
+        used_at=int64_of(used_at),
     )
 
 

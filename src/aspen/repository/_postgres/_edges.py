@@ -33,16 +33,10 @@ def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
 
 
 def remove_edges(session: Session, names: Sequence[tuple[int, int, str]]) -> int:
-    """Delete the edges that are there; returns how many."""
+    """Delete the edges that are there; returns how many. Those who follow the changes have to be told."""
     sought = [name for name in names if incoming.findable(name[2])]
     sources, targets, types = zip(*sought, strict=True) if sought else ((), (), ())
-    removed = len(
-        session.rows("remove_edges", sources=list(sources), targets=list(targets), types=list(types))
-    )
-    if removed:
-        session.run("next_revision")
-        session.run("note_unrelated")
-    return removed
+    return len(session.rows("remove_edges", sources=list(sources), targets=list(targets), types=list(types)))
 
 
 def out_edges(
@@ -62,7 +56,7 @@ def in_edges(session: Session, seqs: Sequence[int], *, fan: int) -> EdgeRows:
     return columns.edge_rows_of(found)
 
 
-def touch(session: Session, seqs: Iterable[int], at: datetime) -> None:
+def touch(session: Session, seqs: Iterable[int], *, at: datetime, revision: int) -> None:
     """Count accesses of memories that are there."""
     used = Counter(seqs)
     session.run(
@@ -70,5 +64,5 @@ def touch(session: Session, seqs: Iterable[int], at: datetime) -> None:
         seqs=list(used),
         counts=list(used.values()),
         at=incoming.to_microseconds(at),
-        revision=session.value("next_revision"),
+        revision=revision,
     )

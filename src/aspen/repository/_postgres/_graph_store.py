@@ -22,24 +22,47 @@ class GraphStore(OpenStore):
         with self._writing() as session:
             known = steps.existing(session, seqs)
             if known:
-                relating.touch(session, (seq for seq in incoming.storable_seqs(seqs) if seq in known), time)
+                touched = [seq for seq in incoming.storable_seqs(seqs) if seq in known]
+                relating.touch(session, touched, at=time, revision=session.value("next_revision"))
 
-    def relate(self, edges: Sequence[Edge]) -> None:
+    def relate(
+        self,
+        edges: Sequence[Edge],
+        *,
+        without: Sequence[tuple[int, int, str]] = (),
+        used: Sequence[int] = (),
+        at: datetime | None = None,
+    ) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
-        if not checked:
+        names = incoming.checked_edge_names(without)
+        time = incoming.required_time(at, what="at") if used else None
+        if not checked and not names and time is None:
             return
         with self._writing() as session:
             ends = [end for edge in checked for end in (edge.source, edge.target)]
-            known = steps.existing(session, ends)
+            known = steps.existing(session, [*ends, *used])
             for end in ends:
                 if end not in known:
                     raise incoming.unknown("memory", end)
-            relating.put_edges(session, checked, session.value("next_revision"))
+            removed = relating.remove_edges(session, names)
+            touched = [seq for seq in incoming.storable_seqs(used) if seq in known]
+            if not (removed or checked or touched):
+                return
+            revision: int = session.value("next_revision")
+            if removed:
+                session.run("note_unrelated")
+            relating.put_edges(session, checked, revision)
+            if time is not None and touched:
+                relating.touch(session, touched, at=time, revision=revision)
 
     def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
         names = incoming.checked_edge_names(edges)
         with self._writing() as session:
-            return relating.remove_edges(session, names)
+            removed = relating.remove_edges(session, names)
+            if removed:
+                session.run("next_revision")
+                session.run("note_unrelated")
+            return removed
 
     def out_edges(
         self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None

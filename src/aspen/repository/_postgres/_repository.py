@@ -5,24 +5,26 @@ from __future__ import annotations
 import builtins
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aspen.repository import _changing as changing
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
 from aspen.repository._postgres import _columns as columns
+from aspen.repository._postgres import _edges as relating
 from aspen.repository._postgres import _keys as keying
 from aspen.repository._postgres import _names as naming
 from aspen.repository._postgres import _steps as steps
+from aspen.repository._postgres._browsing_store import BrowsingStore
 from aspen.repository._postgres._check import findings
 from aspen.repository._postgres._copying import back_up
 from aspen.repository._postgres._graph_store import GraphStore
 from aspen.repository._postgres._sizes import sizes
 from aspen.repository.values import (
+    Attached,
     Changes,
-    Conversation,
     KeyStamp,
     MentionRows,
     NewMemory,
@@ -31,10 +33,10 @@ from aspen.repository.values import (
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Memory, Seqs
+from aspen.types import Memory, Relation, Seqs
 
 
-class PostgresRepository(GraphStore):
+class PostgresRepository(BrowsingStore, GraphStore):
     """The store of one tenant in a Postgres database, for any number of threads and processes.
 
     The tables lie in the schema `aspen`, and hold the stores of all tenants. No tenant reads, changes or refers to what
@@ -59,11 +61,17 @@ class PostgresRepository(GraphStore):
     # Memories
 
     def add(
-        self, memories: Sequence[NewMemory], *, trace: NewTrace | None = None, stamp: KeyStamp | None = None
+        self,
+        memories: Sequence[NewMemory],
+        *,
+        trace: NewTrace | None = None,
+        stamp: KeyStamp | None = None,
+        relations: Sequence[Relation] = (),
     ) -> list[Memory]:
         checked = [incoming.checked_memory(new) for new in memories]
         trace = incoming.checked_trace(trace, memories) if trace else None
-        if not memories:
+        changing.check_relations(relations)
+        if not memories and not relations:
             return []
         with self._writing() as session:
             number = keying.check_keys(session, memories, stamp, location=self.location)
@@ -79,7 +87,26 @@ class PostgresRepository(GraphStore):
                 new_trace = trace if referred and not known_trace else None
                 added = steps.add_memories(session, list(fresh.values()), stamp=number, trace=new_trace)
                 stored |= {memory.id: memory for memory in added}
+            if relations:
+                ends = steps.seqs_by_id(session, changing.ends_of(relations))
+                edges = changing.edges_between(relations, ends)
+                relating.put_edges(session, edges, session.value("revision" if fresh else "next_revision"))
             return [stored[memory_id] for memory_id in ids]
+
+    def amend(self, memory_id: str, fields: Mapping[str, object], *, version: int | None = None) -> Memory:
+        checked = changing.checked_amendment(fields)
+        with self._writing() as session:
+            memory = steps.by_id(session, [memory_id]).get(memory_id)
+            if memory is None:
+                raise incoming.unknown("memory", memory_id)
+            amended = changing.amended(memory, checked, version=version)
+            if amended != memory:
+                steps.amend(session, amended)
+            return amended
+
+    def attached(self, ids: Sequence[str]) -> Attached:
+        with self._pool.reading() as session:
+            return steps.attached(session, steps.known_seqs(session, ids))
 
     def known(self, ids: Sequence[str]) -> set[str]:
         with self._pool.reading() as session:
@@ -100,41 +127,13 @@ class PostgresRepository(GraphStore):
         by_seq = {memory.seq: memory for memory in map(rows.memory_of, found)}
         return [by_seq[seq] for seq in wanted if seq in by_seq]
 
-    def list(
-        self,
-        *,
-        conversation: str | None = None,
-        speaker: str | None = None,
-        before: int | None = None,
-        limit: int = 100,
-    ) -> list[Memory]:
-        incoming.check_filters(conversation=conversation, speaker=speaker)
-        values: dict[str, Any] = {
-            "speaker": speaker,
-            "before": incoming.MAX_SEQ if before is None else min(before, incoming.MAX_SEQ),
-            "limit": incoming.checked_limit(limit),
-        }
-        with self._pool.reading() as session:
-            if conversation is None:
-                found = session.rows("list_memories", **values)
-            else:
-                found = session.rows("list_conversation", conversation=conversation, **values)
-        return [rows.memory_of(row) for row in found]
-
-    def conversations(self) -> builtins.list[Conversation]:
-        with self._pool.reading() as session:
-            return [Conversation(*row) for row in session.rows("conversations")]
-
     def forget(self, ids: Sequence[str]) -> int:
         with self._writing() as session:
-            seqs = steps.seqs_by_id(session, ids)
-            for memory_id in ids:
-                if memory_id not in seqs:
-                    raise incoming.unknown("memory", memory_id)
+            seqs = steps.known_seqs(session, ids)
             if not seqs:
                 return 0
             session.deleted = True
-            return steps.forget(session, sorted(seqs.values()))
+            return steps.forget(session, seqs)
 
     # Keywords, names and edges
 

@@ -31,16 +31,13 @@ def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
     )
 
 
-def remove_edges(session: Session, names: Sequence[tuple[int, int, str]]) -> int:
-    """Delete the edges that are there; returns how many."""
-    removed = sum(
+def remove_edges(session: Session, names: Iterable[tuple[int, int, str]]) -> int:
+    """Delete the edges that are there; returns how many. Those who follow the changes have to be told."""
+    return sum(
         len(session.rows("remove_edge", source=source, target=target, type=kind))
         for source, target, kind in names
         if incoming.findable(kind)
     )
-    if removed:
-        session.run("note_unrelated", revision=session.value("next_revision"))
-    return removed
 
 
 def out_edges(
@@ -61,9 +58,8 @@ def in_edges(session: Session, seqs: Sequence[int], *, fan: int) -> EdgeRows:
     )
 
 
-def touch(session: Session, seqs: Iterable[int], at: datetime) -> None:
+def touch(session: Session, seqs: Iterable[int], *, at: datetime, revision: int) -> None:
     """Count accesses of memories that are there."""
-    revision: int = session.value("next_revision")
     time = incoming.to_microseconds(at)
     session.run_many(
         "touch",

@@ -7,24 +7,24 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from aspen.repository import _changing as changing
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
 from aspen.repository._sqlite import _edges as relating
 from aspen.repository._sqlite import _keys as keying
 from aspen.repository._sqlite import _names as naming
 from aspen.repository._sqlite import _steps as steps
+from aspen.repository._sqlite._browsing_store import BrowsingStore
 from aspen.repository._sqlite._check import findings
 from aspen.repository._sqlite._file import back_up
-from aspen.repository._sqlite._open_store import OpenStore
+from aspen.repository._sqlite._key_store import KeyStore
 from aspen.repository._sqlite._sizes import sizes
 from aspen.repository.values import (
+    Attached,
     Changes,
-    Conversation,
     EdgeRows,
     KeyStamp,
     MentionRows,
@@ -34,10 +34,10 @@ from aspen.repository.values import (
     StoreStats,
     TraceInfo,
 )
-from aspen.types import Edge, Memory, Seqs
+from aspen.types import Edge, Memory, Relation
 
 
-class SQLiteRepository(OpenStore):
+class SQLiteRepository(BrowsingStore, KeyStore):
     """A store in the file `path`, for any number of threads and processes.
 
     Parameters
@@ -51,11 +51,17 @@ class SQLiteRepository(OpenStore):
     # Memories
 
     def add(
-        self, memories: Sequence[NewMemory], *, trace: NewTrace | None = None, stamp: KeyStamp | None = None
+        self,
+        memories: Sequence[NewMemory],
+        *,
+        trace: NewTrace | None = None,
+        stamp: KeyStamp | None = None,
+        relations: Sequence[Relation] = (),
     ) -> list[Memory]:
         checked = [incoming.checked_memory(new) for new in memories]
         trace = incoming.checked_trace(trace, memories) if trace else None
-        if not memories:
+        changing.check_relations(relations)
+        if not memories and not relations:
             return []
         with self._writing() as session:
             number = keying.check_keys(session, memories, stamp, location=self.location)
@@ -73,7 +79,26 @@ class SQLiteRepository(OpenStore):
                 if new_trace:
                     steps.add_trace_mentions(session, new_trace)
                 stored |= {memory.id: memory for memory in added}
+            if relations:
+                ends = steps.seqs_by_id(session, changing.ends_of(relations))
+                edges = changing.edges_between(relations, ends)
+                relating.put_edges(session, edges, session.value("revision" if fresh else "next_revision"))
             return [stored[memory_id] for memory_id in ids]
+
+    def amend(self, memory_id: str, fields: Mapping[str, object], *, version: int | None = None) -> Memory:
+        checked = changing.checked_amendment(fields)
+        with self._writing() as session:
+            memory = steps.by_id(session, [memory_id]).get(memory_id)
+            if memory is None:
+                raise incoming.unknown("memory", memory_id)
+            amended = changing.amended(memory, checked, version=version)
+            if amended != memory:
+                steps.amend(session, amended)
+            return amended
+
+    def attached(self, ids: Sequence[str]) -> Attached:
+        with self._reading() as session:
+            return steps.attached(session, steps.known_seqs(session, ids))
 
     def known(self, ids: Sequence[str]) -> set[str]:
         with self._reading() as session:
@@ -94,48 +119,21 @@ class SQLiteRepository(OpenStore):
         by_seq = {memory.seq: memory for memory in map(rows.memory_of, found)}
         return [by_seq[seq] for seq in wanted if seq in by_seq]
 
-    def list(
-        self,
-        *,
-        conversation: str | None = None,
-        speaker: str | None = None,
-        before: int | None = None,
-        limit: int = 100,
-    ) -> list[Memory]:
-        incoming.check_filters(conversation=conversation, speaker=speaker)
-        values: dict[str, Any] = {
-            "speaker": speaker,
-            "before": incoming.MAX_SEQ if before is None else min(before, incoming.MAX_SEQ),
-            "limit": incoming.checked_limit(limit),
-        }
-        with self._reading() as session:
-            if conversation is None:
-                found = session.rows("list_memories", **values)
-            else:
-                found = session.rows("list_conversation", conversation=conversation, **values)
-        return [rows.memory_of(row) for row in found]
-
-    def conversations(self) -> builtins.list[Conversation]:
-        with self._reading() as session:
-            return [Conversation(*row) for row in session.rows("conversations")]
-
     def touch(self, seqs: Sequence[int], *, at: datetime) -> None:
         time = incoming.required_time(at, what="at")
         with self._writing() as session:
             known = steps.existing(session, seqs)
             if known:
-                relating.touch(session, (seq for seq in incoming.storable_seqs(seqs) if seq in known), time)
+                touched = [seq for seq in incoming.storable_seqs(seqs) if seq in known]
+                relating.touch(session, touched, at=time, revision=session.value("next_revision"))
 
     def forget(self, ids: Sequence[str]) -> int:
         with self._writing() as session:
-            seqs = steps.seqs_by_id(session, ids)
-            for memory_id in ids:
-                if memory_id not in seqs:
-                    raise incoming.unknown("memory", memory_id)
+            seqs = steps.known_seqs(session, ids)
             if not seqs:
                 return 0
             session.deleted = True
-            return steps.forget(session, sorted(seqs.values()))
+            return steps.forget(session, seqs)
 
     # Keywords, names and edges
 
@@ -161,22 +159,43 @@ class SQLiteRepository(OpenStore):
         with self._reading() as session:
             return naming.about(session, names, conversation=conversation, limit=limit)
 
-    def relate(self, edges: Sequence[Edge]) -> None:
+    def relate(
+        self,
+        edges: Sequence[Edge],
+        *,
+        without: Sequence[tuple[int, int, str]] = (),
+        used: Sequence[int] = (),
+        at: datetime | None = None,
+    ) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
-        if not checked:
+        names = incoming.checked_edge_names(without)
+        time = incoming.required_time(at, what="at") if used else None
+        if not checked and not names and time is None:
             return
         with self._writing() as session:
             ends = [end for edge in checked for end in (edge.source, edge.target)]
-            known = steps.existing(session, ends)
+            known = steps.existing(session, [*ends, *used])
             for end in ends:
                 if end not in known:
                     raise incoming.unknown("memory", end)
-            relating.put_edges(session, checked, session.value("next_revision"))
+            removed = relating.remove_edges(session, names)
+            touched = [seq for seq in incoming.storable_seqs(used) if seq in known]
+            if not (removed or checked or touched):
+                return
+            revision: int = session.value("next_revision")
+            if removed:
+                session.run("note_unrelated", revision=revision)
+            relating.put_edges(session, checked, revision)
+            if time is not None and touched:
+                relating.touch(session, touched, at=time, revision=revision)
 
     def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
         names = incoming.checked_edge_names(edges)
         with self._writing() as session:
-            return relating.remove_edges(session, names)
+            removed = relating.remove_edges(session, names)
+            if removed:
+                session.run("note_unrelated", revision=session.value("next_revision"))
+            return removed
 
     def out_edges(
         self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None
@@ -238,108 +257,6 @@ class SQLiteRepository(OpenStore):
         with self._reading() as session:
             found = session.rows("memories_from_traces", ids=steps.names(trace_ids))
         return [rows.memory_of(row) for row in found]
-
-    # Keys and statistics
-
-    def stamp(self) -> KeyStamp | None:
-        with self._reading() as session:
-            row = session.row("current_stamp")
-        return rows.stamp_of(row) if row else None
-
-    def set_stamp(self, stamp: KeyStamp) -> None:
-        incoming.check_stamp(stamp)
-        with self._writing() as session:
-            row = session.row("current_stamp")
-            if row is None:
-                number = keying.stamp_number(session, stamp)
-                session.run("make_stamp_current", stamp=number, revision=session.value("next_revision"))
-            elif rows.stamp_of(row).identity != stamp.identity:
-                raise incoming.stamp_mismatch(rows.stamp_of(row), stamp, location=self.location)
-
-    def missing_keys(self, stamp: KeyStamp, *, limit: int) -> builtins.list[Memory]:
-        incoming.check_stamp(stamp)
-        incoming.checked_limit(limit)
-        with self._reading() as session:
-            found = session.rows("missing_keys", stamp=keying.find_stamp(session, stamp), limit=limit)
-        return [rows.memory_of(row) for row in found]
-
-    def keys(self, stamp: KeyStamp, *, after: int = 0) -> tuple[Seqs, NDArray[np.uint8]]:
-        incoming.check_stamp(stamp)
-        with self._reading() as session:
-            found = session.rows("keys_after", stamp=keying.find_stamp(session, stamp), after=after)
-        size = len(found[0][1]) if found else 0
-        body = np.frombuffer(b"".join(key for _, key in found), dtype=np.uint8)
-        return np.array([seq for seq, _ in found], dtype=np.int64), body.reshape(len(found), size)
-
-    def add_keys(
-        self,
-        stamp: KeyStamp,
-        keys: Mapping[int, bytes],
-        *,
-        head_keys: Mapping[int, bytes] | None = None,
-        traits: Mapping[int, Mapping[str, float]] | None = None,
-    ) -> None:
-        incoming.check_stamp(stamp)
-        heads = incoming.checked_head_keys(head_keys, keys)
-        new_traits = incoming.checked_traits(traits, keys)
-        with self._writing() as session:
-            size = session.value("key_size", stamp=keying.find_stamp(session, stamp))
-            checked = incoming.checked_key_mapping(keys, size)
-            known = steps.existing(session, checked)
-            kept = {seq: body for seq, body in checked.items() if seq in known}
-            if kept:
-                keying.put_keys(
-                    session,
-                    keying.stamp_number(session, stamp),
-                    keys=kept,
-                    head_keys={seq: body for seq, body in heads.items() if seq in kept},
-                    traits={seq: own for seq, own in new_traits.items() if seq in kept},
-                    revision=session.value("next_revision"),
-                )
-
-    def head_keys(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        wanted = incoming.storable_seqs(seqs)
-        with self._reading() as session:
-            stamp = session.row("current_stamp")
-            found = session.rows("head_keys", stamp=stamp[0], seqs=json.dumps(wanted)) if stamp else []
-        bodies: dict[int, bytes] = dict(found)
-        return {seq: bodies[seq] for seq in wanted if seq in bodies}
-
-    def activate(self, stamp: KeyStamp) -> bool:
-        incoming.check_stamp(stamp)
-        with self._writing() as session:
-            return keying.activate(session, stamp)
-
-    def statistics(self, name: str) -> bytes | None:
-        incoming.check_sought(name, what="statistics name")
-        with self._reading() as session:
-            body: bytes | None = session.value("statistics", name=name) if incoming.findable(name) else None
-        return body
-
-    def save_statistics(self, name: str, body: bytes, *, as_of: int) -> bool:
-        incoming.check_statistics(name, body, as_of=as_of)
-        with self._writing() as session:
-            if as_of > session.value("revision") or session.value("statistics_outdated", as_of=as_of):
-                return False
-            session.run("next_revision")
-            session.run("save_statistics", name=name, body=body)
-            return True
-
-    def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-        wanted = incoming.fragment_places(places)
-        with self._reading() as session:
-            return keying.fragments(session, wanted)
-
-    def save_fragments(self, stamp: KeyStamp, fragments: Mapping[tuple[int, str], bytes]) -> None:
-        incoming.check_stamp(stamp)
-        checked = incoming.checked_fragments(fragments)
-        with self._writing() as session:
-            number = keying.current_number(session, stamp, location=self.location)
-            known = steps.existing(session, (seq for seq, _ in checked))
-            kept = {place: body for place, body in checked.items() if place[0] in known}
-            if kept:
-                session.run("next_revision")
-                keying.put_fragments(session, number, kept)
 
     # The whole store
 

@@ -12,7 +12,7 @@ from aspen.repository._sqlite._edges import put_edges
 from aspen.repository._sqlite._keys import put_keys
 from aspen.repository._sqlite._names import add_names
 from aspen.repository._sqlite._pool import Session
-from aspen.repository.values import NEXT, NewMemory, NewTrace, TraceInfo
+from aspen.repository.values import NEXT, Attached, NewMemory, NewTrace, TraceInfo
 from aspen.types import Edge, Memory, Provenance
 
 
@@ -31,6 +31,16 @@ def by_id(session: Session, ids: Iterable[str]) -> dict[str, Memory]:
 def seqs_by_id(session: Session, ids: Iterable[str]) -> dict[str, int]:
     """The seqs of the stored ones of `ids`."""
     return dict(session.rows("seqs_by_id", ids=names(ids)))
+
+
+def known_seqs(session: Session, ids: Iterable[str]) -> list[int]:
+    """The seqs of memories, ascending; NotFound names the first unknown one."""
+    wanted = list(ids)
+    seqs = seqs_by_id(session, wanted)
+    for memory_id in wanted:
+        if memory_id not in seqs:
+            raise incoming.unknown("memory", memory_id)
+    return sorted(seqs.values())
 
 
 def existing(session: Session, seqs: Iterable[int]) -> set[int]:
@@ -125,6 +135,19 @@ def _next_edges(session: Session, added: Sequence[Memory]) -> list[Edge]:
             edges.append(Edge(before, memory.seq, NEXT, 1.0))
         last[memory.conversation] = memory.seq
     return edges
+
+
+def amend(session: Session, memory: Memory) -> None:
+    """Write what can be amended of a memory as it is now."""
+    session.run("amend_memory", seq=memory.seq, **rows.kind_values(memory))
+    session.run("hand_over_again", seq=memory.seq, revision=session.value("next_revision"))
+
+
+def attached(session: Session, seqs: Sequence[int]) -> Attached:
+    """What `forget` would take along."""
+    wanted = json.dumps(seqs)
+    traces = tuple(rows.trace_info_of(row) for row in session.rows("attached_traces", seqs=wanted))
+    return Attached(traces, session.value("count_attached_edges", seqs=wanted))
 
 
 def _forget_words(session: Session, seqs: Sequence[int]) -> None:

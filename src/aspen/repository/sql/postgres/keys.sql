@@ -90,8 +90,7 @@ FROM (
 
 -- name: missing_keys
 SELECT
-    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+    -- include: memory_columns
 FROM (
     SELECT *
     FROM aspen.memory

@@ -55,6 +55,11 @@ UPDATE aspen.store SET last_seq = %(seq)s WHERE tenant_id = %(tenant)s
 
 -- Memories
 
+-- As `memory_of` reads them: of a row `own`, beside how it was used.
+-- part: memory_columns
+own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
+stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0), version
+
 -- name: last_of_conversations
 SELECT name, seq
 FROM unnest(%(conversations)s::text[]) AS name
@@ -100,8 +105,7 @@ DELETE FROM aspen.trait WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::big
 -- One look-up for each id or seq, by LATERAL and LIMIT: of a join, or = ANY, the planner might make one pass over all.
 -- name: memories_by_id
 SELECT
-    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+    -- include: memory_columns
 FROM unnest(%(ids)s::text[]) AS sought (id)
 CROSS JOIN LATERAL (
     SELECT * FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.id = sought.id LIMIT 1
@@ -119,8 +123,7 @@ CROSS JOIN LATERAL (
 
 -- name: memories_by_seq
 SELECT
-    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+    -- include: memory_columns
 FROM unnest(%(seqs)s::bigint[]) AS sought (seq)
 CROSS JOIN LATERAL (
     SELECT * FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.seq = sought.seq LIMIT 1
@@ -138,8 +141,7 @@ CROSS JOIN LATERAL (
 
 -- name: list_memories
 SELECT
-    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+    -- include: memory_columns
 FROM (
     SELECT *
     FROM aspen.memory
@@ -154,8 +156,7 @@ ORDER BY own.seq DESC
 
 -- name: list_conversation
 SELECT
-    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+    -- include: memory_columns
 FROM (
     SELECT *
     FROM aspen.memory
@@ -182,16 +183,20 @@ ORDER BY max(seq) DESC
 -- Forgetting: keys, head keys, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that
 -- stays loses a deleted trace by ON DELETE SET NULL.
 
+-- Traces in which some memories stand.
+-- part: traces_of
+SELECT own.number
+FROM aspen.memory JOIN aspen.trace AS own USING (tenant_id)
+WHERE tenant_id = %(tenant)s AND memory.seq = ANY(%(seqs)s::bigint[]) AND own.id = memory.trace_id
+UNION
+SELECT trace FROM aspen.trace_mention WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+
 -- name: forget_traces
 DELETE FROM aspen.trace
 WHERE
     tenant_id = %(tenant)s
     AND number IN (
-        SELECT own.number
-        FROM aspen.memory JOIN aspen.trace AS own USING (tenant_id)
-        WHERE tenant_id = %(tenant)s AND memory.seq = ANY(%(seqs)s::bigint[]) AND own.id = memory.trace_id
-        UNION
-        SELECT trace FROM aspen.trace_mention WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
+        -- include: traces_of
     )
 RETURNING number
 
@@ -388,8 +393,7 @@ LIMIT %(limit)s
 
 -- name: memories_from_traces
 SELECT
-    own.id, own.seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, at, coalesce(count, 0)
+    -- include: memory_columns
 FROM unnest(%(ids)s::text[]) AS sought (id)
 CROSS JOIN LATERAL (
     SELECT * FROM aspen.memory WHERE tenant_id = %(tenant)s AND memory.trace_id = sought.id LIMIT 10000

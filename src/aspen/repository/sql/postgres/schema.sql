@@ -55,7 +55,7 @@ CREATE TABLE aspen.trace (
 
 CREATE INDEX trace_by_conversation ON aspen.trace (tenant_id, conversation, number);
 
--- `tags` is a JSON array, NULL for none.
+-- `tags` is a JSON array, NULL for none; `version` counts amendments, from 1.
 CREATE TABLE aspen.memory (
     tenant_id TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
@@ -77,6 +77,7 @@ CREATE TABLE aspen.memory (
     emotion TEXT,
     emotion_intensity DOUBLE PRECISION CHECK (emotion_intensity BETWEEN 0 AND 1),
     tags TEXT,
+    version BIGINT NOT NULL DEFAULT 1 CHECK (version > 0),
     PRIMARY KEY (tenant_id, seq),
     UNIQUE (tenant_id, id),
     FOREIGN KEY (tenant_id, trace_id) REFERENCES aspen.trace (tenant_id, id) ON DELETE SET NULL (trace_id)
@@ -188,7 +189,7 @@ CREATE TABLE aspen.posting (
 
 CREATE INDEX posting_by_memory ON aspen.posting (tenant_id, seq);
 
--- The type of the target, which no memory changes, lies in the edge: activation asks for it at each step, and so reads
+-- The type of the target, which seldom changes, lies in the edge: activation asks for it at each step, and so reads
 -- nothing but one index.
 CREATE TABLE aspen.edge (
     tenant_id TEXT COLLATE "C" NOT NULL,

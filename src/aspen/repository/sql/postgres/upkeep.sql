@@ -65,7 +65,7 @@ GROUP BY trace.id
 -- name: copy_memories
 SELECT
     seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count, trace_id,
-    text, type, stability, importance, emotion, emotion_intensity, tags
+    text, type, stability, importance, emotion, emotion_intensity, tags, version
 FROM aspen.memory
 WHERE tenant_id = %(tenant)s
 ORDER BY seq

@@ -31,6 +31,11 @@ INSERT INTO sqlite_sequence (name, seq) VALUES ('memory', :seq)
 
 -- Memories
 
+-- As `memory_of` reads them.
+-- part: memory_columns
+id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type, stability,
+importance, emotion, emotion_intensity, tags, accessed_at, access_count, version
+
 -- name: last_seq
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'memory'
 
@@ -40,10 +45,10 @@ SELECT max(seq) FROM memory WHERE conversation = :conversation
 -- name: add_memory
 INSERT INTO memory (
     seq, id, conversation, speaker, subject, said_at, source, provenance, created_at, token_count, term_count,
-    trace_id, text, type, stability, importance, emotion, emotion_intensity, tags
+    trace_id, text, type, stability, importance, emotion, emotion_intensity, tags, version
 ) VALUES (
     :seq, :id, :conversation, :speaker, :subject, :said_at, :source, :provenance, :created_at, :token_count,
-    :term_count, :trace_id, :text, :type, :stability, :importance, :emotion, :emotion_intensity, :tags
+    :term_count, :trace_id, :text, :type, :stability, :importance, :emotion, :emotion_intensity, :tags, :version
 )
 
 -- name: add_keywords
@@ -62,8 +67,7 @@ DELETE FROM trait WHERE seq = :seq AND stamp = :stamp
 
 -- name: memories_by_id
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+    -- include: memory_columns
 FROM memory
 WHERE id IN (SELECT value FROM json_each(:ids))
 
@@ -72,8 +76,7 @@ SELECT id, seq FROM memory WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: memories_by_seq
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+    -- include: memory_columns
 FROM memory
 WHERE seq IN (SELECT value FROM json_each(:seqs))
 
@@ -82,8 +85,7 @@ SELECT seq FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: list_memories
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+    -- include: memory_columns
 FROM memory
 WHERE seq < :before AND (:speaker IS NULL OR speaker = :speaker)
 ORDER BY seq DESC
@@ -91,8 +93,7 @@ LIMIT :limit
 
 -- name: list_conversation
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+    -- include: memory_columns
 FROM memory
 WHERE conversation = :conversation AND seq < :before AND (:speaker IS NULL OR speaker = :speaker)
 ORDER BY seq DESC
@@ -108,10 +109,15 @@ ORDER BY max(seq) DESC
 -- Forgetting: keys, fragments, names, traits and edges go with their memory by ON DELETE CASCADE; a memory that stays
 -- loses a deleted trace by ON DELETE SET NULL.
 
+-- Traces in which some memories stand.
+-- part: in_which_stand
+id IN (SELECT trace_id FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs)))
+OR number IN (SELECT trace FROM trace_mention WHERE seq IN (SELECT value FROM json_each(:seqs)))
+
 -- name: forget_traces
 DELETE FROM trace
-WHERE id IN (SELECT trace_id FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs)))
-OR number IN (SELECT trace FROM trace_mention WHERE seq IN (SELECT value FROM json_each(:seqs)))
+WHERE
+    -- include: in_which_stand
 RETURNING number
 
 -- name: forget_keywords
@@ -304,8 +310,7 @@ LIMIT :limit
 
 -- name: memories_from_traces
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+    -- include: memory_columns
 FROM memory
 WHERE trace_id IN (SELECT value FROM json_each(:ids))
 ORDER BY seq
@@ -368,8 +373,7 @@ SELECT seq, body FROM memory_key WHERE +stamp = :stamp AND seq > :after ORDER BY
 
 -- name: missing_keys
 SELECT
-    id, seq, text, speaker, said_at, conversation, source, provenance, created_at, token_count, trace_id, type,
-    stability, importance, emotion, emotion_intensity, tags, accessed_at, access_count
+    -- include: memory_columns
 FROM memory
 WHERE NOT EXISTS (SELECT 1 FROM memory_key WHERE memory_key.seq = memory.seq AND memory_key.stamp = :stamp)
 ORDER BY seq

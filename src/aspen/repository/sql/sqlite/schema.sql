@@ -37,7 +37,8 @@ CREATE TABLE trace (
 
 CREATE INDEX trace_by_conversation ON trace (conversation, number);
 
--- `tags` is a JSON array, NULL for none; `access_revision` is that of the last access, 0 before the first.
+-- `tags` is a JSON array, NULL for none; `access_revision` is that of the last access, 0 before the first; `version`
+-- counts amendments, from 1.
 CREATE TABLE memory (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -60,7 +61,8 @@ CREATE TABLE memory (
     tags TEXT,
     accessed_at INTEGER,
     access_count INTEGER NOT NULL DEFAULT 0,
-    access_revision INTEGER NOT NULL DEFAULT 0
+    access_revision INTEGER NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
 ) STRICT;
 
 CREATE INDEX memory_by_conversation ON memory (conversation, seq);

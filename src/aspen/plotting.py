@@ -19,14 +19,19 @@ def check_plotting(path: Path, *, option: str = "--plot") -> None:
         raise InvalidInput(f"{path} is no picture.", hint=f"It has to end in {', '.join(_ENDINGS)}.")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path} cannot be written: there is no folder {path.parent}.", path=str(path))
+    require_matplotlib(otherwise=f"leave {option} out").use("Agg")
+
+
+def require_matplotlib(*, otherwise: str) -> Any:
+    """The package matplotlib; MissingDependency where it is not installed, which says what to do `otherwise`."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise MissingDependency(
             "matplotlib, which draws the plot, is not installed.",
-            hint=f'pip install "aspen-memory[benchmark]", or leave {option} out.',
+            hint=f'pip install "aspen-memory[benchmark]", or {otherwise}.',
         ) from error
-    mpl.use("Agg")
+    return mpl
 
 
 def open_pyplot(path: Path) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from aspen.config import Config, is_url
 from aspen.errors import InvalidInput, StoreError, StoreNotWritable
 from aspen.memory_injector import StrategyName
 from aspen.models import LanguageModel
-from aspen.types import TraceLevel
+from aspen.types import MemoryType, TraceLevel
 
 
 def _default_store() -> str:
@@ -181,3 +181,15 @@ def from_stdin(text: str) -> str:
     if sys.stdin.isatty():
         raise InvalidInput('"-" reads from standard input, which is this terminal.', hint="Pipe the text in.")
     return sys.stdin.read().removesuffix("\n")
+
+
+def boosted(given: Sequence[str], *, onto: Mapping[str, float]) -> dict[MemoryType | str, float]:
+    """The boosts `onto` by type of memory, with those that --boost gives in their place."""
+    boosts: dict[MemoryType | str, float] = dict(onto)
+    for text in given:
+        kind, _, factor = text.partition("=")
+        try:
+            boosts[kind] = float(factor)
+        except ValueError as error:
+            raise InvalidInput(f"--boost {text!r} is no factor.", hint="Write it as in belief=2.") from error
+    return boosts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aspen.aspen import Aspen
 from aspen.cli._screen import as_data, date_of, on_terminal, one_line, put, put_table, say, width
 from aspen.cli._standing import correction
 from aspen.memory_agent import Evidence
-from aspen.types import ActivatedMemory, Hit, HitPath, Memory, Recall
+from aspen.types import ActivatedMemory, Hit, HitPath, Memory, Recall, RecallFrame
 
 _PARTS = (
     "activation",
@@ -47,8 +48,11 @@ _ROOM = 24
 
 
 def recall_data(recall: Recall) -> dict[str, object]:
-    """A recall as plain data for JSON."""
-    return {**as_data(recall), "familiarity": recall.familiarity}
+    """A recall as plain data for JSON; with its explanation where there is one."""
+    data: dict[str, object] = as_data(recall)
+    if recall.explanation is None:
+        del data["explanation"]
+    return data
 
 
 def put_recall(recall: Recall) -> None:
@@ -148,6 +152,49 @@ def put_ways(recall: Recall, known: Mapping[str, Memory]) -> None:
             put("   no paths: no activation came to it from other memories")
         for path in hit.paths:
             put_path(path, known, arrived=_arrived(hit, path))
+
+
+def put_fusion(recall: Recall) -> None:
+    """Where each candidate stood in every arm, and what fusion and spreading made of it.
+
+    Of the hits, and of what an arm or the fusion had among its first that many, in the order before spreading.
+    """
+    if recall.explanation is None or not recall.explanation.fused:
+        return
+    told, shown = recall.explanation, max(len(recall.hits), 1)
+    ranks = {name: {one.memory_id: one.rank for one in arm} for name, arm in told.arms.items()}
+    rows = []
+    for before, one in enumerate(told.fused, start=1):
+        own = [ranks[name][one.memory_id] for name in ranks]
+        if one.place is None and min([before, *own]) > shown:
+            continue
+        rows.append(
+            [
+                str(before),
+                *map(str, own),
+                f"{one.score:+.2f}",
+                f"{sum(one.added.values()):+.2f}",
+                f"{one.final:+.2f}",
+                "" if one.place is None else str(one.place),
+                one_line(told.memories[one.memory_id].text, most=_LONGEST),
+            ]
+        )
+    numbers = ["fused", *map(_short, ranks), "before", "added", "after", "place"]
+    put()
+    put(
+        "Ranks when fused and in each arm, the score before spreading, what was added, and the place among the hits"
+    )
+    put_table([*numbers, "memory"], rows, numbers=numbers)
+    for step, frame in enumerate(told.frames[1:], start=1):
+        _put_frame(step, frame)
+
+
+def _put_frame(step: int, frame: RecallFrame) -> None:
+    kinds = Counter(edge.relation for edge in frame.edges)
+    over = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    carried = sum(edge.carried for edge in frame.edges)
+    more = f"; {frame.left_out:,} more led elsewhere" if frame.left_out else ""
+    put(f"hop {step}: {carried:.3f} carried over {over}{more}")
 
 
 def put_path(path: HitPath, known: Mapping[str, Memory], *, arrived: float) -> None:

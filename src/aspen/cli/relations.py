@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from aspen.cli._options import JsonOption, StoreOption, open_aspen
+from aspen.cli._options import JsonOption, StoreOption, boosted, open_aspen
 from aspen.cli._recalled import memories_on_paths, put_path
 from aspen.cli._screen import on_terminal, one_line, put, put_json, put_table, say
 from aspen.cli._standing import correction
 from aspen.errors import InvalidInput
 from aspen.memory_graph import DEFAULT_TYPE_BOOST
-from aspen.types import Memory, MemoryType, Relation, RelationType, Spread
+from aspen.types import Memory, Relation, RelationType, Spread
 from aspen.validation import check_choice
 
 _TYPES = ", ".join(RelationType)
@@ -209,7 +209,7 @@ def spread(
         found = aspen.spread_activation(
             memory_ids,
             max_hops=hops,
-            type_boost=_boosted(boosts or []),
+            type_boost=boosted(boosts or [], onto=DEFAULT_TYPE_BOOST),
             top_k=top,
             decay=decay,
             min_weight=min_weight,
@@ -242,18 +242,6 @@ def spread(
     say(f"{len(found.memories)} memories in {found.seconds * 1000:.0f} ms")
     if found.truncated:
         say("a bound kept activation from some of what it could have reached; --fan raises one")
-
-
-def _boosted(given: list[str]) -> dict[MemoryType | str, float]:
-    """The default boosts, with those that are given in their place."""
-    boosts: dict[MemoryType | str, float] = dict(DEFAULT_TYPE_BOOST)
-    for text in given:
-        kind, _, factor = text.partition("=")
-        try:
-            boosts[kind] = float(factor)
-        except ValueError as error:
-            raise InvalidInput(f"--boost {text!r} is no factor.", hint="Write it as in belief=2.") from error
-    return boosts
 
 
 def _put_spread(found: Spread) -> None:

@@ -41,6 +41,7 @@ class FrontDoor:
         self._engine: Engine | None = None
         self._by_words = ResonanceSearch(repository, keys=None)
         self._lock = threading.Lock()
+        self._at_forgetting: list[Callable[[], None]] = []
 
     @classmethod
     def open(
@@ -100,6 +101,10 @@ class FrontDoor:
         for id_ in wanted:
             check_kind(id_, str, what="memory id")
         return {memory.id: memory.seq for memory in self.repository.get(wanted)}
+
+    def at_forgetting(self, let_go: Callable[[], None]) -> None:
+        """Call `let_go` whenever memories are forgotten: for whoever holds something that was made of them."""
+        self._at_forgetting.append(let_go)
 
     def close(self) -> None:
         """Close the store, unless it was handed in open."""

@@ -138,9 +138,9 @@ class Conversing(Recalling, Summarising):
         Where they cannot be the same, for the model or the machine is another, the report says so.
         """
         trace = self.trace(trace_id)
-        return replay(self.model, trace, fragments=self._fragments(trace))
+        return replay(self.model, trace, fragments=self.fragments(trace))
 
-    def _fragments(self, trace: Trace) -> dict[str, KVFragment]:
+    def fragments(self, trace: Trace) -> dict[str, KVFragment]:
         """The KV fragments that a trace used, by digest; none where its fingerprint is another one's."""
         if differences(trace.fingerprint, self.model.fingerprint):
             return {}

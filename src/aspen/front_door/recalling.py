@@ -10,13 +10,22 @@ from enum import StrEnum
 from typing import TypeVar
 
 from aspen.engine.reranker import rerank_hits
+from aspen.errors import InvalidInput
 from aspen.front_door.base import FrontDoor
-from aspen.hits import hits_of
-from aspen.memory_graph import DEFAULT_PRESET, preset_settings
+from aspen.hits import explanation_of, hits_of
+from aspen.memory_graph import CARRYING, DEFAULT_PRESET, SpreadingSettings, preset_settings
 from aspen.resonance_search import NEED_A_MODEL, NEED_A_PASS, Filters, Query, ResonanceSearch
 from aspen.resonance_search.reranking import DEPTH
-from aspen.types import Memory, MemoryType, Provenance, Recall
-from aspen.validation import check_choices, check_collection, check_count, check_name, check_text, check_time
+from aspen.types import Memory, MemoryType, Provenance, Recall, RelationType
+from aspen.validation import (
+    check_choices,
+    check_collection,
+    check_count,
+    check_kind,
+    check_name,
+    check_text,
+    check_time,
+)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -32,6 +41,7 @@ class Recalling(FrontDoor):
         conversation: str | None = None,
         use_spreading_activation: bool = True,
         preset: str = DEFAULT_PRESET,
+        spreading: SpreadingSettings | None = None,
         arms: Collection[str] | None = None,
         types: Collection[MemoryType | str] | None = None,
         tags: Collection[str] | None = None,
@@ -42,6 +52,7 @@ class Recalling(FrontDoor):
         exclude: Collection[Memory] = (),
         rerank: bool = False,
         asked_at: datetime | None = None,
+        explain: bool = False,
     ) -> Recall:
         """The memories that resonate with `prompt`, best first.
 
@@ -61,6 +72,10 @@ class Recalling(FrontDoor):
         preset:
             How it spreads over relations: "balanced", "factual", "character", "creative", "debugging" or "project"; see
             `aspen.memory_graph.PRESETS`.
+        spreading:
+            Settings of your own in place of a preset's: all of them, also its boosts by type of memory. To change a
+            preset, `dataclasses.replace(preset_settings("character"), decay=0.5)`. Where `relation_types` is None, the
+            relations that lead on carry (`aspen.memory_graph.CARRYING`). InvalidInput beside another preset.
         arms:
             Names of the arms ("activation", "keyword", "heads", "vector") and priors ("subject", "dates", "traits")
             to run; all that can run, where None.
@@ -78,13 +93,16 @@ class Recalling(FrontDoor):
         asked_at:
             When the prompt was asked, which "last week" counts from, in its own time zone (UTC where it has none);
             now, in the local one, where None.
+        explain:
+            Tell how the hits came about: what each arm says of them and of its own best, what was added to what, and
+            hop by hop over which edges activation came (`Recall.explanation`). The hits are the same.
         """
         check_text(prompt, what="prompt")
         check_count(limit, what="limit")
         check_name(conversation, what="conversation")
         if arms is not None:
             check_collection(arms, what="arms")
-        spreading = preset_settings(preset)
+        settings = _settings(preset, spreading)
         filters = Filters(
             types=_chosen(types, MemoryType, what="type"),
             tags=None
@@ -110,19 +128,23 @@ class Recalling(FrontDoor):
             spread=use_spreading_activation,
             arms=arms,
             filters=filters,
-            spreading=spreading,
+            spreading=settings,
+            explain=explain,
         )
         if reranker:
             result = rerank_hits(reranker, prompt, result, repository=self.repository, limit=limit)
+        hits = hits_of(result, repository=self.repository, spreading=settings)
+        seconds = time.perf_counter() - started  # an explanation is no part of a recall's time
         return Recall(
             prompt=prompt,
-            hits=hits_of(result, repository=self.repository, spreading=spreading),
+            hits=hits,
             familiarity=result.overall_familiarity,
             candidates=len(result.seqs),
             arms=result.arms,
             partial_pass=partial_pass,
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             truncated=result.truncated,
+            explanation=explanation_of(result, repository=self.repository, spreading=settings),
         )
 
     def _search(self, arms: Collection[str] | None) -> ResonanceSearch:
@@ -130,6 +152,23 @@ class Recalling(FrontDoor):
         if self._engine is None and arms is not None and NEED_A_MODEL.isdisjoint(arms):
             return self._by_words
         return self.engine.search
+
+
+def _settings(preset: str, spreading: SpreadingSettings | None) -> SpreadingSettings:
+    """Those of the preset, or the caller's own in their place."""
+    if spreading is None:
+        return preset_settings(preset)
+    check_kind(spreading, SpreadingSettings, what="spreading")
+    if preset != DEFAULT_PRESET:
+        raise InvalidInput(
+            f"A recall takes settings of spreading or the preset {preset!r}, not both.",
+            hint="To change a preset, replace fields of `preset_settings(...)` and pass that as `spreading`.",
+        )
+    check_choices(list(spreading.type_boost), MemoryType, what="type")
+    if spreading.relation_types is None:
+        return replace(spreading, relation_types=CARRYING)
+    check_choices(spreading.relation_types, RelationType, what="relation")
+    return spreading
 
 
 def _chosen(

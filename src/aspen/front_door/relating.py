@@ -144,7 +144,7 @@ class Relating(Remembering):
         fan:
             Most relations that carry out of one memory, the heaviest ones.
         frames:
-            Tell what arrived in each hop, too.
+            Tell what arrived in each hop, too, and the strongest edges that carried it.
         """
         started = time.perf_counter()
         check_kind(seed_ids, list | tuple | Mapping, what="seed_ids")
@@ -164,7 +164,7 @@ class Relating(Remembering):
         )
         active = dict(seed_ids) if isinstance(seed_ids, Mapping) else dict.fromkeys(seed_ids, 1.0)
         seqs = self._seqs(active)
-        activation = self._spread({seqs[id_]: value for id_, value in active.items()}, settings)
+        activation = self._spread({seqs[id_]: value for id_, value in active.items()}, settings, tell=frames)
         return spread_of(
             activation,
             repository=self.repository,
@@ -174,11 +174,16 @@ class Relating(Remembering):
             started=started,
         )
 
-    def _spread(self, initial: Mapping[int, float], settings: SpreadingSettings) -> Activated:
-        """Over the graph that a search holds in memory, where there is one; else straight from the store."""
+    def _spread(
+        self, initial: Mapping[int, float], settings: SpreadingSettings, *, tell: bool = False
+    ) -> Activated:
+        """Over the graph that a search holds in memory, where there is one; else straight from the store.
+
+        To `tell` the edges as well, it is not left to a store that can spread by itself: it does not tell them.
+        """
         if self._engine is not None:
-            return self._engine.search.spread(initial, settings=settings)
-        return spread_in(self.repository, initial, settings=settings)
+            return self._engine.search.spread(initial, settings=settings, here=tell)
+        return spread_in(self.repository, initial, settings=settings, inside=not tell)
 
     # -- use -----------------------------------------------------------------------------------------------
 

@@ -116,6 +116,8 @@ class Remembering(FrontDoor):
         self._by_words.forget()
         if self._engine is not None:
             self._engine.search.forget()
+        for let_go in self._at_forgetting:
+            let_go()
         return traces
 
     def forgetting(self, *memory_ids: str) -> Forgetting:

@@ -166,7 +166,7 @@ class Replaying(Conversing):
             edited = apply_edit(
                 self.model, trace, Edit(message=message, note=note, seed=seed, temperature=temperature)
             )
-            return compare_runs(self.model, trace, edited, fragments=self._fragments(trace))
+            return compare_runs(self.model, trace, edited, fragments=self.fragments(trace))
         if note is not None:
             raise InvalidInput(
                 "A strategy writes what goes before the model itself.",
@@ -209,7 +209,7 @@ class Replaying(Conversing):
             prepared.append(strategy.prepare(situation))
             return prepared[-1].token_ids, prepared[-1].logits
 
-        difference = compare_runs(self.model, trace, run, fragments=self._fragments(trace), prepare=prepare)
+        difference = compare_runs(self.model, trace, run, fragments=self.fragments(trace), prepare=prepare)
         was, now = trace.injection, prepared[-1].injection
         names = [one.strategy if one else "no memory" for one in (was, now)]
         told = f"strategy {names[0]} -> {names[1]}" + (f" ({now.reason})" if now and now.reason else "")

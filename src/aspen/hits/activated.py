@@ -5,12 +5,25 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+import numpy as np
+
 from aspen.hits.searched import paths_of
 from aspen.hits.superseded import newest_versions
-from aspen.memory_graph import Activated, Frame, SpreadingSettings, priority_of
+from aspen.memory_graph import (
+    Activated,
+    Activation,
+    Frame,
+    Hop,
+    SpreadingSettings,
+    carried_edges,
+    priority_of,
+)
 from aspen.repository import Repository
 from aspen.resonance_search import Way
-from aspen.types import ActivatedMemory, Memory, Spread
+from aspen.types import ActivatedMemory, CarriedEdge, Memory, Spread
+
+_MOST_EDGES = 1000
+"""Edges of a hop that are told."""
 
 
 def spread_of(
@@ -35,6 +48,7 @@ def spread_of(
         for seq in seqs
     }
     told = activation.frames if frames else ()
+    hops = activation.hops if frames and isinstance(activation, Activation) else ()
     wanted = {seq for own in ways.values() for way in own for seq in way.nodes}
     wanted |= {*seqs, *(seq for frame in told for seq in frame.nodes.tolist())}
     memories = {memory.seq: memory for memory in repository.get_by_seq(sorted(wanted))}
@@ -58,6 +72,7 @@ def spread_of(
         frames=tuple(_by_id(frame, memories) for frame in told),
         truncated=activation.truncated,
         seconds=time.perf_counter() - started,
+        carried=((), *(_edges(hop, memories) for hop in hops)) if hops else (),
     )
 
 
@@ -67,3 +82,15 @@ def _by_id(frame: Frame, memories: dict[int, Memory]) -> dict[str, float]:
         zip(frame.values.tolist(), frame.nodes.tolist(), strict=True), key=lambda item: (-item[0], item[1])
     )
     return {memories[seq].id: value for value, seq in arrived if seq in memories}
+
+
+def _edges(hop: Hop, memories: dict[int, Memory]) -> tuple[CarriedEdge, ...]:
+    """The strongest edges of one hop, the most first."""
+    edges = carried_edges(hop, into=np.zeros(0, dtype=np.int64), most=_MOST_EDGES)
+    columns = (edges.sources, edges.targets, edges.weights, edges.carried)
+    rows = zip(*(column.tolist() for column in columns), edges.relations, strict=True)
+    return tuple(
+        CarriedEdge(memories[source].id, memories[target].id, relation, weight, carried)
+        for source, target, weight, carried, relation in rows
+        if source in memories and target in memories
+    )

@@ -75,10 +75,14 @@ class StoredActivation:
         return [Path(path.nodes, path.types, path.contribution) for path in told[:limit]]
 
 
-def spread_in(store: EdgeStore, initial: Mapping[int, float], *, settings: SpreadingSettings) -> Activated:
-    """Let activation spread over the edges of `store`. Raises as `spread_activation` does."""
+def spread_in(
+    store: EdgeStore, initial: Mapping[int, float], *, settings: SpreadingSettings, inside: bool = True
+) -> Activated:
+    """Let activation spread over the edges of `store`; `inside` it, where it can do that. Raises as `spread_activation`
+    does.
+    """
     bounded = len(initial) * settings.fan <= settings.node_budget  # then the budget leaves nothing out
-    if isinstance(store, SpreadingStore) and settings.max_hops <= _HOPS_INSIDE and bounded:
+    if inside and isinstance(store, SpreadingStore) and settings.max_hops <= _HOPS_INSIDE and bounded:
         check_seeds(initial)
         return StoredActivation.of(
             store.spread(

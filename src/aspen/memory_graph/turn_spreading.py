@@ -12,6 +12,7 @@ The same as `spread_activation` without types, limits and relation names, for th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,21 +89,34 @@ def spread_over_turns(graph: TurnGraph, initial: _Values, *, hops: int = 2, deca
 
     decay in [0, 1] applies at every hop. Time is O(hops x edges).
     """
-    _check(graph, initial, hops=hops, decay=decay)
     arrived = np.zeros(graph.n_nodes)
+    for carried in turn_rounds(graph, initial, hops=hops, decay=decay):
+        arrived += _arrived(graph, carried)
+    return arrived
+
+
+def turn_rounds(
+    graph: TurnGraph, initial: _Values, *, hops: int = 2, decay: float = 1.0
+) -> Iterator[_Values]:
+    """What each edge of the graph brings to its target, float64 [m], round by round: see `spread_over_turns`."""
+    _check(graph, initial, hops=hops, decay=decay)
     if len(graph.sources) == 0:
-        return arrived
+        return
     pair, pair_back = graph.pairs
     factors = graph.weights * decay
     reached, returning = initial, np.zeros(len(graph.sources))
     for _ in range(hops):
         carried = np.maximum(reached[graph.sources] - returning, 0.0) * factors
-        reached = np.bincount(graph.targets, carried, minlength=graph.n_nodes).astype(np.float64, copy=False)
-        arrived += reached
+        yield carried
+        reached = _arrived(graph, carried)
         # What an edge carries in the next round is all that reached its source, less what came from its target.
         per_pair = np.bincount(pair, carried, minlength=len(pair))
         returning = np.where(pair_back >= 0, per_pair[pair_back], 0.0)
-    return arrived
+
+
+def _arrived(graph: TurnGraph, carried: _Values) -> _Values:
+    """What comes to each node [n] over edges that carry so much [m]."""
+    return np.bincount(graph.targets, carried, minlength=graph.n_nodes).astype(np.float64, copy=False)
 
 
 def strongest_turn_paths(

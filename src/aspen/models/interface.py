@@ -190,6 +190,13 @@ class LanguageModel(Protocol):
         `capture_with_heads` gives cannot be turned into those that enter attention.
         """
 
+    def unembed(self, states: FloatArray) -> FloatArray:
+        """Final norm and unembedding of residual streams float32 [n, D]: logits float32 [n, V].
+
+        Of the last layer they are the model's own, but for rounding. The first call may run a short text through the
+        model. Raises ModelError where this runtime cannot tell how the architecture does it.
+        """
+
     def start_session(self) -> Session:
         """A new, empty sequence."""
 

@@ -1,6 +1,7 @@
 """From a prompt to the memories that resonate with it."""
 
 from aspen.resonance_search.arms import Arm, Query, Unavailable
+from aspen.resonance_search.explaining import Explanation
 from aspen.resonance_search.filters import Filters
 from aspen.resonance_search.held import ModelKeys
 from aspen.resonance_search.keyword import analyse, dated_text, query_terms, spoken_text
@@ -15,6 +16,7 @@ __all__ = [
     "NEED_A_PASS",
     "Arm",
     "Embedder",
+    "Explanation",
     "Filters",
     "ModelKeys",
     "Query",

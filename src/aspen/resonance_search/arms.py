@@ -55,9 +55,10 @@ class Unavailable:
 
 
 class Arm(Protocol):
-    """One way to score candidates. `weight` is its share in the fusion, relative to 1."""
+    """One way to score candidates. `weight` is its share in the fusion, relative to 1; `unit` that of its scores."""
 
     name: str
+    unit: str
     weight: float
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray | Unavailable:
@@ -76,6 +77,7 @@ class ActivationArm:
     """Resonance: the cosine of whitened keys, made comparable layer by layer, then summed. For one search."""
 
     name = "activation"
+    unit = "z-scored cosines, summed over layers"
 
     def __init__(self, index: KeyIndex, *, weight: float = 1.0) -> None:
         self.weight = weight
@@ -105,6 +107,7 @@ class KeywordArm:
     """BM25 over the dated text."""
 
     name = "keyword"
+    unit = "BM25"
 
     def __init__(self, *, weight: float = 1.0) -> None:
         self.weight = weight

@@ -32,6 +32,7 @@ class HeadMatchArm:
     """Head match of the shortlist."""
 
     name = "heads"
+    unit = "z-scored attention, summed over heads"
     weight = 0.6
 
     def __init__(self, store: KeyStore, *, heads: HeadSet | None, refusal: str = "") -> None:

@@ -76,6 +76,9 @@ class Ranking:
     before all that came over names: a name leads to the next step of an answer, seldom past its first. What relations
     bring is added, and makes up for the little likeness of what they lead to; but half of the places stay with the best
     direct hits. What was corrected stands behind what holds now, which takes over its place.
+
+    direct: the scores before anything spreads; initial: what each starts with over turns; takes_in: the share in (0, 1]
+    that it takes of what turns bring; float64 [n] each. spreads: whether anything spreads at all.
     """
 
     def __init__(
@@ -96,15 +99,16 @@ class Ranking:
         """
         n = len(candidates.seqs)
         self._candidates = candidates
-        self._settings = settings
+        self.settings = settings
+        self.spreads = spread
         self._parts = direct_parts(arms, priors or {}, priority=priority, settings=settings)
-        self._direct = total(self._parts.values(), n)
+        self._before = tuple(self._parts)
+        self.direct = total(self._parts.values(), n)
         fused = total(arms.values(), n)
         # Only what stands out is active: half of all candidates lie below the mean.
-        self._initial = np.maximum(fused, 0.0)
-        self._receives = np.minimum(1.0, settings.receiver_tokens / np.maximum(candidates.token_counts, 1))
+        self.initial = np.maximum(fused, 0.0)
+        self.takes_in = np.minimum(1.0, settings.receiver_tokens / np.maximum(candidates.token_counts, 1))
         self._origins: Mapping[int, tuple[int, str]] = {}
-        self._spread = spread
         self._over_relations = over_relations or RelationActivation(np.zeros(n))
         if spread:
             self._take_in(fused, over_names or NameActivation(np.zeros(n), {}))
@@ -114,12 +118,22 @@ class Ranking:
             self._parts["corrected"] = _corrections(self._scores, candidates)
             self._scores = total(self._parts.values(), n)
 
+    @property
+    def before(self) -> dict[str, FloatArray]:
+        """The parts that count before anything spreads, by name, [n] each; `direct` is their sum."""
+        return {name: self._parts[name] for name in self._before}
+
+    @property
+    def after(self) -> dict[str, FloatArray]:
+        """What spreading and corrections add, by name, [n] each."""
+        return {name: column for name, column in self._parts.items() if name not in self._before}
+
     def _take_in(self, fused: NDArray[np.float64], over_names: NameActivation) -> None:
-        settings, n = self._settings, len(fused)
+        settings, n = self.settings, len(fused)
         arrived = spread_over_turns(
-            self._candidates.time_graph, self._initial, hops=settings.hops, decay=settings.decay
+            self._candidates.time_graph, self.initial, hops=settings.hops, decay=settings.decay
         )
-        arrived *= self._receives
+        arrived *= self.takes_in
         by_name = over_names.arrived > arrived
         self._origins = {row: origin for row, origin in over_names.origins.items() if by_name[row]}
         self._parts["neighbours"] = np.where(by_name, 0, arrived).astype(np.float32)
@@ -128,13 +142,12 @@ class Ranking:
         if self._origins:
             self._parts["names"] = np.where(by_name, over_names.arrived, 0).astype(np.float32)
             scores = total(self._parts.values(), n)
-            self._parts["kept"] = _kept(scores, direct=self._direct, by_name=by_name)
+            self._parts["kept"] = _kept(scores, direct=self.direct, by_name=by_name)
 
     def _take_in_relations(self) -> None:
         arrived = self._over_relations.arrived
         if arrived.any():
-            unlike = np.maximum(-self._direct, 0.0)
-            self._parts["relations"] = (arrived + np.minimum(arrived, unlike)).astype(np.float32)
+            self._parts["relations"] = relations_part(arrived, direct=self.direct).astype(np.float32)
 
     def top(self, limit: int, *, allowed: NDArray[np.bool_]) -> list[Ranked]:
         """The best `limit` of the candidates where `allowed` [n] is True; ties go to the older memory.
@@ -150,9 +163,9 @@ class Ranking:
     def _with_direct_hits(self, best: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """`best` with the best direct hits in place of the last of those that relations brought."""
         current = rows[~np.isin(rows, list(self._candidates.corrected_by))]
-        ordered = current[np.argsort(-self._direct[current], kind="stable")]
+        ordered = current[np.argsort(-self.direct[current], kind="stable")]
         direct = ordered[: (len(best) + 1) // 2]
-        direct = direct[self._direct[direct] > 0]
+        direct = direct[self.direct[direct] > 0]
         missing = direct[~np.isin(direct, best)]
         is_direct = np.isin(best, direct)
         kept, others = best[is_direct], best[~is_direct]
@@ -164,8 +177,8 @@ class Ranking:
             row,
             float(self._scores[row]),
             {name: float(values[row]) for name, values in self._parts.items()},
-            self._paths(row) if self._spread else (),
-            direct=float(self._direct[row]),
+            self._paths(row) if self.spreads else (),
+            direct=float(self.direct[row]),
             activation=float(self._over_relations.arrived[row]),
             corrected_by=self._candidates.corrected_by.get(row),
         )
@@ -185,13 +198,13 @@ class Ranking:
         if row in self._origins:
             seed, name = self._origins[row]
             return [Way((int(seqs[seed]), int(seqs[row])), float(self._parts["names"][row]), via=name)]
-        receives = float(self._receives[row])
+        receives = float(self.takes_in[row])
         paths = strongest_turn_paths(
             self._candidates.time_graph,
-            self._initial,
+            self.initial,
             row,
-            hops=self._settings.hops,
-            decay=self._settings.decay,
+            hops=self.settings.hops,
+            decay=self.settings.decay,
         )
         return [
             Way(tuple(int(seqs[node]) for node in path.nodes), path.contribution * receives) for path in paths
@@ -215,6 +228,15 @@ def direct_parts(
         gain = settings.priority_weight * (priority - priority.mean())
         parts["priority"] = (standing_out * gain).astype(np.float32)
     return parts
+
+
+def relations_part(arrived: NDArray[np.float64], *, direct: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What activation that arrived over relations adds to a score, [n].
+
+    Itself, and what makes up for likeness below the mean, but no more than arrived.
+    """
+    made_up: NDArray[np.float64] = np.minimum(arrived, np.maximum(-direct, 0.0))
+    return arrived + made_up
 
 
 def total(columns: Iterable[FloatArray], n: int) -> NDArray[np.float64]:

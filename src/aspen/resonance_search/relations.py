@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.memory_graph import Activated, Path
+from aspen.memory_graph import Activated, Activation, Hop, Path
 from aspen.resonance_search.snapshot import Candidates
 
 SEEDS = 10
@@ -24,11 +24,17 @@ Spread = Callable[[Mapping[int, float]], Activated]
 
 @dataclass(frozen=True, slots=True)
 class RelationActivation:
-    """What arrived over relations. arrived: float64 [n]; paths: from a row to the strongest ways there, by seq."""
+    """What arrived over relations. arrived: float64 [n]; paths: from a row to the strongest ways there, by seq.
+
+    hops: the edges that carried, where they are known, each `lowered` times what it says; a store that spreads by
+    itself does not tell them.
+    """
 
     arrived: NDArray[np.float64]
     paths: Callable[[int], tuple[Path, ...]] = field(default=lambda row: ())
     truncated: bool = False
+    hops: tuple[Hop, ...] = ()
+    lowered: float = 1.0
 
 
 def spread_over_relations(
@@ -57,4 +63,10 @@ def spread_over_relations(
             for path in activation.paths_to(int(seqs[row]))
         )
 
-    return RelationActivation(lowered * arrived, paths, truncated=activation.truncated)
+    return RelationActivation(
+        lowered * arrived,
+        paths,
+        truncated=activation.truncated,
+        hops=activation.hops if isinstance(activation, Activation) else (),
+        lowered=lowered,
+    )

@@ -29,9 +29,9 @@ from aspen.resonance_search.arms import (
     Unavailable,
 )
 from aspen.resonance_search.entities import spread_over_names
+from aspen.resonance_search.explaining import ArmScores, Explanation, explained
 from aspen.resonance_search.familiarity import LOOKED_AT, familiarity, word_shares
 from aspen.resonance_search.filters import Filters
-from aspen.resonance_search.fusion import zscore
 from aspen.resonance_search.heads import HeadMatchArm, shortlist_length
 from aspen.resonance_search.held import FollowedStore, Held, HeldKeys, ModelKeys
 from aspen.resonance_search.keyword import PromptWords, forget_stems
@@ -55,7 +55,8 @@ class SearchResult:
     """Ranked candidates, best first. `seqs` [n] of all candidates, by row; `familiarity` by row of the ranked.
 
     overall_familiarity: how likely it is that the candidates can answer the prompt, in [0, 1]; priority: float64 [n] in
-    [0, 1]; truncated: whether a bound kept activation from all it could have reached over relations.
+    [0, 1]; truncated: whether a bound kept activation from all it could have reached over relations; explanation: how
+    it came about, where that was asked for.
     """
 
     ranked: tuple[Ranked, ...]
@@ -65,6 +66,7 @@ class SearchResult:
     arms: tuple[ArmReport, ...]
     priority: NDArray[np.float64]
     truncated: bool
+    explanation: Explanation | None = None
 
 
 class ResonanceSearch:
@@ -113,13 +115,15 @@ class ResonanceSearch:
         filters: Filters | None = None,
         spreading: SpreadingSettings | None = None,
         settings: RankingSettings | None = None,
+        explain: bool = False,
     ) -> SearchResult:
         """The `limit` best memories for `query`.
 
         `conversation` limits the candidates; of these, memories that `filters` leaves out still pass activation on, but
         are not returned. `arms` None means all that can run; an arm that was asked for by name and cannot run at all
         raises (InvalidInput, ModelMismatch). `spreading` says how activation spreads over relations, `settings` other
-        than the default are for ablations.
+        than the default are for ablations. `explain` tells how the ranking came about as well; activation then spreads
+        here even where the store could do it, which gives the same.
         """
         settings = settings or RankingSettings()
         self._check(arms)
@@ -129,8 +133,13 @@ class ResonanceSearch:
             chosen = self._choose(arms, held)
             words = PromptWords.look_up(query.text, store=self._repository, seqs=candidates.seqs)
             query = replace(query, words=words)
-            scores, reports = _run(chosen, query, candidates)
-            reports += self._match_heads(arms, query, candidates, held=held, scores=scores)
+            ran, reports = _run(chosen, query, candidates)
+            scores = {name: one.weight * one.z for name, one in ran.items()}
+            heads, report = self._match_heads(arms, query, candidates, held=held, scores=scores)
+            reports += report
+            if heads is not None:
+                ran[HeadMatchArm.name] = heads
+                scores[HeadMatchArm.name] = heads.weight * heads.z
             lifts, more = self._lift(arms, query, candidates)
             priority = current_priority(candidates.priority, now=query.asked_at)
             parts = direct_parts(scores, lifts, priority=priority, settings=settings)
@@ -142,7 +151,9 @@ class ResonanceSearch:
                         self._repository, query=query, candidates=candidates, direct=direct
                     )
                 over_relations = spread_over_relations(
-                    self._spreader(held, spreading or preset_settings()), candidates=candidates, direct=direct
+                    self._spreader(held, spreading or preset_settings(), here=explain),
+                    candidates=candidates,
+                    direct=direct,
                 )
             ranking = Ranking(
                 candidates,
@@ -170,16 +181,33 @@ class ResonanceSearch:
                 arms=(*reports, *more),
                 priority=priority,
                 truncated=over_relations is not None and over_relations.truncated,
+                explanation=explained(
+                    ranking,
+                    candidates=candidates,
+                    arms=ran,
+                    over_names=over_names,
+                    over_relations=over_relations,
+                    allowed=allowed,
+                    hits=[hit.row for hit in ranked],
+                    limit=limit,
+                )
+                if explain
+                else None,
             )
 
-    def spread(self, initial: Mapping[int, float], *, settings: SpreadingSettings) -> Activated:
-        """Let activation spread over the relations of the store, without a prompt: see `spread_activation`."""
-        with self._lock:
-            return self._spreader(self._store.refresh(), settings)(initial)
+    def spread(
+        self, initial: Mapping[int, float], *, settings: SpreadingSettings, here: bool = False
+    ) -> Activated:
+        """Let activation spread over the relations of the store, without a prompt: see `spread_activation`.
 
-    def _spreader(self, held: Held, settings: SpreadingSettings) -> Spread:
-        """Inside the store, where it can do that; else over the graph that is held in memory."""
-        if isinstance(self._repository, SpreadingStore):
+        `here` rather than inside a store that could do it, which does not tell the edges.
+        """
+        with self._lock:
+            return self._spreader(self._store.refresh(), settings, here=here)(initial)
+
+    def _spreader(self, held: Held, settings: SpreadingSettings, *, here: bool = False) -> Spread:
+        """Inside the store, where it can do that and not `here`; else over the graph that is held in memory."""
+        if isinstance(self._repository, SpreadingStore) and not here:
             return lambda initial: spread_in(self._repository, initial, settings=settings)
         return lambda initial: spread_activation(held.snapshot.relations, initial, settings=settings)
 
@@ -251,11 +279,11 @@ class ResonanceSearch:
         candidates: Candidates,
         *,
         held: Held,
-        scores: dict[str, FloatArray],
-    ) -> list[ArmReport]:
-        """Add the scores of the heads arm, which looks at what the other arms found best; returns its report."""
+        scores: Mapping[str, FloatArray],
+    ) -> tuple[ArmScores | None, list[ArmReport]]:
+        """What the heads arm says, which looks at what the other arms found best by `scores`; and its report."""
         if names is not None and HeadMatchArm.name not in names:
-            return []
+            return None, []
         started = time.perf_counter()
         outcome: FloatArray | Unavailable
         if held.keys is None:
@@ -266,9 +294,10 @@ class ResonanceSearch:
             best = np.argsort(-total(scores.values(), len(candidates.seqs)), kind="stable")
             shortlist = best[: shortlist_length(len(best)) if scores else _MOST_ALONE]
             outcome = arm.score(query, candidates, shortlist=shortlist)
-            if not isinstance(outcome, Unavailable):
-                scores[arm.name] = arm.weight * zscore(outcome)
-        return [_report(HeadMatchArm.name, outcome, started=started)]
+        report = _report(HeadMatchArm.name, outcome, started=started)
+        if isinstance(outcome, Unavailable):
+            return None, [report]
+        return ArmScores(HeadMatchArm.unit, HeadMatchArm.weight, outcome), [report]
 
     def _obstacle(self, held: Held) -> AspenError:
         """Why the store's keys cannot be searched, where they cannot."""
@@ -320,16 +349,14 @@ def _greatest(column: FloatArray | None, allowed: NDArray[np.bool_]) -> FloatArr
 
 def _run(
     chosen: Mapping[str, Arm | Unavailable], query: Query, candidates: Candidates
-) -> tuple[dict[str, FloatArray], list[ArmReport]]:
-    """Weighted z-scores of the arms that ran, and a report of every arm."""
-    scores: dict[str, FloatArray] = {}
+) -> tuple[dict[str, ArmScores], list[ArmReport]]:
+    """What the arms that ran say, and a report of every arm."""
+    ran: dict[str, ArmScores] = {}
     reports = []
     for name, arm in chosen.items():
         started = time.perf_counter()
-        outcome, weight = (
-            (arm, 0.0) if isinstance(arm, Unavailable) else (arm.score(query, candidates), arm.weight)
-        )
-        if not isinstance(outcome, Unavailable):
-            scores[name] = weight * zscore(outcome)
+        outcome = arm if isinstance(arm, Unavailable) else arm.score(query, candidates)
+        if not isinstance(arm, Unavailable) and not isinstance(outcome, Unavailable):
+            ran[name] = ArmScores(arm.unit, arm.weight, outcome)
         reports.append(_report(name, outcome, started=started))
-    return scores, reports
+    return ran, reports

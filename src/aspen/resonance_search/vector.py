@@ -36,6 +36,7 @@ class VectorArm:
     """
 
     name = "vector"
+    unit = "cosine"
 
     def __init__(self, embedder: Embedder, *, repository: Repository, weight: float = 1.0) -> None:
         self.weight = weight

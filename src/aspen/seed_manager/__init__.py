@@ -6,9 +6,10 @@ from aspen.seed_manager.differences import (
     Run,
     TokenPair,
     compare_runs,
+    shared_tokens,
 )
 from aspen.seed_manager.edits import Edit, EditedRun, apply_edit, recorded_run, segment_text
-from aspen.seed_manager.heat_map import HeatMap, draw_heat_map, heat_map
+from aspen.seed_manager.heat_map import HeatMap, draw_heat_map, heat_map, shaded
 from aspen.seed_manager.replay import (
     ActivationDifference,
     FieldDifference,
@@ -58,4 +59,6 @@ __all__ = [
     "run_again",
     "sample_after",
     "segment_text",
+    "shaded",
+    "shared_tokens",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
@@ -242,32 +242,55 @@ def _run(model: LanguageModel, run: EditedRun, *, prepare: Prepare) -> Run:
 
 def _aligned(before: Run, after: Run) -> tuple[TokenPair, ...]:
     """Both prompts beside each other, then both replies, by their longest common runs (Ratcliff and Obershelp 1988)."""
-    pairs: list[TokenPair] = []
     lengths = before.prompt_length, after.prompt_length
+    return tuple(
+        TokenPair(
+            before=left,
+            before_text=None if left is None else before.texts[left],
+            after=right,
+            after_text=None if right is None else after.texts[right],
+            same=same,
+            in_prompt=in_prompt,
+        )
+        for left, right, same, in_prompt in _side_by_side(
+            before.token_ids, after.token_ids, prompt_lengths=lengths
+        )
+    )
+
+
+def shared_tokens(
+    before: TokenIds, after: TokenIds, *, prompt_lengths: tuple[int, int]
+) -> tuple[TokenIds, TokenIds]:
+    """Where two sequences have the same tokens in the same order: their positions in each, int32 [S].
+
+    Prompts are held against prompts and replies against replies, by their longest common runs.
+    """
+    pairs = [
+        (left, right)
+        for left, right, same, _ in _side_by_side(before, after, prompt_lengths=prompt_lengths)
+        if same and left is not None and right is not None
+    ]
+    places = np.array(pairs, dtype=np.int32).reshape(-1, 2)
+    return places[:, 0], places[:, 1]
+
+
+def _side_by_side(
+    before: TokenIds, after: TokenIds, *, prompt_lengths: tuple[int, int]
+) -> Iterator[tuple[int | None, int | None, bool, bool]]:
+    """Positions of tokens beside each other, whether they are the same, and whether they are of the prompts."""
+    lengths = prompt_lengths
     for in_prompt, old, new in (
         (True, range(lengths[0]), range(lengths[1])),
-        (False, range(lengths[0], len(before.token_ids)), range(lengths[1], len(after.token_ids))),
+        (False, range(lengths[0], len(before)), range(lengths[1], len(after))),
     ):
         matcher = SequenceMatcher(
-            a=before.token_ids[old.start : old.stop].tolist(),
-            b=after.token_ids[new.start : new.stop].tolist(),
-            autojunk=False,
+            a=before[old.start : old.stop].tolist(), b=after[new.start : new.stop].tolist(), autojunk=False
         )
         for kind, i, i_end, j, j_end in matcher.get_opcodes():
             for step in range(max(i_end - i, j_end - j)):
                 left = old[i + step] if i + step < i_end else None
                 right = new[j + step] if j + step < j_end else None
-                pairs.append(
-                    TokenPair(
-                        before=left,
-                        before_text=None if left is None else before.texts[left],
-                        after=right,
-                        after_text=None if right is None else after.texts[right],
-                        same=kind == "equal",
-                        in_prompt=in_prompt,
-                    )
-                )
-    return tuple(pairs)
+                yield left, right, kind == "equal", in_prompt
 
 
 def _divergence(before: Run, after: Run, tokens: tuple[TokenPair, ...], *, first: int | None) -> Divergence:

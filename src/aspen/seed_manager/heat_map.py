@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -40,19 +41,33 @@ def heat_map(divergence: Divergence, *, width: int = 80, most_rows: int = 16) ->
 
     None where no token is shared behind the first that differs.
     """
-    layers, tokens = divergence.distances.shape
-    if tokens == 0:
+    distances = divergence.distances
+    if distances.shape[1] == 0:
         return None
-    rows = _parts(layers, min(layers, most_rows))
+    return shaded(distances, layers=range(len(distances)), width=width, most_rows=most_rows)
+
+
+def shaded(
+    values: FloatArray,
+    *,
+    layers: Sequence[int],
+    width: int = 80,
+    most_rows: int = 16,
+    scale: float | None = None,
+) -> HeatMap:
+    """float32 [L, T >= 1] >= 0 of these layers in shades, as `heat_map`; where there is no value (NaN), a space.
+
+    The darkest shade is `scale`, the largest cell where None.
+    """
+    count, tokens = values.shape
+    rows = _parts(count, min(count, most_rows))
     columns = _parts(tokens, min(tokens, max(width - _LABEL, 8)))
-    cells = np.array(
-        [[divergence.distances[a:b, c:d].mean() for c, d in columns] for a, b in rows], dtype=np.float32
-    )
-    scale = float(cells.max())
-    shades = _shaded(cells, scale=scale)
-    labels = [f"layer {a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in rows]
+    cells = np.array([[_mean(values[a:b, c:d]) for c, d in columns] for a, b in rows], dtype=np.float32)
+    darkest = float(cells.max()) if scale is None else scale
+    shades = _shaded(cells, scale=darkest)
+    labels = [f"layer {layers[a]}" if b == a + 1 else f"{layers[a]}-{layers[b - 1]}" for a, b in rows]
     each = "one token each" if len(columns) == tokens else f"{tokens} tokens in {len(columns)} columns"
-    return HeatMap(tuple(labels[::-1]), tuple(shades[::-1]), each, scale)
+    return HeatMap(tuple(labels[::-1]), tuple(shades[::-1]), each, darkest)
 
 
 def draw_heat_map(path: Path, difference: Difference) -> None:
@@ -74,6 +89,12 @@ def draw_heat_map(path: Path, difference: Difference) -> None:
     axes.set_title(", ".join(difference.changed), fontsize=10)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
+
+
+def _mean(values: FloatArray) -> float:
+    """Of the values that are there; 0 where none is."""
+    there = values[np.isfinite(values)]
+    return float(there.mean()) if there.size else 0.0
 
 
 def _parts(count: int, parts: int) -> list[tuple[int, int]]:

@@ -179,6 +179,11 @@ class FakeModel:
         self.info.check_heads([HeadRef(block, 0)])
         return HeadAttention(_HEAD_DIM**-0.5, self.softcap, _ROTARY)
 
+    def unembed(self, states: FloatArray) -> FloatArray:
+        """Final norm and unembedding; what the model is made to say is no part of it."""
+        logits: FloatArray = _normed(states) @ self._unembedding + self._logit_bias
+        return logits
+
     def start_session(self) -> _Sequence:
         """A new, empty sequence; the first one inside `recording()` is recorded."""
         with self._lock:
@@ -231,7 +236,7 @@ class _Sequence:
         """Feed several tokens at once; the logits after the last one, float32 [V]."""
         states = self.feed(token_ids, blocks=self._model.info.n_layers)
         self.states = np.concatenate([self.states, states], axis=1)
-        logits: FloatArray = _normed(states[-1, -1]) @ self._model._unembedding + self._model._logit_bias
+        logits = self._model.unembed(states[-1, -1])
         if self._model._say is not None:
             logits[self._next_said(self._model._say)] += 10_000
         return logits

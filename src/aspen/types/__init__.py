@@ -28,11 +28,16 @@ from aspen.types.memories import (
 )
 from aspen.types.recalls import (
     ActivatedMemory,
+    ArmCandidate,
     ArmReport,
+    CarriedEdge,
+    FusedCandidate,
     Hit,
     HitPath,
     PartialPass,
     Recall,
+    RecallExplanation,
+    RecallFrame,
     Spread,
 )
 from aspen.types.traces import (
@@ -51,14 +56,17 @@ from aspen.types.traces import (
 
 __all__ = [
     "ActivatedMemory",
+    "ArmCandidate",
     "ArmReport",
     "AttentionSummary",
     "DuplicatePair",
+    "CarriedEdge",
     "Edge",
     "Emotion",
     "Fingerprint",
     "FloatArray",
     "Forgetting",
+    "FusedCandidate",
     "Hit",
     "HitPath",
     "Injection",
@@ -74,6 +82,8 @@ __all__ = [
     "PooledActivations",
     "Provenance",
     "Recall",
+    "RecallExplanation",
+    "RecallFrame",
     "Relation",
     "RelationType",
     "Role",

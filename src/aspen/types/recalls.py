@@ -67,12 +67,99 @@ class PartialPass:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmCandidate:
+    """What one arm says of a memory.
+
+    `raw` in the arm's unit (`RecallExplanation.units`), higher is closer; `z` the same in standard deviations from the
+    mean of all candidates; `rank` by it, from 1, among the memories that the recall may return.
+    """
+
+    memory_id: str
+    raw: float
+    z: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class FusedCandidate:
+    """How the score of one memory came about.
+
+    `score` is its score before anything spread, the sum of `parts`: each arm's z times its weight, the priors that had
+    something to say (subject, dates, traits), and priority. `added` is what came then (neighbours, names, kept,
+    session, relations, corrected, rerank), and `final` the sum of both. `place` is its place among the hits, from 1,
+    None where it is none of them. All in standard deviations over the candidates.
+
+    `arrived` is the activation that came over turns, names and relations: the sum of what the edges in the frames
+    carried. Of it, `neighbours = takes_in x turns`, or where names brought more `names` alone; `takes_in` in (0, 1] is
+    less than 1 for long memories. `relations = arrived + min(arrived, max(0, -score))`, of which `boosted` is what the
+    boost of this memory's own type made.
+    """
+
+    memory_id: str
+    score: float
+    parts: Mapping[str, float]
+    added: Mapping[str, float]
+    final: float
+    place: int | None
+    arrived: Mapping[str, float]
+    takes_in: float
+    boosted: float
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedEdge:
+    """An edge that activation went over in one hop, from and to memories by id, and what it carried to `target`.
+
+    `relation` is the type of the relation; "turn" between turns that follow each other; "name" where the two share the
+    name `via`. `weight` in [0, 1], that of a name >= 0.
+    """
+
+    source: str
+    target: str
+    relation: str
+    weight: float
+    carried: float
+    via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecallFrame:
+    """One hop: the activation that arrived, by memory id, the most first, and the edges that carried it, likewise.
+
+    The edges sum to the activation of each memory that the explanation tells of; `left_out` is how many more there were
+    that led to others. Frame 0 has no edges, and what activation started from: the scores before spreading.
+    """
+
+    activation: Mapping[str, float]
+    edges: tuple[CarriedEdge, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecallExplanation:
+    """How a recall came about, for the hits and for the best of each arm and of the fusion.
+
+    arms: by name, the most by that arm first; units, weights: of each arm's raw scores, and its share in the fusion;
+    fused: the same memories, the best before spreading first; frames: how activation spread, hop by hop; memories: all
+    that are named here, by id. A memory that was forgotten meanwhile is left out of all.
+    """
+
+    arms: Mapping[str, tuple[ArmCandidate, ...]]
+    units: Mapping[str, str]
+    weights: Mapping[str, float]
+    fused: tuple[FusedCandidate, ...]
+    frames: tuple[RecallFrame, ...]
+    memories: Mapping[str, Memory]
+
+
+@dataclass(frozen=True, slots=True)
 class Recall:
     """The answer to a prompt: hits, best first, and how they were found.
 
     `familiarity` in [0, 1] is how likely it is that the candidates can answer the prompt at all; `candidates` is how
     many memories were searched. `partial_pass` is None where no forward pass was made. `seconds` leaves out the loading
     of the model. `truncated` says that a bound kept activation from all that it could have reached over relations.
+    `explanation` is there where it was asked for.
     """
 
     prompt: str
@@ -83,6 +170,7 @@ class Recall:
     partial_pass: PartialPass | None
     seconds: float
     truncated: bool = False
+    explanation: RecallExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +196,12 @@ class Spread:
     """Where activation went: the most active memories, most active first.
 
     `frames`, where asked for, has what arrived in each hop by memory id, the most first; frame 0 is the seeds.
-    `truncated` says that a bound kept activation from all that it could have reached.
+    `carried` then has for each of them the strongest edges over which it came, none for the seeds. `truncated` says
+    that a bound kept activation from all that it could have reached.
     """
 
     memories: tuple[ActivatedMemory, ...]
     frames: tuple[Mapping[str, float], ...]
     truncated: bool
     seconds: float
+    carried: tuple[tuple[CarriedEdge, ...], ...] = ()

@@ -187,6 +187,7 @@ class Latest:
     """An arm that outweighs the others: whatever came last is the first hit."""
 
     name = "latest"
+    unit = "seq"
     weight = 100.0
 
     def score(self, query: Query, candidates: Candidates) -> FloatArray:

@@ -171,6 +171,7 @@ class Newest:
     """An arm of one's own: later memories score higher, or it has nothing to say."""
 
     name = "newest"
+    unit = "seq"
     weight = 3.0
     asked: ClassVar[list[str]] = []
 

@@ -21,6 +21,7 @@ from aspen.models._transformers.partial import capture, find_blocks
 from aspen.models._transformers.recording import Recorder
 from aspen.models._transformers.session import TransformersSession, check_token_ids
 from aspen.models._transformers.text import TextCodec
+from aspen.models._transformers.unembedding import Unembedding, find_unembedding
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import ChatPrompt, ModelInfo
@@ -176,6 +177,20 @@ class TransformersModel:
         except ModelError as error:
             return error.message
 
+    def unembed(self, states: FloatArray) -> FloatArray:
+        """float32 [n, V] from float32 [n, D]; see `LanguageModel.unembed`."""
+        if states.ndim != 2 or states.shape[1] != self._info.width:
+            raise InvalidInput(
+                f"Residual streams are [n, {self._info.width}], got {list(states.shape)}.",
+                hint="They were recorded with another model.",
+            )
+        unembedding = self._unembedding
+        with self._lock, torch.inference_mode():
+            given = torch.from_numpy(np.ascontiguousarray(states, dtype=np.float32))
+            logits = unembedding(given.to(device=self._hf.device, dtype=self._hf.dtype))
+            found: FloatArray = logits.to(device="cpu", dtype=torch.float32).numpy()
+        return found
+
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recorder]:
         """See `LanguageModel.recording`. The recording can still be read when the context is closed."""
@@ -198,6 +213,12 @@ class TransformersModel:
     @cached_property
     def _rotaries(self) -> tuple[Rotary, ...]:
         return rotaries_of(self._hf, n_layers=self._info.n_layers, attention_of=self.head_attention)
+
+    @cached_property
+    def _unembedding(self) -> Unembedding:
+        ids = torch.arange(_PROBE_TOKENS, device=self._hf.device)[None] % self._info.vocab_size
+        with self._recording_paused(), torch.inference_mode():
+            return find_unembedding(self._hf, blocks=self._blocks, probe=ids)
 
     @cached_property
     def _attention_probe(self) -> tuple[Recorder, FloatArray]:

@@ -24,6 +24,7 @@ _STATUS: tuple[tuple[type[errors.AspenError], int], ...] = (
     # The first that fits counts: the leaves of the tree before what they grow from.
     (errors.InvalidInput, 422),
     (errors.NotFound, 404),
+    (errors.Conflict, 412),
     (errors.StoreBusy, 503),
     (errors.StoreNotWritable, 409),
     (errors.ModelMismatch, 409),

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.testclient import TestClient
-from tests.front_door import WHERE, facts
+from tests.front_door import facts
 
 from aspen import Aspen, Config, __version__
 from aspen.server.app import create_api
@@ -17,7 +17,11 @@ def test_health_tells_sizes_and_does_not_wait_for_the_model(client: TestClient, 
     assert told["store"]["location"] == ":memory:"
     facts(aspen)
     told = client.get("/api/v1/health").json()
-    assert (told["store"]["memories"], told["store"]["conversations"], told["store"]["writable"]) == (5, 1, True)
+    assert (told["store"]["memories"], told["store"]["conversations"], told["store"]["writable"]) == (
+        5,
+        1,
+        True,
+    )
     assert told["keys"]["model_name"] == "fake-0"
     assert told["index"]["memories"] == 5
     assert told["jobs"] == {}

@@ -12,7 +12,9 @@ from aspen.server.app import create_app
 from aspen.server.problems import Busy, Problem, problem, problem_of, status_of
 from aspen.server.settings import ServerSettings
 
-ERRORS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.AspenError)]
+ERRORS = [
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.AspenError)
+]
 
 
 @pytest.mark.parametrize("kind", ERRORS)

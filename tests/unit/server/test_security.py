@@ -77,7 +77,9 @@ def test_what_a_browser_calls_cross_site_is_refused(client: TestClient) -> None:
         assert client.get(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
 def test_what_a_form_can_send_is_no_request(client: TestClient, aspen: Aspen, kind: str | None) -> None:
     headers = {"content-type": kind} if kind else {}
     body = b'{"items": [{"text": "I was here."}]}'
@@ -95,10 +97,17 @@ def test_loopback_asks_for_no_token_and_everything_else_does() -> None:
     assert len(first) >= 32
 
 
-@pytest.mark.parametrize("path", [PRIVATE, "/", "/graph", "/static/main.js", "/api/v1/openapi.json", "/nothing"])
+@pytest.mark.parametrize(
+    "path", [PRIVATE, "/", "/graph", "/static/main.js", "/api/v1/openapi.json", "/nothing"]
+)
 def test_without_the_token_nothing_is_told(connect: Connect, path: str) -> None:
     client = connect(OPEN_TO_ALL)
-    for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"cookie": "aspen-token-8420=x"}):
+    for headers in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": TOKEN},
+        {"cookie": "aspen-token-8420=x"},
+    ):
         answer = client.get(path, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -31,7 +31,9 @@ def test_traces_are_listed_page_by_page(client: TestClient, aspen: Aspen) -> Non
     ids = [aspen.chat(f"{WHERE} {number}", conversation="talk", seed=number).trace_id for number in range(5)]
     seen, cursor = [], None
     while True:
-        page = client.get("/api/v1/traces", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        page = client.get(
+            "/api/v1/traces", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        ).json()
         seen += [item["id"] for item in page["items"]]
         cursor = page["next"]
         if cursor is None:
@@ -91,7 +93,8 @@ def test_an_edit_is_told_side_by_side(client: TestClient, aspen: Aspen) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [({"note": "a", "no_note": True}, 422), ({"seed": "1"}, 422), ({"strategy": "none"}, 422)]
+    ("body", "status"),
+    [({"note": "a", "no_note": True}, 422), ({"seed": "1"}, 422), ({"strategy": "none"}, 422)],
 )
 def test_what_cannot_be_changed_is_refused_at_once(
     client: TestClient, aspen: Aspen, body: dict[str, Any], status: int
@@ -116,7 +119,11 @@ def test_upkeep_comes_as_jobs(client: TestClient, aspen: Aspen) -> None:
     assert keys["result"] == {"keys": 0, "model": "fake-0"}
     summaries = ended(client, client.post("/api/v1/summarise", json={"dry_run": True}).json())
     assert summaries["result"] == {"summaries": []}
-    assert [job["kind"] for job in client.get("/api/v1/jobs").json()["items"]] == ["summarise", "rekey", "doctor"]
+    assert [job["kind"] for job in client.get("/api/v1/jobs").json()["items"]] == [
+        "summarise",
+        "rekey",
+        "doctor",
+    ]
 
 
 def test_a_job_is_followed_by_events(client: TestClient) -> None:

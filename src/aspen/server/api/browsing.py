@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from aspen.front_door.browsing import ALIKE
+from aspen.repository import DayCount
 from aspen.server.api.memories import Feeling, etag_of
 from aspen.server.asked import (
     Body,
@@ -23,7 +25,7 @@ from aspen.server.asked import (
 )
 from aspen.server.problems import Refused, responses
 from aspen.server.told import Listed, Page, ToldMemory, told
-from aspen.types import Emotion, MemoryType, Provenance, Stability
+from aspen.types import Emotion, MemorySort, MemoryType, Provenance, Stability
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -53,8 +55,19 @@ class Others(Body):
     others: Annotated[list[Name], Field(min_length=1, max_length=100)]
 
 
+class WhatGoes(BaseModel):
+    """What forgetting deletes: the memory, patterns made of it, ids of traces in which one of them stands, and how many
+    relations lead from or to one.
+    """
+
+    memories: list[ToldMemory]
+    summaries: list[ToldMemory]
+    traces: list[str]
+    relations: int
+
+
 class ToldPair(BaseModel):
-    """Two memories that say nearly the same; `similarity` in [0, 1], 1 for equal words."""
+    """Two memories that seem to say the same, the older one first; `similarity` in [0, 1], 1 for equal words."""
 
     first: ToldMemory
     second: ToldMemory
@@ -77,7 +90,7 @@ def memories(
     since: When | None = None,
     until: When | None = None,
     min_priority: Annotated[float | None, Query(ge=0, le=1)] = None,
-    sort: Literal["newest", "oldest", "priority", "used"] = "newest",
+    sort: MemorySort = MemorySort.NEWEST,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> MemoryList:
@@ -112,9 +125,15 @@ def amend(memory_id: Id, body: Edit, aspen: Store, response: Response, if_match:
 
 
 @router.get("/memories/{memory_id}/forgetting", responses=responses(404))
-def forgetting(memory_id: Id, aspen: Store) -> Any:
+def forgetting(memory_id: Id, aspen: Store) -> WhatGoes:
     """What would go with a memory if it was forgotten."""
-    return aspen.forgetting(memory_id)
+    found = aspen.forgetting(memory_id)
+    return WhatGoes(
+        memories=told(aspen, found.memories),
+        summaries=told(aspen, found.summaries),
+        traces=list(found.traces),
+        relations=found.relations,
+    )
 
 
 @router.post("/memories/{memory_id}/merge", responses=responses(404, 409, 413, 415))
@@ -131,11 +150,10 @@ def restore(memory_id: Id, aspen: Store) -> ToldMemory:
 
 @router.get("/duplicates")
 def duplicates(
-    aspen: Store, threshold: Annotated[float | None, Query(ge=0, le=1)] = None, limit: Limit = 50
+    aspen: Store, threshold: Annotated[float, Query(ge=0, le=1)] = ALIKE, limit: Limit = 50
 ) -> Listed[ToldPair]:
-    """Pairs of memories that say nearly the same, the most alike first."""
-    bound = {} if threshold is None else {"threshold": threshold}
-    pairs = aspen.duplicates(limit=limit, **bound)
+    """Memories that seem to say the same as an older one of the same speaker, the most alike first."""
+    pairs = aspen.duplicates(threshold=threshold, limit=limit)
     ends = told(aspen, [end for pair in pairs for end in (pair.first, pair.second)])
     return Listed(
         items=[
@@ -143,6 +161,12 @@ def duplicates(
             for pair, first, second in zip(pairs, ends[::2], ends[1::2], strict=True)
         ]
     )
+
+
+@router.get("/growth")
+def growth(aspen: Store) -> Listed[DayCount]:
+    """Of each day (in UTC), how many of the memories and traces that are there were stored on it."""
+    return Listed(items=list(aspen.growth()))
 
 
 def _version(if_match: str | None) -> int | None:

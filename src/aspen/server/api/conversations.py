@@ -48,7 +48,7 @@ class ToldTurn(BaseModel):
 @router.get("/conversations")
 def conversations(aspen: Store) -> Listed[Conversation]:
     """All conversations, the one with the newest memory first."""
-    return Listed(items=aspen.repository.conversations())
+    return Listed(items=list(aspen.conversations()))
 
 
 @router.get("/conversations/{conversation_id}/turns", responses=responses(404))

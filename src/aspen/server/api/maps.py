@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from aspen.memory_viewer import maps
+from aspen import memory_viewer
 from aspen.server.asked import Id, JsonRoute, Store
 from aspen.server.problems import responses
 
@@ -25,6 +25,9 @@ _MAP = {
     **responses(404, 409),
 }
 Measure = Literal["norm", "change", "surprise", "resonance"]
+Prompt = Annotated[
+    str | None, Query(min_length=1, max_length=10_000, description="What resonance is held against.")
+]
 
 
 @router.get("/traces/{trace_id}/map", response_class=Response, responses=_MAP)
@@ -33,12 +36,12 @@ def trace_map(
     request: Request,
     aspen: Store,
     measure: Measure = "norm",
-    prompt: Annotated[str | None, Query(min_length=1, max_length=10_000)] = None,
+    prompt: Prompt = None,
 ) -> Response:
     """Layer by token: how long the residual stream is, how much each layer changes it, how surprising a token was, or
     how close it is to a prompt.
     """
-    return _answer(request, maps.trace_map(aspen, trace_id, measure=measure, prompt=prompt))
+    return _answer(request, memory_viewer.trace_map(aspen, trace_id, measure=measure, prompt=prompt))
 
 
 @router.get("/traces/{trace_id}/attention", response_class=Response, responses=_MAP)
@@ -46,24 +49,33 @@ def attention_map(
     trace_id: Id,
     request: Request,
     aspen: Store,
-    layer: Annotated[int, Query(ge=0, le=1000)] = 0,
-    head: Annotated[int, Query(ge=0, le=1000)] = 0,
+    layer: Annotated[int | None, Query(ge=0, le=1000, description="The block, from 0.")] = None,
+    head: Annotated[int | None, Query(ge=0, le=1000, description="The mean of all where left out.")] = None,
 ) -> Response:
-    """Where the tokens of the reply looked."""
-    return _answer(request, maps.attention_map(aspen, trace_id, layer=layer, head=head))
+    """Where tokens looked, in one block; without `layer`, where the reply looked in each block and head."""
+    if layer is None:
+        return _answer(request, memory_viewer.attention_summary(aspen, trace_id))
+    return _answer(request, memory_viewer.attention_map(aspen, trace_id, layer=layer, head=head))
 
 
 @router.get("/traces/{trace_id}/compare/{other_id}", response_class=Response, responses=_MAP)
 def compare(
-    trace_id: Id, other_id: Id, request: Request, aspen: Store, measure: Measure = "norm"
+    trace_id: Id,
+    other_id: Id,
+    request: Request,
+    *,
+    aspen: Store,
+    measure: Measure = "norm",
+    prompt: Prompt = None,
 ) -> Response:
     """Two traces beside each other, and their difference where their tokens agree."""
-    return _answer(request, maps.compare_traces(aspen, trace_id, other_id, measure=measure))
+    found = memory_viewer.compare_traces(aspen, trace_id, other_id, measure=measure, prompt=prompt)
+    return _answer(request, found)
 
 
 def _answer(request: Request, found: Any) -> Response:
     if _PNG in request.headers.get("accept", ""):
-        return Response(maps.png(found), media_type=_PNG)
+        return Response(memory_viewer.png(found), media_type=_PNG)
     return JSONResponse(_data(found))
 
 

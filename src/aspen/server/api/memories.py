@@ -22,7 +22,6 @@ from aspen.server.asked import (
 )
 from aspen.server.problems import responses
 from aspen.server.told import Listed, ToldMemory, told
-from aspen.summaries import summaries_of
 from aspen.types import MemoryType, Provenance, Stability
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
@@ -129,7 +128,6 @@ def etag_of(memory: ToldMemory) -> str:
 
 
 def _forgotten(aspen: Store, ids: list[str]) -> Forgotten:
-    memories = aspen.repository.get(ids)
-    going = {*ids, *summaries_of(aspen.repository, [memory.seq for memory in memories])}
+    going = aspen.forgetting(*ids)
     traces = aspen.forget(*ids)
-    return Forgotten(forgotten=Gone(memories=len(going), traces=traces))
+    return Forgotten(forgotten=Gone(memories=len(going.memories) + len(going.summaries), traces=traces))

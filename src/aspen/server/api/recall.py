@@ -91,15 +91,9 @@ class SpreadFrom(Body):
 @router.post("/recall", responses=responses(404, 409, 413, 415))
 def recall(body: RecallFor, room: InRoom) -> Recall:
     """The memories that resonate with a prompt, best first."""
-    asked: Mapping[str, Any] = {
-        name: value for name, value in body if name not in ("prompt", "spreading", "explain")
-    }
-    more: dict[str, Any] = {}
-    if body.spreading is not None:
-        more["spreading"] = body.spreading.changing(body.preset)
-    if body.explain:
-        more["explain"] = True
-    found = room.aspen.recall(body.prompt, **asked, **more)
+    asked: Mapping[str, Any] = {name: value for name, value in body if name not in ("prompt", "spreading")}
+    settings = body.spreading.changing(body.preset) if body.spreading else None
+    found = room.aspen.recall(body.prompt, **asked, spreading=settings)
     room.note(found)
     return found
 

@@ -98,9 +98,8 @@ def relations(memory_id: Id, aspen: Store) -> Listed[ToldRelation]:
 def traces(memory_id: Id, aspen: Store) -> Listed[ToldTrace]:
     """The traces of the turns in which a memory was said, answered or fed back, newest first."""
     infos = {info.id: info for info in aspen.repository.traces(limit=_MOST_TRACES)}
-    wanted = [id_ for id_ in aspen.forgetting(memory_id).traces if id_ in infos]
-    order = {id_: place for place, id_ in enumerate(infos)}
-    return Listed(items=[ToldTrace.of(infos[id_]) for id_ in sorted(wanted, key=order.__getitem__)])
+    wanted = aspen.forgetting(memory_id).traces
+    return Listed(items=[ToldTrace.of(infos[id_]) for id_ in wanted if id_ in infos])
 
 
 @router.post("/relations", status_code=201, responses=responses(404, 409, 413, 415))

@@ -25,6 +25,14 @@ ALWAYS = (400, 401, 403, 421, 422, 429, 503)
 _JSON = "application/json"
 
 
+def _whole(given: object) -> object:
+    """JSON has one kind of numbers: 1.0 is the whole number 1."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class Body(BaseModel):
     """A JSON object with these fields and no others, each of its own kind: "1" is no number."""
 
@@ -82,9 +90,9 @@ Store = Annotated[Aspen, Depends(_aspen)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-Tokens = Annotated[int, Field(ge=1, le=100_000)]
-NoteTokens = Annotated[int, Field(ge=0, le=100_000)]
+Seed = Annotated[Whole, Field(ge=0, le=MAX_SEED)]
+Tokens = Annotated[Whole, Field(ge=1, le=100_000)]
+NoteTokens = Annotated[Whole, Field(ge=0, le=100_000)]
 Temperature = Annotated[float, Field(ge=0, le=100)]
 When = Annotated[
     datetime,

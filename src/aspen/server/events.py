@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from fastapi.sse import EventSourceResponse, format_sse_event
@@ -12,6 +12,23 @@ from pydantic import TypeAdapter
 MEDIA_TYPE = "text/event-stream"
 _PING_SECONDS = 10.0
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def content(names: Mapping[str, str]) -> dict[str, Any]:
+    """What OpenAPI says of a stream of events; `names` by what their data is."""
+    one = {
+        "type": "object",
+        "properties": {
+            "event": {"type": "string", "enum": list(names)},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "description": "; ".join(f"{name}: {what}" for name, what in names.items()),
+            },
+        },
+        "required": ["data"],
+    }
+    return {MEDIA_TYPE: {"itemSchema": one}}
 
 
 def event(name: str, data: object) -> bytes:

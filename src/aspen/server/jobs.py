@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from aspen.errors import InvalidInput, NotFound
+from aspen.errors import NotFound
 from aspen.server.generating import Generations, Stop, Stopped
-from aspen.server.problems import Busy, problem_of
+from aspen.server.problems import Busy, Refused, problem_of
 
 _KEPT = 200
 """Jobs that ended and can still be asked for."""
@@ -118,13 +118,21 @@ class Jobs:
         generates: bool = False,
         after: Callable[[], None] = lambda: None,
     ) -> Job:
-        """Let `work` have its turn; Busy where too many wait.
+        """Let `work` have its turn; Refused with 429 where too many wait, with 503 where the server ends.
 
         `generates`: it takes its turn among the generations. `after` is called when it has ended, in whatever way.
         """
         waiting = sum(running.job.state is JobState.QUEUED for running in self._jobs.values())
-        if waiting >= _MOST_QUEUED or self._closing:
-            raise Busy(f"{waiting} jobs wait for their turn already.", retry_seconds=10)
+        if self._closing:
+            raise Busy("The server is about to end.")
+        if waiting >= _MOST_QUEUED:
+            raise Refused(
+                429,
+                error="TooManyJobs",
+                detail=f"{waiting} jobs wait for their turn already.",
+                hint="Let some of them end, or cancel them.",
+                headers={"Retry-After": "10"},
+            )
         id_ = f"j_{secrets.token_hex(8)}"
         job = Job(id_, kind, JobState.QUEUED, 0, None, unit, "waiting for its turn", datetime.now(UTC))
         running = _Running(job)
@@ -136,11 +144,11 @@ class Jobs:
         return job
 
     def cancel(self, job_id: str) -> Job:
-        """Let a job end, at its next report of progress; InvalidInput where it has ended already."""
+        """Let a job end, at its next report of progress; Refused with 409 where it has ended already."""
         running = self._get(job_id)
         if running.job.state in _ENDED:
-            raise InvalidInput(
-                f"The job {job_id} has ended already: {running.job.state}.", state=running.job.state.value
+            raise Refused(
+                409, error="JobEnded", detail=f"The job {job_id} has ended already: {running.job.state}."
             )
         running.stop.ask()
         message = "is being cancelled"

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from aspen import errors
 
@@ -194,13 +195,27 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> Response:
         status = error.status_code
+        headers = dict(error.headers or {})
+        if status == 405:  # the router names the methods of the first route with this path alone
+            headers["Allow"] = ", ".join(sorted(_methods(app, request)))
         name = _SAID_WITH_HTTP.get(status, HTTPStatus(status).phrase.replace(" ", ""))
         detail = f"{request.method} {request.url.path}: {error.detail}."
-        return problem_response(status, error=name, detail=detail, headers=error.headers)
+        return problem_response(status, error=name, detail=detail, headers=headers)
 
     @app.exception_handler(Exception)
     async def of_all_else(request: Request, error: Exception) -> Response:
         return _sent(problem_of(error))
+
+
+def _methods(app: FastAPI, request: Request) -> set[str]:
+    """The methods that the path of a request has."""
+    path = request.url.path
+    return {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if compile_path(template)[0].fullmatch(path)
+        for method in operations
+    }
 
 
 def _validation(error: RequestValidationError) -> Response:

@@ -11,7 +11,7 @@ import pytest
 from aspen.errors import InvalidInput, NotFound
 from aspen.server.generating import Generations
 from aspen.server.jobs import Job, Jobs, JobState, Progress
-from aspen.server.problems import Busy
+from aspen.server.problems import Busy, Refused
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ def test_a_running_job_is_cancelled_at_its_next_step_and_a_waiting_one_at_once()
         first.open.set()
         cancelled = await until(jobs, running, JobState.CANCELLED)
         assert cancelled.result is None
-        with pytest.raises(InvalidInput, match="ended already"):
+        with pytest.raises(Refused, match="ended already"):
             jobs.cancel(running.id)
         while not ended:
             await asyncio.sleep(0.005)
@@ -108,7 +108,7 @@ def test_one_job_runs_at_a_time_and_so_many_may_wait() -> None:
         started = [jobs.start("job", gates[0], unit="steps")]
         await until(jobs, started[0], JobState.RUNNING)
         started += [jobs.start("job", gate, unit="steps") for gate in gates[1:]]
-        with pytest.raises(Busy):
+        with pytest.raises(Refused, match="20 jobs"):
             jobs.start("one more", Gate(), unit="steps")
         assert not gates[1].begun.is_set()
         for gate in gates:

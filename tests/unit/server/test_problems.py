@@ -59,8 +59,13 @@ def test_a_mistake_becomes_a_problem_with_safe_headers(aspen: Aspen, monkeypatch
 
 def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     assert client.get("/api/v1/nothing").json()["error"] == "NotFound"
-    answer = client.put("/api/v1/recall", json={})
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    for path, methods in (
+        ("recall", "POST"),
+        ("memories", "GET, POST"),
+        ("memories/m_0", "DELETE, GET, PATCH"),
+    ):
+        answer = client.put(f"/api/v1/{path}", json={})
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
     assert answer.json()["error"] == "MethodNotAllowed"
 
 
@@ -87,3 +92,4 @@ def test_a_refused_body_names_the_field_and_not_what_was_sent(client: TestClient
 def test_fields_that_there_are_not_and_kinds_that_are_others_are_refused(client: TestClient) -> None:
     for body in ({"prompt": "a", "limt": 3}, {"prompt": "a", "limit": "3"}, {"prompt": "a", "limit": 3.5}):
         assert client.post("/api/v1/recall", json=body).status_code == 422
+    assert client.post("/api/v1/recall", json={"prompt": "a", "limit": 3.0}).status_code == 200

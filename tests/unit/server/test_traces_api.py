@@ -132,5 +132,5 @@ def test_a_job_is_followed_by_events(client: TestClient) -> None:
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert '"state":"done"' in answer.text.strip().rpartition("\n\n")[2]
     assert client.get("/api/v1/jobs/j_0/events").status_code == 404
-    assert client.delete(f"/api/v1/jobs/{job['id']}").status_code == 422
+    assert client.delete(f"/api/v1/jobs/{job['id']}").status_code == 409
     assert client.delete("/api/v1/jobs/j_0").status_code == 404

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aspen.memory_agent import AgentAnswer, Orchestration
 from aspen.memory_graph import DEFAULT_PRESET
-from aspen.server.asked import Body, InRoom, JsonRoute, Preset, Seed, Text, Tokens
+from aspen.server.asked import Body, InRoom, JsonRoute, Preset, Seed, Text, Tokens, Whole
 from aspen.server.generating import Stop
 from aspen.server.problems import responses
 
@@ -21,7 +21,7 @@ class Question(Body):
 
     question: Annotated[Text, Field(examples=["Where does my sister live?"])]
     orchestration: Annotated[Orchestration, Field(strict=False)] = Orchestration.TOOL
-    limit: Annotated[int, Field(ge=1, le=100)] = 5
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 5
     preset: Preset = DEFAULT_PRESET
     seed: Seed | None = Field(default=None, description="Of the sampler; drawn where null.")
     max_tokens: Tokens = 160

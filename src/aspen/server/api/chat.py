@@ -34,7 +34,9 @@ router = APIRouter(route_class=JsonRoute, tags=["chat"])
 _EVENTS = {
     "description": "The reply. With `Accept: text/event-stream` it comes as it is written: events `token` "
     '({"text"}), then one `reply` (the whole of it), or one `error` (a problem).',
-    "content": {events.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "content": events.content(
+        {"token": 'a piece of the text, {"text"}', "reply": "the whole of it", "error": "a problem"}
+    ),
 }
 
 

@@ -16,7 +16,7 @@ router = APIRouter(route_class=JsonRoute, tags=["jobs"])
 
 _EVENTS = {
     "description": "Events `job`, each with the job as it is then.",
-    "content": {events.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "content": events.content({"job": "the job as it is then"}),
 }
 
 
@@ -32,9 +32,9 @@ async def job(job_id: Id, room: InRoom) -> Job:
     return room.jobs.get(job_id)
 
 
-@router.delete("/jobs/{job_id}", responses=responses(404))
+@router.delete("/jobs/{job_id}", responses=responses(404, 409))
 async def cancel(job_id: Id, room: InRoom) -> Job:
-    """Cancel a job: it ends at its next step, and what it has stored until then stays. 422 where it has ended."""
+    """Cancel a job: it ends at its next step, and what it has stored until then stays. 409 where it has ended."""
     return room.jobs.cancel(job_id)
 
 

@@ -9,13 +9,26 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from aspen.memory_graph import DEFAULT_PRESET, SpreadingSettings, preset_settings
-from aspen.server.asked import Body, InRoom, JsonRoute, Kind, Name, Preset, Share, Store, Text, Type, When
+from aspen.server.asked import (
+    Body,
+    InRoom,
+    JsonRoute,
+    Kind,
+    Name,
+    Preset,
+    Share,
+    Store,
+    Text,
+    Type,
+    When,
+    Whole,
+)
 from aspen.server.problems import responses
 from aspen.types import Recall, Spread
 
 router = APIRouter(route_class=JsonRoute, tags=["recall"])
 
-Hops = Annotated[int, Field(ge=0, le=3)]
+Hops = Annotated[Whole, Field(ge=0, le=3)]
 Decay = Annotated[float, Field(gt=0, le=1)]
 Boost = Annotated[float, Field(ge=1, le=10)]
 Boosts = dict[Type, Boost]
@@ -52,7 +65,7 @@ class RecallFor(Body):
     """What to recall for, and how."""
 
     prompt: Annotated[Text, Field(examples=["Who lives in Portugal?"])]
-    limit: Annotated[int, Field(ge=1, le=1000)] = 10
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 10
     conversation: Name | None = Field(default=None, description="Search this conversation only.")
     preset: Preset = DEFAULT_PRESET
     spreading: Spreading | None = None
@@ -83,8 +96,8 @@ class SpreadFrom(Body):
     type_boost: Boosts | None = None
     min_weight: Share = 0.0
     relation_types: Annotated[list[Kind], Field(max_length=20)] | None = None
-    fan: Annotated[int, Field(ge=1, le=5000)] = 64
-    top_k: Annotated[int, Field(ge=1, le=1000)] = 10
+    fan: Annotated[Whole, Field(ge=1, le=5000)] = 64
+    top_k: Annotated[Whole, Field(ge=1, le=1000)] = 10
     frames: bool = Field(default=False, description="Tell what arrived in each hop.")
 
 

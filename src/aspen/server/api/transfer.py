@@ -45,7 +45,8 @@ Named = Annotated[str | None, Query(min_length=1, max_length=500)]
 _FILE_BODY = {
     "requestBody": {
         "required": True,
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _FILE_TYPES},
+        "description": "A file of one of the formats.",
+        "content": {kind: {"schema": {}} for kind in _FILE_TYPES},
     }
 }
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field, TypeAdapter
 
 from aspen.doctor import examine
-from aspen.server.asked import Body, InRoom, JsonRoute
+from aspen.server.asked import Body, InRoom, JsonRoute, Whole
 from aspen.server.jobs import Job, Progress
 from aspen.server.problems import responses
 
@@ -23,7 +23,7 @@ class Summarising(Body):
     use_model: bool = Field(
         default=True, description="Let the model write the sentence; it is quoted otherwise."
     )
-    limit: Annotated[int, Field(ge=1, le=10_000, description="Most memories looked at, the newest.")] = 5000
+    limit: Annotated[Whole, Field(ge=1, le=10_000, description="Most memories looked at, the newest.")] = 5000
     dry_run: bool = Field(default=False, description="Only tell what would change.")
 
 

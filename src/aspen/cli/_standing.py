@@ -1,18 +1,20 @@
-"""Remarks on a memory: what corrected it, how often it was used; and all of it as data."""
+"""How a memory stands, and how that is told: what corrected it, how often it was used."""
 
 from __future__ import annotations
 
-from aspen.cli._screen import as_data
+from collections.abc import Sequence
+
+from aspen import hits
+from aspen.aspen import Aspen
 from aspen.hits import Standing
+from aspen.types import Memory
+
+__all__ = ["Standing", "correction", "standings", "uses"]
 
 
-def standing_data(standing: Standing) -> dict[str, object]:
-    """The memory as plain data for JSON, with `priority` and `corrected_by`."""
-    return {
-        **as_data(standing.memory),
-        "priority": standing.priority,
-        "corrected_by": standing.corrected_by,
-    }
+def standings(aspen: Aspen, memories: Sequence[Memory]) -> list[Standing]:
+    """Of each memory, in their order."""
+    return hits.standings(aspen.repository, memories)
 
 
 def correction(memory_id: str | None) -> str:

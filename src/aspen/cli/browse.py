@@ -16,10 +16,9 @@ from aspen.cli._options import (
     open_aspen,
 )
 from aspen.cli._screen import confirmed, date_of, on_terminal, one_line, put, put_json, put_table, say
-from aspen.cli._standing import correction, standing_data, uses
+from aspen.cli._standing import Standing, correction, standings, uses
 from aspen.cli.traces import put_traces, trace_data
 from aspen.errors import AspenError, InvalidInput
-from aspen.hits import Standing, standings
 from aspen.types import Memory, Trace
 
 
@@ -79,8 +78,8 @@ def list_memories(
             found = aspen.repository.traces(conversation=conversation, seed=seed, limit=limit)
             memories = aspen.repository.from_traces([trace.id for trace in found])[::-1]
             memories = [memory for memory in memories if speaker in (None, memory.speaker)]
-        listed = standings(aspen.repository, memories)
-    data = [standing_data(one) for one in listed]
+        listed = standings(aspen, memories)
+    data = [one.data() for one in listed]
     if as_json:
         put_json(
             {"memories": data} | ({"traces": [trace_data(one) for one in found]} if seed is not None else {})
@@ -170,7 +169,7 @@ def show(
     trace, trace_error, others = None, None, list[Trace]()
     with open_aspen(context, store=store) as aspen:
         memory = aspen.repository.get([memory_id])[0]
-        (standing,) = standings(aspen.repository, [memory])
+        (standing,) = standings(aspen, [memory])
         try:
             trace = aspen.trace(memory.trace_id) if memory.trace_id else None
             others = aspen.alternatives(trace.id) if trace else []
@@ -178,7 +177,7 @@ def show(
             trace_error = str(error)
     if as_json:
         data = _trace_data(trace, others) if trace else None
-        put_json({"memory": standing_data(standing), "trace": data, "trace_error": trace_error})
+        put_json({"memory": standing.data(), "trace": data, "trace_error": trace_error})
         return
     facts = _facts(standing)
     if trace:

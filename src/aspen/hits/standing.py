@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from aspen.hits.superseded import newest_versions
 from aspen.memory_graph import priority_of
@@ -19,6 +20,11 @@ class Standing:
     memory: Memory
     priority: float
     corrected_by: str | None
+
+    def data(self) -> dict[str, Any]:
+        """The fields of the memory, with `priority` and `corrected_by`."""
+        known = {field.name: getattr(self.memory, field.name) for field in fields(self.memory)}
+        return {**known, "priority": self.priority, "corrected_by": self.corrected_by}
 
 
 def standings(repository: Repository, memories: Sequence[Memory]) -> list[Standing]:

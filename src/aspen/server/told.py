@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Generic, Self, TypeVar
 
@@ -41,15 +41,7 @@ class ToldMemory(Memory):
 
 def told(aspen: Aspen, memories: Sequence[Memory]) -> list[ToldMemory]:
     """Memories with their standing, in their order."""
-    names = [field.name for field in fields(Memory)]
-    return [
-        ToldMemory(
-            **{name: getattr(one.memory, name) for name in names},
-            priority=one.priority,
-            corrected_by=one.corrected_by,
-        )
-        for one in standings(aspen.repository, memories)
-    ]
+    return [ToldMemory(**one.data()) for one in standings(aspen.repository, memories)]
 
 
 class ToldTrace(BaseModel):

@@ -141,7 +141,7 @@ def test_what_a_client_no_longer_waits_for_does_not_get_its_turn(
     assert said == ["One."]
 
 
-def test_words_are_found_and_memories_edited_while_the_model_writes(
+def test_memories_are_found_and_edited_while_the_model_writes(
     client: httpx.Client, aspen: Aspen, model: Slow
 ) -> None:
     made = facts(aspen)
@@ -153,6 +153,8 @@ def test_words_are_found_and_memories_edited_while_the_model_writes(
     until(lambda: model.tokens > 10)
     found = client.post("/api/v1/recall", json={"prompt": "flaky test", "arms": ["keyword"]}).json()
     assert found["hits"][0]["memory"]["id"] == made[1].id
+    whole = client.post("/api/v1/recall", json={"prompt": "flaky test"}).json()
+    assert whole["partial_pass"] is not None  # it ran through the model, between two tokens of the reply
     assert client.patch(f"/api/v1/memories/{made[1].id}", json={"importance": 1}).status_code == 200
     assert client.delete(f"/api/v1/memories/{made[4].id}").status_code == 200
     assert client.get("/api/v1/health").json()["generations"] == 1

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from aspen.cli._screen import as_data, one_line, put, put_table, say, width
-from aspen.seed_manager import Difference, Run, TokenPair, heat_map
+from aspen.cli._screen import one_line, put, put_table, say, width
+from aspen.seed_manager import Difference, TokenPair, heat_map
 
 _AROUND = 3
 """Tokens shown on either side of what differs."""
-
-
-def difference_data(difference: Difference) -> dict[str, object]:
-    """A difference as plain data for JSON."""
-    found = difference.divergence
-    return {
-        "trace_id": difference.trace_id,
-        "changed": list(difference.changed),
-        "faithful": difference.faithful,
-        "explanation": difference.explain(),
-        "before": _run_data(difference.before),
-        "after": _run_data(difference.after),
-        "tokens": as_data(difference.tokens),
-        "first": difference.first,
-        "divergence": {
-            "before": found.before.tolist(),
-            "after": found.after.tolist(),
-            "texts": list(found.texts),
-            "by_layer": found.by_layer.tolist(),
-            "rounding": found.rounding,
-            "distances": found.distances.tolist(),
-        },
-    }
 
 
 def put_difference(difference: Difference) -> None:
@@ -51,16 +28,6 @@ def put_difference(difference: Difference) -> None:
     put()
     put_table(["part", "before", "after"], _side_by_side(difference.tokens))
     _put_heat_map(difference)
-
-
-def _run_data(run: Run) -> dict[str, object]:
-    return {
-        "seed": run.seed,
-        "sampler": as_data(run.sampler),
-        "reply": run.reply,
-        "prompt_tokens": run.prompt_length,
-        "finish_reason": run.finish_reason,
-    }
 
 
 def _side_by_side(tokens: tuple[TokenPair, ...]) -> list[list[str]]:

@@ -25,6 +25,7 @@ from aspen.cli import (
     relations,
     replay,
     sample,
+    serve,
     traces,
     transfer,
     upkeep,
@@ -90,6 +91,7 @@ for group in (
     replay,
     maps,
     transfer,
+    serve,
     upkeep,
     bench,
 ):

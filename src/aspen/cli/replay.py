@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 
 from aspen.aspen import Aspen
-from aspen.cli._divergence import difference_data, put_difference
+from aspen.cli._divergence import put_difference
 from aspen.cli._ids import whole_trace_id
 from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, open_aspen
 from aspen.cli._screen import as_data, put, put_json, put_table, say, stderr_console
@@ -165,7 +165,7 @@ def _show(difference: Difference, *, png: Path | None, as_json: bool) -> None:
     if png is not None:
         draw_heat_map(png, difference)
     if as_json:
-        put_json(difference_data(difference))
+        put_json(difference.data())
         return
     put_difference(difference)
     if png is not None:

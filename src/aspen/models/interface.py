@@ -208,4 +208,7 @@ class LanguageModel(Protocol):
         """
 
     def recording(self) -> AbstractContextManager[RawRecording]:
-        """Record the first session started while the context is open. Holds the model for this thread."""
+        """Record the first session started while the context is open.
+
+        Until then only this thread can start sessions. What other threads `capture` takes turns with its passes.
+        """

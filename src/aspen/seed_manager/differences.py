@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,16 @@ class Run:
     sampler: SamplerSettings
     finish_reason: str
     states: FloatArray = field(repr=False)
+
+    def data(self) -> dict[str, Any]:
+        """What a person is told of it, as plain data for JSON."""
+        return {
+            "seed": self.seed,
+            "sampler": asdict(self.sampler),
+            "reply": self.reply,
+            "prompt_tokens": self.prompt_length,
+            "finish_reason": self.finish_reason,
+        }
 
     @property
     def prompt_ids(self) -> TokenIds:
@@ -127,6 +138,28 @@ class Difference:
             f"{self.divergence.texts[token]!r}, layer {layer}: by {self.divergence.distances[place]:.0%} of their "
             "length."
         )
+
+    def data(self) -> dict[str, Any]:
+        """All of it as plain data for JSON, without the activations themselves."""
+        found = self.divergence
+        return {
+            "trace_id": self.trace_id,
+            "changed": list(self.changed),
+            "faithful": self.faithful,
+            "explanation": self.explain(),
+            "before": self.before.data(),
+            "after": self.after.data(),
+            "tokens": [asdict(pair) for pair in self.tokens],
+            "first": self.first,
+            "divergence": {
+                "before": found.before.tolist(),
+                "after": found.after.tolist(),
+                "texts": list(found.texts),
+                "by_layer": found.by_layer.tolist(),
+                "rounding": found.rounding,
+                "distances": found.distances.tolist(),
+            },
+        }
 
 
 def compare_runs(

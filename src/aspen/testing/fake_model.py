@@ -72,7 +72,8 @@ class FakeModel:
         self.window, self.softcap = window, softcap
         self.blocks_run = 0  # blocks x tokens computed so far: shows a test what was (not) run
         self._chat_template, self._say = chat_template, say
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # held for one pass
+        self._turn = threading.RLock()  # held as long as a recording is open
         self._waiting: _Recording | None = None  # the recording that the next session fills
         random = np.random.default_rng(seed)
         query, key = n_heads * _HEAD_DIM, n_kv_heads * _HEAD_DIM
@@ -186,7 +187,7 @@ class FakeModel:
 
     def start_session(self) -> _Sequence:
         """A new, empty sequence; the first one inside `recording()` is recorded."""
-        with self._lock:
+        with self._turn:
             sequence = _Sequence(self)
             if self._waiting is not None:
                 self._waiting.sequence, self._waiting = sequence, None
@@ -199,7 +200,7 @@ class FakeModel:
     @contextmanager
     def recording(self) -> Iterator[_Recording]:
         """Record the next session until the context closes."""
-        with self._lock:
+        with self._turn:
             self._waiting = recording = _Recording()
             try:
                 yield recording

@@ -186,12 +186,12 @@ def test_two_models_record_side_by_side() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_a_recording_holds_the_model_for_its_thread() -> None:
+def test_a_recording_lets_only_its_thread_start_sessions() -> None:
     model = tiny_model()
     done = threading.Event()
 
     def other() -> None:
-        model.capture([some_ids(3)], layers=[1])
+        model.start_session()
         done.set()
 
     with model.recording():
@@ -200,6 +200,34 @@ def test_a_recording_holds_the_model_for_its_thread() -> None:
         assert not done.wait(0.2)
     thread.join(5)
     assert done.is_set()
+
+
+def test_what_other_threads_capture_goes_on_beside_a_recording_and_changes_nothing_in_it() -> None:
+    model = tiny_model()
+    alone = model.capture([some_ids(5)], layers=[2])[0]
+    with model.recording() as quiet:
+        feed(model, some_ids(FED))
+    captured: list[Any] = []
+    with model.recording() as busy:
+        session = model.start_session()
+        session.prefill(some_ids(FED)[:-2])
+        for token in some_ids(FED)[-2:].tolist():
+            thread = threading.Thread(
+                target=lambda: captured.append(model.capture([some_ids(5)], layers=[2])[0])
+            )
+            thread.start()
+            thread.join(10)
+            session.decode(token)
+    assert len(captured) == 2
+    assert all(np.array_equal(one, alone) for one in captured)
+    assert np.array_equal(busy.token_ids(), quiet.token_ids())
+    with model.recording() as again:
+        session = model.start_session()
+        session.prefill(some_ids(FED)[:-2])
+        for token in some_ids(FED)[-2:].tolist():
+            session.decode(token)
+    assert np.array_equal(busy.hidden_states(), again.hidden_states())
+    assert np.array_equal(busy.attention_inputs(2).queries, again.attention_inputs(2).queries)
 
 
 def test_a_second_recording_inside_is_refused() -> None:

@@ -37,8 +37,9 @@ _LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
 class TransformersModel:
     """Implements `LanguageModel`.
 
-    One lock covers the model: forward passes are taken one after the other, and a recording holds it for as
-    long as it is open.
+    Two locks cover the model. Forward passes are taken one after the other; a recording, as long as it is open, lets
+    only its own thread start sessions. Passes of other threads that record nothing (`capture`) go on between the steps
+    of the recorded session: its hooks see only these.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ class TransformersModel:
         self._attention = str(hf.config._attn_implementation)
         self._info = _describe(hf, tokenizer=tokenizer, text=self._text, name=name)
         self._blocks = find_blocks(hf, count=self._info.n_layers)
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # held for one forward pass, or to change hooks
+        self._turn = threading.RLock()  # held as long as a recording is open; taken before the other
         self._recorder: Recorder | None = None
         self._recorder_taken = False
 
@@ -159,7 +161,7 @@ class TransformersModel:
 
     def start_session(self) -> TransformersSession:
         """A new, empty sequence; the first one inside `recording()` is the one recorded."""
-        with self._lock:
+        with self._turn:
             recorder = None if self._recorder_taken else self._recorder
             self._recorder_taken = self._recorder is not None
             return TransformersSession(
@@ -194,16 +196,18 @@ class TransformersModel:
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recorder]:
         """See `LanguageModel.recording`. The recording can still be read when the context is closed."""
-        with self._lock:
+        with self._turn:
             if self._recorder is not None:
                 raise ModelError("This model is recording already.", hint="Close the outer recording first.")
             recorder = Recorder(self._hf, blocks=self._blocks)
             self._recorder, self._recorder_taken = recorder, False
             try:
-                recorder.open()
+                with self._lock:
+                    recorder.open()
                 yield recorder
             finally:
-                recorder.close()
+                with self._lock:
+                    recorder.close()
                 self._recorder = None
 
     @cached_property
@@ -231,17 +235,19 @@ class TransformersModel:
     @contextlib.contextmanager
     def _recording_paused(self) -> Iterator[None]:
         """Take the hooks of an open recording away for a while: what the probe runs is none of it."""
-        with self._lock:
+        with self._turn:
             outer, taken = self._recorder, self._recorder_taken
             if outer is not None:
-                outer.close()
+                with self._lock:
+                    outer.close()
             self._recorder = None
             try:
                 yield
             finally:
                 self._recorder, self._recorder_taken = outer, taken
                 if outer is not None:
-                    outer.open()
+                    with self._lock:
+                        outer.open()
 
     @cached_property
     def _hashes(self) -> tuple[str, str, str]:

@@ -1,5 +1,5 @@
 // The graph page alone loads this: a graph in memory, and its picture by WebGL.
-export { DirectedGraph } from "graphology";
+export { MultiDirectedGraph } from "graphology";
 export { default as Sigma } from "sigma";
-export { EdgeArrowProgram, EdgeLineProgram, EdgeRectangleProgram, NodeProgram } from "sigma/rendering";
+export { EdgeRectangleProgram, NodeProgram } from "sigma/rendering";
 export { floatColor } from "sigma/utils";

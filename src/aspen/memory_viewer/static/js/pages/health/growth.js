@@ -2,13 +2,12 @@
 
 import { html } from "../../../vendor/view.js";
 import { get } from "../../api.js";
-import { count, date } from "../../format.js";
+import { count, counted, date } from "../../format.js";
 import { Trouble } from "../../parts/feedback.js";
 import { useLoaded } from "../../parts/hooks.js";
 
-const WIDTH = 460;
-const HEIGHT = 130;
-const EDGE = { left: 4, right: 4, top: 14, bottom: 20 };
+const WIDTH = 100; // of the picture, which is stretched to the room that there is
+const HEIGHT = 100;
 
 export function Growth() {
   const growth = useLoaded((signal) => get("/growth", {}, { signal }), []);
@@ -26,17 +25,19 @@ export function Growth() {
 }
 
 function Line({ points }) {
-  const first = Date.parse(points[0].day) - 86_400_000;
-  const last = Date.parse(points.at(-1).day);
+  const [first, last] = [Date.parse(points[0].day), Date.parse(points.at(-1).day)];
   const most = points.at(-1).total;
-  const x = (when) => EDGE.left + ((when - first) / Math.max(1, last - first)) * (WIDTH - EDGE.left - EDGE.right);
-  const y = (value) => HEIGHT - EDGE.bottom - (value / most) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const line = [[x(first), y(0)], ...points.map((point) => [x(Date.parse(point.day)), y(point.total)])].map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ");
-  return html`<svg class="growth" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${`From 0 to ${count(most)} memories between ${date(first)} and ${date(last)}`}>
-    <line class="axis" x1=${EDGE.left} x2=${WIDTH - EDGE.right} y1=${HEIGHT - EDGE.bottom} y2=${HEIGHT - EDGE.bottom} />
-    <polygon points=${`${line} ${x(last)},${y(0)}`} />
-    <polyline points=${line} />
-    <text x=${EDGE.left} y=${HEIGHT - 4}>${date(first)}</text><text x=${WIDTH - EDGE.right} y=${HEIGHT - 4} text-anchor="end">${date(last)}</text>
-    <text x=${WIDTH - EDGE.right} y="10" text-anchor="end">${count(most)} memories</text>
-  </svg>`;
+  if (first === last) return html`<p>All of the ${counted(most, "memory", "memories")} came on ${date(last)}.</p>`;
+  const x = (when) => ((when - first) / (last - first)) * WIDTH;
+  const y = (value) => HEIGHT - (value / most) * (HEIGHT - 4);
+  const line = points.map((point) => `${x(Date.parse(point.day)).toFixed(2)},${y(point.total).toFixed(2)}`).join(" ");
+  return html`<figure>
+    <p class="small soft number">${counted(most, "memory", "memories")}</p>
+    <svg class="growth" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${`Up to ${counted(most, "memory", "memories")} between ${date(first)} and ${date(last)}`}>
+      <polygon points=${`0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}`} />
+      <polyline points=${line} />
+      <line class="axis" x1="0" x2=${WIDTH} y1=${HEIGHT} y2=${HEIGHT} />
+    </svg>
+    <figcaption class="row spaced small soft"><span>${date(first)}</span><span>${date(last)}</span></figcaption>
+  </figure>`;
 }

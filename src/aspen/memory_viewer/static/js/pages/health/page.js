@@ -23,7 +23,7 @@ export function Page() {
       ? html`<div class="cards">
           <${Store} store=${value.store} /><${Growth} />
           <${Model} model=${value.model} keys=${value.keys} index=${value.index} version=${value.version} />
-          <${SlowRecalls} recalls=${value.slow_recalls} /><${Jobs} generations=${value.generations} /><${Doctor} />
+          <${Jobs} generations=${value.generations} /><${SlowRecalls} recalls=${value.slow_recalls} /><${Doctor} />
         </div>`
       : health.problem ? null : html`<${Busy} />`}
   </div>`;
@@ -58,7 +58,7 @@ function Model({ model, keys, index, version }) {
 }
 
 function SlowRecalls({ recalls }) {
-  return html`<section class="card" aria-label="Slow recalls"><h2>Slow recalls</h2>
+  return html`<section class="card wide" aria-label="Slow recalls"><h2>Slow recalls</h2>
     ${recalls.length
       ? html`<table class="small"><caption>The last that took a second or longer</caption><thead><tr><th scope="col">When</th><th scope="col" class="number">Took</th><th scope="col" class="number">Candidates</th><th scope="col">Slowest arm</th></tr></thead>
           <tbody>${recalls.map((recall, at) => { const [arm] = Object.entries(recall.arms ?? {}).sort((one, other) => other[1] - one[1]); return html`<tr key=${at}><td>${time(recall.at)}</td><td class="number">${seconds(recall.seconds)}</td><td class="number">${count(recall.candidates)}</td><td>${arm ? `${arm[0]}, ${seconds(arm[1])}` : ""}</td></tr>`; })}</tbody></table>`

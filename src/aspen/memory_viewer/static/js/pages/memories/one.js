@@ -21,7 +21,7 @@ export function OneMemory({ id }) {
   );
   const { value } = loaded;
   return html`<div>
-    <p class="small"><a href="/memories">All memories</a></p>
+    <p class="small upwards"><a href="/memories">All memories</a></p>
     <h1 class="unseen">Memory</h1>
     <${Trouble} problem=${loaded.problem} again=${loaded.reload} />
     ${value ? html`<${Told} key=${value.memory.version} ...${value} path=${path} reload=${loaded.reload} />` : loaded.problem ? null : html`<${Busy} />`}
@@ -107,7 +107,7 @@ function Relations({ memory, relations, reload }) {
       ? html`<ul class="lined">${relations.map((relation) => {
           const from = relation.source === memory.id;
           return html`<li key=${`${relation.source} ${relation.type} ${relation.target}`} class="relation">
-            <span class="small soft">${from ? `${words(relation.type)} →` : `← ${words(relation.type)}`}<br /><span class="number">weight ${fixed(relation.weight)}</span></span>
+            <span class="small soft">${from ? `${words(relation.type)} →` : `← ${words(relation.type)}`} <br /><span class="number">weight ${fixed(relation.weight)}</span></span>
             <${MemoryLine} memory=${{ id: relation.other, type: relation.other_type, text: relation.other_text, provenance: "said", stability: "tentative" }} />
             ${MADE.includes(relation.type) ? html`<span></span>` : html`<button class="icon" aria-label="Remove this relation" title="Remove this relation" disabled=${gone.busy} onClick=${() => gone.run(relation)}>×</button>`}
           </li>`;
@@ -165,8 +165,6 @@ function Correct({ memory, path, onClose }) {
   <//>`;
 }
 
-const sizeOf = (value) => (Array.isArray(value) ? value.length : Number(value) || 0);
-
 function Forget({ memory, path, onClose }) {
   const going = useLoaded((signal) => get(`${path}/forgetting`, {}, { signal }), [memory.id]);
   const forget = useAction(async () => {
@@ -181,9 +179,9 @@ function Forget({ memory, path, onClose }) {
       <${Trouble} problem=${going.problem ?? forget.problem} />
       ${told
         ? html`<p>With it go:</p><ul class="going">
-            <li>${counted(sizeOf(told.traces), "trace")} of replies in which it stood</li>
-            <li>${counted(sizeOf(told.summaries), "pattern")} that was made of it</li>
-            <li>${counted(sizeOf(told.relations), "relation")} from it or to it</li></ul>
+            <li>${counted(told.traces.length, "trace")} of replies in which it stood</li>
+            <li>${counted(told.summaries.length, "pattern")} made of it</li>
+            <li>${counted(told.relations, "relation")} from it or to it</li></ul>
             <p><strong>This cannot be undone.</strong> It is deleted and overwritten. To change what it says, correct it instead.</p>`
         : going.problem ? null : html`<${Busy} what="Looking what goes with it" />`}
       <div class="row end"><button class="quiet" onClick=${onClose}>Keep it</button><button class="danger" disabled=${!told || forget.busy} onClick=${() => forget.run()}>Forget</button></div>

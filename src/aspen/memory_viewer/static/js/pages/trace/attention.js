@@ -11,16 +11,17 @@ import { SavePicture } from "./measures.js";
 import { lookingByTokens } from "./shapes.js";
 
 export function Attention({ trace, layer, head, onChange }) {
-  const health = useLoaded((signal) => get("/health", {}, { signal }), []);
+  const path = `/traces/${part(trace.id)}/attention`;
+  const summary = useLoaded((signal) => get(path, {}, { signal }), [trace.id]); // [block][head][segment], as the trace keeps it
   const asked = useRested({ layer, head }, 150);
-  const map = useLoaded((signal) => get(`/traces/${part(trace.id)}/attention`, asked, { signal }), [trace.id, asked.layer, asked.head]);
-  const model = health.value?.model ?? {};
-  const heads = Array.from({ length: model.heads ?? 0 }, (_, at) => [String(at), `Head ${at}`]);
+  const map = useLoaded((signal) => get(path, asked, { signal }), [trace.id, asked.layer, asked.head]);
+  const blocks = summary.value?.values ?? [];
+  const heads = (blocks[0] ?? []).map((_, at) => [String(at), `Head ${at}`]);
   const replied = map.value?.tokens.length > trace.prompt_length;
   return html`<section class="stack" aria-label="Attention" aria-busy=${map.busy}>
     <div class="row bottom spaced">
       <div class="row bottom">
-        <div class="block-slider"><${Slider} label="Block" value=${layer} min="0" max=${(model.layers ?? 30) - 1} step="1" onInput=${(value) => onChange({ layer: value })} /></div>
+        <div class="block-slider"><${Slider} label="Block" value=${layer} min="0" max=${Math.max(layer, blocks.length - 1)} step="1" onInput=${(value) => onChange({ layer: value })} /></div>
         <${Choice} label="Head" value=${head} options=${[["", "Mean of all heads"], ...heads]} onChange=${(value) => onChange({ head: value })} />
       </div>
       ${map.value ? html`<${SavePicture} name=${`${trace.id}-attention-${layer}`} />` : null}

@@ -62,7 +62,7 @@ function OneTrace({ id, query }) {
   const change = (changed) => go(to(changed), { replace: true });
   const trace = loaded.value;
   return html`<div>
-    <p class="small"><a href="/trace">All traces</a></p>
+    <p class="small upwards"><a href="/trace">All traces</a></p>
     ${loaded.problem ? html`<h1>Trace</h1><${Trouble} problem=${loaded.problem} again=${loaded.reload} />` : null}
     ${trace
       ? html`<${Heading} trace=${trace} />

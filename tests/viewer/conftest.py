@@ -15,12 +15,12 @@ import pytest
 pytest.importorskip("playwright", reason="needs the driver: pip install playwright")
 pytest.importorskip("fastapi", reason="needs the server: pip install 'aspen-memory[server]'")
 
+from aspen.server.running import running
+from aspen.server.settings import ServerSettings
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from tests.viewer.opened import Opened
 
 from aspen import Aspen, Config
-from aspen.server.running import running
-from aspen.server.settings import ServerSettings
 from aspen.testing.fake_model import FakeModel
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

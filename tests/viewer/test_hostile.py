@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from playwright.sync_api import expect
 from tests.viewer.conftest import Serve
@@ -25,7 +27,7 @@ NAME = "<b onmouseover=alert(1)>Ann</b>"
 def hostile(aspen: Aspen) -> Aspen:
     texts = [*HOSTILE, LONG]
     made = [aspen.remember(text, speaker=NAME, conversation=NAME, tags=[NAME]) for text in texts]
-    for one, other in zip(made, made[1:], strict=False):
+    for one, other in pairwise(made):
         aspen.relate(one.id, other.id, "supports")
     aspen.chat(HOSTILE[0], conversation=NAME, seed=1, max_tokens=24, note_tokens=900)
     return aspen

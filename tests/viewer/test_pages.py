@@ -1,8 +1,9 @@
-"""Each page with a small store: it shows what is there, can be used by keyboard, and axe-core has nothing serious to say."""
+"""Each page with a small store: it shows what is there, goes by keyboard, and axe-core finds nothing serious."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -24,7 +25,7 @@ def filled(aspen: Aspen) -> Aspen:
         for kind in MemoryType
         for text in ("about my sister Mara", "about evenings at home")
     ]
-    for one, other in zip(made, made[1:], strict=False):
+    for one, other in pairwise(made):
         aspen.relate(one.id, other.id, "supports", weight=0.9)
     aspen.chat("My sister Mara moved to Lisbon.", conversation="family", seed=7, max_tokens=24)
     aspen.chat("Where does my sister live?", conversation="family", seed=7, max_tokens=24)
@@ -39,7 +40,7 @@ def opened(served: Serve, filled: Aspen) -> Iterator[Opened]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_have_no_serious_finding(served: Serve, filled: Aspen, axe: str, theme: str) -> None:
     opened = served(filled, color_scheme=theme)
-    found = {}
+    found: dict[str, list[str]] = {}
     for path in PAGES:
         page = opened.go(f"/{path}")
         expect(page.locator("h1")).to_have_count(1)
@@ -48,7 +49,7 @@ def test_pages_have_no_serious_finding(served: Serve, filled: Aspen, axe: str, t
             "() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})))"
         )
         found[path] = opened.serious(axe)
-    assert found == dict.fromkeys(PAGES, [])
+    assert {path: one for path, one in found.items() if one} == {}
 
 
 def test_an_empty_store_teaches_the_next_step(served: Serve, aspen: Aspen) -> None:

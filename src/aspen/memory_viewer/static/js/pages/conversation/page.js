@@ -10,7 +10,7 @@ import { AllWords } from "../../parts/memories.js";
 import { address, go } from "../../router.js";
 import { Composer } from "./composer.js";
 import { say, settle, useTalk } from "./talk.js";
-import { turnOf, Why } from "./why.js";
+import { onlyTold, turnOf, Why } from "./why.js";
 
 const TURNS = 20;
 const FIRST = "default"; // the conversation that a chat goes to where none is named
@@ -75,11 +75,10 @@ function Turns({ name, onChange }) {
   };
   const talkNow = async (message, how) => {
     const done = await say(name, message, how);
-    const stored = done.replies.with?.reply?.trace_id ?? done.replies.without?.reply?.trace_id;
-    if (!stored) return;
-    if (done.replies.without?.reply && done.replies.with) {
-      setBeside((before) => ({ ...before, [stored]: done.replies.without.reply }));
-    }
+    const kept = [done.replies.with?.reply, done.replies.without?.reply].find((reply) => reply?.trace_id);
+    if (!kept) return;
+    const without = done.replies.with && done.replies.without?.reply;
+    setBeside((before) => ({ ...before, [kept.trace_id]: { told: onlyTold(kept), without } }));
     latest.setValue(await get(path, { limit: TURNS }));
     settle(name);
     onChange();
@@ -95,7 +94,7 @@ function Turns({ name, onChange }) {
       ${latest.busy && !latest.value ? html`<${Busy} />` : null}
       ${latest.problem && !empty ? html`<${Trouble} problem=${latest.problem} again=${latest.reload} />` : null}
       ${!latest.busy && !turns.length && !talk ? html`<${Beginning} />` : null}
-      ${turns.map((turn) => html`<${Turn} key=${(turn.said ?? turn.reply).id} turn=${turn} without=${beside[turn.trace?.id]} />`)}
+      ${turns.map((turn) => html`<${Turn} key=${(turn.said ?? turn.reply).id} turn=${{ ...turn, ...beside[turn.trace?.id]?.told }} without=${beside[turn.trace?.id]?.without} />`)}
       ${talk ? html`<${Talking} talk=${talk} />` : null}
       <div ref=${end} class="end"></div>
     </div>

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../../vendor/view.js";
 import { part, runJob } from "../../api.js";
-import { count, day, percent, saidAt, seconds, words } from "../../format.js";
+import { counted, day, percent, saidAt, seconds, words } from "../../format.js";
 import { Busy, Trouble } from "../../parts/feedback.js";
 import { useAction } from "../../parts/hooks.js";
 import { MemoryLine } from "../../parts/memories.js";
@@ -12,11 +12,12 @@ const FAMILIAR = 0.3; // from here on a recall says something about the message
 
 /** The best guess at what a reply stands on, in one line. */
 function Feeling({ familiarity, memories }) {
-  if (familiarity === null || familiarity === undefined) return null;
-  const known = familiarity >= FAMILIAR && memories.length;
+  const told = familiarity !== null && familiarity !== undefined;
+  const known = memories.length && (!told || familiarity >= FAMILIAR);
+  if (!known && !told) return null;
   return html`<p class="feeling">
     ${known ? html`This feels like <strong>${day(saidAt(memories[0]))}</strong>` : "Nothing here feels familiar"}
-    <span class="soft small"> · familiarity ${percent(familiarity)}</span>
+    ${told ? html`<span class="soft small"> · familiarity ${percent(familiarity)}</span>` : null}
   </p>`;
 }
 
@@ -42,22 +43,23 @@ export function Replay({ traceId }) {
 }
 
 /** Everything about one reply; `turn` as the API tells it. */
-export function Why({ turn, conversation }) {
+export function Why({ turn }) {
   const { injection, injected = [] } = turn;
   const traceId = turn.trace?.id;
   const facts = [
     ["Strategy", injection ? strategy(injection) : "none"],
-    ["Memories take", injection ? `${count(injection.tokens)} tokens` : null],
-    ["Prompt", turn.prompt_tokens === undefined ? null : `${count(turn.prompt_tokens)} tokens`],
-    ["Reply", turn.reply_tokens === undefined ? null : `${count(turn.reply_tokens)} tokens`],
+    ["Memories take", injection ? counted(injection.tokens, "token") : null],
+    ["Prompt", turn.prompt_tokens ? counted(turn.prompt_tokens, "token") : null],
+    ["Reply", turn.reply_tokens ? `${counted(turn.reply_tokens, "token")}${turn.finish_reason === "length" ? ", cut" : ""}` : null],
     ["Reading", seconds(turn.prefill_seconds)],
     ["Writing", seconds(turn.decode_seconds)],
+    ["In all", seconds(turn.seconds)],
     ["Seed", turn.seed === null || turn.seed === undefined ? null : String(turn.seed)],
   ].filter(([, value]) => value);
-  return html`<aside class="why" aria-label="Why it answered so">
+  return html`<div class="why" role="group" aria-label="Why it answered so">
     <${Feeling} familiarity=${turn.familiarity} memories=${injected} />
     ${injected.length
-      ? html`<h3>${injected.length === 1 ? "The memory" : `The ${injected.length} memories`} it was given</h3>
+      ? html`<h2>${injected.length === 1 ? "The memory" : `The ${injected.length} memories`} it was given</h2>
           <ul class="given">${injected.map((memory) => html`<li key=${memory.id}><${MemoryLine} memory=${memory} /></li>`)}</ul>`
       : html`<p class="soft">It was given no memory.</p>`}
     ${injection?.reason ? html`<p class="small soft">${injection.reason}</p>` : null}
@@ -67,19 +69,22 @@ export function Why({ turn, conversation }) {
       <a class="button quiet" href=${address("recall", [], { prompt: turn.said.text })}>Why these?</a>
       ${traceId ? html`<a class="button quiet" href=${address("trace", [traceId])}>Open trace</a>` : null}
     </div>
-  </aside>`;
+  </div>`;
 }
 
 function strategy({ strategy: done, asked }) {
   return asked && asked !== done ? `${words(done)} (asked: ${words(asked)})` : words(done);
 }
 
-/** A reply that was not stored, or not yet: as `turn` with what the reply itself says. */
+/** What a reply itself tells, and a stored turn does not: how familiar the message was, and its times. */
+export function onlyTold({ recall, prefill_seconds: reading, decode_seconds: writing }) {
+  return { familiarity: recall?.familiarity ?? null, prefill_seconds: reading, decode_seconds: writing };
+}
+
+/** A reply that was not stored, as a turn. */
 export function turnOf(reply, message) {
-  const injected = (reply.recall?.hits ?? []).map((hit) => hit.memory)
-    .filter((memory) => reply.injection?.memory_ids?.includes(memory.id));
-  return {
-    ...reply, said: { text: message }, injected, familiarity: reply.recall?.familiarity ?? null,
-    trace: reply.trace_id ? { id: reply.trace_id } : null,
-  };
+  const injected = (reply.recall?.hits ?? [])
+    .map((hit) => hit.memory)
+    .filter((memory) => reply.injection?.memory_ids.includes(memory.id));
+  return { ...reply, ...onlyTold(reply), said: { text: message }, injected, trace: reply.trace_id ? { id: reply.trace_id } : null };
 }

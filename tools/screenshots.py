@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aspen.server.running import running
-from aspen.server.settings import ServerSettings
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from aspen import Aspen
 from aspen.demo import CREATOR
 from aspen.interchange import import_file
+from aspen.server.running import running
+from aspen.server.settings import ServerSettings
 
 FOLDER = Path(__file__).parents[1] / "docs/images/viewer"
 WIDE, PHONE = (1280, 860), (390, 844)

@@ -15,12 +15,12 @@ import pytest
 pytest.importorskip("playwright", reason="needs the driver: pip install playwright")
 pytest.importorskip("fastapi", reason="needs the server: pip install 'aspen-memory[server]'")
 
-from aspen.server.running import running
-from aspen.server.settings import ServerSettings
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from tests.viewer.opened import Opened
 
 from aspen import Aspen, Config
+from aspen.server.running import running
+from aspen.server.settings import ServerSettings
 from aspen.testing.fake_model import FakeModel
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -29,7 +29,7 @@ _WIDE = {"width": 1280, "height": 900}
 # WebGL by the processor, where there is no graphics card.
 _FLAGS = ["--enable-unsafe-swiftshader"]
 
-_PATIENCE = 60_000  # milliseconds; a busy machine is slow, and no error
+_PATIENCE = 120_000  # milliseconds; a busy machine is slow, and no error
 expect.set_options(timeout=_PATIENCE)
 
 Serve = Callable[..., Opened]
@@ -60,27 +60,41 @@ def answer(prompt: str) -> str:
     return f"She lives in {found}." if found in prompt else "I do not know."
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def aspen(viewer_config: Config) -> Iterator[Aspen]:
+    """A store that the tests of a file share."""
     with Aspen.open(":memory:", model=FakeModel(say=answer), config=viewer_config) as aspen:
         yield aspen
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[Callable[[Aspen], str]]:
+    """Where a store is served; one server for each store."""
+    with ExitStack() as servers:
+        urls: dict[int, str] = {}
+
+        def address(aspen: Aspen) -> str:
+            if id(aspen) not in urls:
+                settings = ServerSettings(port=0, rate=10_000, burst=10_000, request_seconds=_PATIENCE / 1000)
+                urls[id(aspen)] = servers.enter_context(running(aspen, settings=settings, warm=False)).url
+            return urls[id(aspen)]
+
+        yield address
+
+
 @pytest.fixture
-def served(browser: Browser) -> Iterator[Serve]:
-    """Serves a store, and opens pages of it that fail the test for an error on the console."""
-    with ExitStack() as open_things:
+def served(browser: Browser, address: Callable[[Aspen], str]) -> Iterator[Serve]:
+    """Opens pages of a store; an error on their console fails the test."""
+    with ExitStack() as contexts:
         problems: list[str] = []
 
         def serve(aspen: Aspen, **options: Any) -> Opened:
-            settings = ServerSettings(port=0, rate=10_000, burst=10_000)
-            address = open_things.enter_context(running(aspen, settings=settings, warm=False))
-            context = browser.new_context(**{"viewport": _WIDE, "base_url": address.url, **options})
-            open_things.callback(context.close)
+            context = browser.new_context(**{"viewport": _WIDE, **options})
+            contexts.callback(context.close)
             context.set_default_timeout(_PATIENCE)
             page = context.new_page()
             _watch(page, problems)
-            return Opened(page, address.url, problems)
+            return Opened(page, address(aspen), problems)
 
         yield serve
         assert problems == []

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 @dataclass(frozen=True)
 class Opened:
-    """`problems` are the errors that its console told; a test that makes one on purpose takes it out."""
+    """`problems` are the errors that its console told."""
 
     page: Page
     url: str
@@ -21,6 +21,10 @@ class Opened:
         self.page.goto(self.url.rstrip("/") + path)
         expect(self.page.locator("main")).not_to_be_empty()
         return self.page
+
+    def expect_answer(self, status: int) -> None:
+        """Take out what the browser notes of an answer that the test made on purpose."""
+        self.problems[:] = [problem for problem in self.problems if str(status) not in problem]
 
     def say(self, message: str) -> Locator:
         """Say something on the page of conversations; the reply's turn, once it is stored."""

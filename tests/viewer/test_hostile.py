@@ -23,7 +23,7 @@ LONG = "A line without an end " + "x" * 100_000
 NAME = "<b onmouseover=alert(1)>Ann</b>"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hostile(aspen: Aspen) -> Aspen:
     texts = [*HOSTILE, LONG]
     made = [aspen.remember(text, speaker=NAME, conversation=NAME, tags=[NAME]) for text in texts]
@@ -42,7 +42,7 @@ def test_nothing_that_a_memory_says_is_run(served: Serve, hostile: Aspen) -> Non
     addresses = [
         "/conversation", "/recall?prompt=%3Cscript%3E", "/graph?prompt=script", f"/graph/{ids[0]}", f"/trace/{trace}",
         "/memories", "/memories/duplicates", "/memories/links", *(f"/memories/{id_}" for id_ in ids), "/health",
-        "/conversation/%3Cimg%20src=x%20onerror=window.hit=1%3E", "/nothing/%3Cscript%3E",
+        "/conversation/%3Cimg%20src=x%20onerror=window.hit=1%3E",
     ]  # fmt: skip
     for address in addresses:
         opened.go(address)
@@ -51,7 +51,6 @@ def test_nothing_that_a_memory_says_is_run(served: Serve, hostile: Aspen) -> Non
         assert (
             page.locator("main img, main iframe, main script, main [onerror], main [onload]").count() == 0
         ), address
-    opened.problems[:] = [problem for problem in opened.problems if "404" not in problem]
 
 
 def test_a_text_of_markup_is_shown_letter_by_letter(served: Serve, hostile: Aspen) -> None:

@@ -17,7 +17,7 @@ PAGES = ("conversation", "recall?prompt=sister", "graph", "trace", "memories", "
          "memories/transfer", "health")  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def filled(aspen: Aspen) -> Aspen:
     """Two memories of each type with relations, and a conversation of one turn."""
     made = [
@@ -52,22 +52,6 @@ def test_pages_have_no_serious_finding(served: Serve, filled: Aspen, axe: str, t
     assert {path: one for path, one in found.items() if one} == {}
 
 
-def test_an_empty_store_teaches_the_next_step(served: Serve, aspen: Aspen) -> None:
-    opened = served(aspen)
-    opened.problems.clear()
-    for path, words in {
-        "conversation": "Nothing was said here yet",
-        "graph": "There is nothing to draw yet",
-        "trace": "No trace yet",
-        "memories": "Nothing is remembered yet",
-        "memories/duplicates": "No two memories say the same",
-        "memories/links": "No link has grown yet",
-    }.items():
-        expect(opened.go(f"/{path}").get_by_role("heading", name=words)).to_be_visible()
-    # A conversation that is not there yet is no error of the page, though the browser notes the answer 404.
-    opened.problems[:] = [problem for problem in opened.problems if "404" not in problem]
-
-
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_runs_over_on_a_phone(served: Serve, filled: Aspen, path: str) -> None:
     page = served(filled, viewport={"width": 390, "height": 844}).go(f"/{path}")
@@ -87,7 +71,6 @@ def test_a_reply_shows_what_it_was_given(opened: Opened) -> None:
 
 def test_with_and_without_memory_side_by_side(opened: Opened) -> None:
     page = opened.go("/conversation/elsewhere")
-    opened.problems[:] = [problem for problem in opened.problems if "404" not in problem]
     page.get_by_text("Side by side").click()
     turn = opened.say("In which city does Mara live?")
     expect(turn.locator(".reply")).to_have_count(2)
@@ -195,7 +178,7 @@ def test_an_edit_of_what_changed_meanwhile_is_refused(opened: Opened, filled: As
     filled.amend(memory.id, importance=0.1)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
-    opened.problems[:] = [problem for problem in opened.problems if "412" not in problem]
+    opened.expect_answer(412)
     assert filled.page(text="belief about evenings").memories[0].importance == 0.1
 
 

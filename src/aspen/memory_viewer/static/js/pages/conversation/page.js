@@ -25,7 +25,7 @@ export function Page({ place }) {
   return html`<div class="conversation">
     <h1 class="unseen">Conversation</h1>
     <${Conversations} known=${named} chosen=${chosen} />
-    <${Turns} key=${chosen} name=${chosen} onChange=${conversations.reload} />
+    <${Turns} key=${chosen} name=${chosen} begun=${known.some(({ name }) => name === chosen)} onChange=${conversations.reload} />
   </div>`;
 }
 
@@ -58,14 +58,13 @@ function Conversations({ known, chosen }) {
   </div>`;
 }
 
-function Turns({ name, onChange }) {
+function Turns({ name, begun, onChange }) {
   const path = `/conversations/${part(name)}/turns`;
-  const latest = useLoaded((signal) => get(path, { limit: TURNS }, { signal }), []);
+  const latest = useLoaded((signal) => (begun ? get(path, { limit: TURNS }, { signal }) : Promise.resolve({ items: [], next: null })), []);
   const [older, setOlder] = useState({ items: [], next: undefined });
   const [beside, setBeside] = useState({});
   const talk = useTalk(name);
   const end = useRef(null);
-  const empty = latest.problem?.status === 404;
   const turns = [...older.items, ...ordered(latest.value?.items ?? [])];
   const next = older.next === undefined ? latest.value?.next : older.next;
 
@@ -92,7 +91,7 @@ function Turns({ name, onChange }) {
     <div class="turns" role="log" aria-busy=${Boolean(talk?.busy)}>
       ${next ? html`<button class="quiet" onClick=${showOlder}>Show earlier turns</button>` : null}
       ${latest.busy && !latest.value ? html`<${Busy} />` : null}
-      ${latest.problem && !empty ? html`<${Trouble} problem=${latest.problem} again=${latest.reload} />` : null}
+      ${latest.problem ? html`<${Trouble} problem=${latest.problem} again=${latest.reload} />` : null}
       ${!latest.busy && !turns.length && !talk ? html`<${Beginning} />` : null}
       ${turns.map((turn) => html`<${Turn} key=${(turn.said ?? turn.reply).id} turn=${{ ...turn, ...beside[turn.trace?.id]?.told }} without=${beside[turn.trace?.id]?.without} />`)}
       ${talk ? html`<${Talking} talk=${talk} />` : null}

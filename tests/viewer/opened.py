@@ -30,7 +30,7 @@ class Opened:
         """Say something on the page of conversations; the reply's turn, once it is stored."""
         turns = self.page.locator("article.turn:has(.why)")
         before = turns.count()
-        self.page.get_by_label("Message").fill(message)
+        self.page.get_by_label("Message", exact=True).fill(message)
         self.page.keyboard.press("Enter")
         expect(turns).to_have_count(before + 1, timeout=180_000)
         return turns.last

@@ -83,7 +83,9 @@ def test_a_link_restores_a_recall_and_a_slider_changes_it(opened: Opened) -> Non
     page = opened.go("/recall?prompt=sister&preset=character&limit=5")
     expect(page.get_by_label("Preset")).to_have_value("character")
     expect(page.locator(".hits > li")).to_have_count(5)
-    page.get_by_label("Left after each hop").fill("0.1")
+    with page.expect_response("**/api/v1/recall"):
+        page.get_by_label("Left after each hop").fill("0.1")
+    expect(page.locator(".result")).to_have_attribute("aria-busy", "false")
     expect(page).to_have_url(re.compile(r"decay=0\.1"))
     before = [page.locator(".hits .words").nth(at).inner_text() for at in range(5)]
     page.reload()

@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dis
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all test-fast lint docs-check clean
+.PHONY: help setup demo test test-all test-fast lint docs-check screenshots viewer-vendor clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -46,6 +46,14 @@ lint: $(READY)  ## Check style, types and the direction of imports.
 
 docs-check: $(READY)  ## Run every command and code block of the documentation.
 	$(PYTEST) README.md docs
+
+screenshots: $(READY)  ## Take the pictures of docs/viewer.md anew (needs Chromium).
+	OMP_NUM_THREADS=1 $(BIN)/python tools/screenshots.py
+
+# What the memory viewer ships of others is committed, so that installing needs no Node. This makes it anew from the
+# versions of the lock file, which names no registry: npm takes the one it is set up with.
+viewer-vendor:  ## Bundle the libraries of the memory viewer anew (needs Node 18 or newer).
+	cd viewer-build && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 clean:  ## Remove the virtual environment and caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

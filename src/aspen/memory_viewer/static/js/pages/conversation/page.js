@@ -1,0 +1,150 @@
+// Conversations as they happened, with what stands behind each reply, and a box to go on talking.
+
+import { html, useEffect, useRef, useState } from "../../../vendor/view.js";
+import { get, part } from "../../api.js";
+import { counted } from "../../format.js";
+import { Busy, Empty, Trouble } from "../../parts/feedback.js";
+import { Choice } from "../../parts/fields.js";
+import { useLoaded } from "../../parts/hooks.js";
+import { AllWords } from "../../parts/memories.js";
+import { address, go } from "../../router.js";
+import { Composer } from "./composer.js";
+import { say, settle, useTalk } from "./talk.js";
+import { onlyTold, turnOf, Why } from "./why.js";
+
+const TURNS = 20;
+const FIRST = "default"; // the conversation that a chat goes to where none is named
+
+export function Page({ place }) {
+  const conversations = useLoaded((signal) => get("/conversations", {}, { signal }), []);
+  const known = conversations.value?.items ?? [];
+  const chosen = place.rest[0] ?? known[0]?.name ?? FIRST;
+  const named = known.some(({ name }) => name === chosen) ? known : [{ name: chosen, memories: 0 }, ...known];
+  if (conversations.problem) return html`<h1>Conversation</h1><${Trouble} problem=${conversations.problem} again=${conversations.reload} />`;
+  if (!conversations.value) return html`<h1 class="unseen">Conversation</h1><${Busy} />`;
+  return html`<div class="conversation">
+    <h1 class="unseen">Conversation</h1>
+    <${Conversations} known=${named} chosen=${chosen} />
+    <${Turns} key=${chosen} name=${chosen} begun=${known.some(({ name }) => name === chosen)} onChange=${conversations.reload} />
+  </div>`;
+}
+
+function Conversations({ known, chosen }) {
+  const [name, setName] = useState("");
+  const begin = (event) => {
+    event.preventDefault();
+    if (name.trim()) go(address("conversation", [name.trim()]));
+    setName("");
+  };
+  return html`<div class="conversations">
+    <nav aria-label="Conversations">
+      <ul>
+        ${known.map(
+          (one) => html`<li key=${one.name}>
+            <a href=${address("conversation", [one.name])} aria-current=${one.name === chosen ? "page" : undefined}>
+              <span dir="auto">${one.name}</span><span class="small soft">${one.memories ? counted(one.memories, "memory", "memories") : "new"}</span>
+            </a>
+          </li>`,
+        )}
+      </ul>
+    </nav>
+    <div class="choose"><${Choice} label="Conversation" hidden value=${chosen} options=${known.map(({ name: one }) => one)}
+      onChange=${(one) => go(address("conversation", [one]))} /></div>
+    <form class="row" onSubmit=${begin}>
+      <input class="grow" type="text" aria-label="Name of a new conversation" placeholder="New conversation" value=${name}
+        onInput=${(event) => setName(event.currentTarget.value)} />
+      <button class="quiet icon" aria-label="Begin it" title="Begin it" disabled=${!name.trim()}>+</button>
+    </form>
+  </div>`;
+}
+
+function Turns({ name, begun, onChange }) {
+  const path = `/conversations/${part(name)}/turns`;
+  const latest = useLoaded((signal) => (begun ? get(path, { limit: TURNS }, { signal }) : Promise.resolve({ items: [], next: null })), []);
+  const [older, setOlder] = useState({ items: [], next: undefined });
+  const [beside, setBeside] = useState({});
+  const talk = useTalk(name);
+  const end = useRef(null);
+  const turns = [...older.items, ...ordered(latest.value?.items ?? [])];
+  const next = older.next === undefined ? latest.value?.next : older.next;
+
+  const showOlder = async () => {
+    const more = await get(path, { limit: TURNS, cursor: next });
+    setOlder((before) => ({ items: [...ordered(more.items), ...before.items], next: more.next }));
+  };
+  const talkNow = async (message, how) => {
+    const done = await say(name, message, how);
+    const kept = [done.replies.with?.reply, done.replies.without?.reply].find((reply) => reply?.trace_id);
+    if (!kept) return;
+    const without = done.replies.with && done.replies.without?.reply;
+    setBeside((before) => ({ ...before, [kept.trace_id]: { told: onlyTold(kept), without } }));
+    latest.setValue(await get(path, { limit: TURNS }));
+    settle(name);
+    onChange();
+  };
+  const written = talk ? Object.values(talk.replies).map(({ text }) => text.length).join() : "";
+  useEffect(() => {
+    if (latest.value || talk) end.current?.scrollIntoView({ block: "end" });
+  }, [Boolean(latest.value), written, turns.length && turns.at(-1).said?.id]);
+
+  return html`<section class="talk" aria-label=${`Conversation ${name}`}>
+    <div class="turns" role="log" aria-busy=${Boolean(talk?.busy)}>
+      ${next ? html`<button class="quiet" onClick=${showOlder}>Show earlier turns</button>` : null}
+      ${latest.busy && !latest.value ? html`<${Busy} />` : null}
+      ${latest.problem ? html`<${Trouble} problem=${latest.problem} again=${latest.reload} />` : null}
+      ${!latest.busy && !turns.length && !talk ? html`<${Beginning} />` : null}
+      ${turns.map((turn) => html`<${Turn} key=${(turn.said ?? turn.reply).id} turn=${{ ...turn, ...beside[turn.trace?.id]?.told }} without=${beside[turn.trace?.id]?.without} />`)}
+      ${talk ? html`<${Talking} talk=${talk} />` : null}
+      <div ref=${end} class="end"></div>
+    </div>
+    <${Composer} busy=${Boolean(talk?.busy)} onSay=${talkNow} onStop=${() => talk.stop()} />
+  </section>`;
+}
+
+const ordered = (turns) => [...turns].sort((one, other) => (one.said ?? one.reply).seq - (other.said ?? other.reply).seq);
+
+function Beginning() {
+  return html`<${Empty} title="Nothing was said here yet">
+    <p>Tell it something below, such as “My sister Mara moved to Lisbon in March.” Then ask about it, side by side with and
+    without memory. What was remembered elsewhere is found from here as well.</p>
+    <p class="row"><a class="button quiet" href="/memories/transfer">Import memories from a file</a></p>
+  <//>`;
+}
+
+function Said({ text, speaker }) {
+  return html`<div class="said"><p class="speaker small">${speaker || "user"}</p><${AllWords} text=${text} /></div>`;
+}
+
+function Turn({ turn, without }) {
+  return html`<article class="turn">
+    ${turn.said ? html`<${Said} text=${turn.said.text} speaker=${turn.said.speaker} />` : null}
+    ${turn.reply
+      ? html`<div class=${without ? "answers two" : "answers"}>
+          <div class="reply"><p class="speaker small">${without ? "With memory" : turn.reply.speaker || "assistant"}</p><${AllWords} text=${turn.reply.text} /></div>
+          ${without ? html`<div class="reply plain"><p class="speaker small">Without memory</p><${AllWords} text=${without.text} /></div>` : null}
+        </div>
+        <${Why} turn=${turn} />`
+      : null}
+  </article>`;
+}
+
+const STATES = { waiting: "Waiting for its turn", reading: "Reading", writing: "Writing", stopped: "Stopped", done: "" };
+
+/** What is being answered: each side as it comes, and what the last reply stood on where it was not stored. */
+function Talking({ talk }) {
+  const sides = Object.entries(talk.replies);
+  const told = talk.replies.with?.reply;
+  return html`<article class="turn">
+    <${Said} text=${talk.message} speaker="user" />
+    <div class=${sides.length > 1 ? "answers two" : "answers"}>
+      ${sides.map(
+        ([side, one]) => html`<div key=${side} class=${side === "without" ? "reply plain" : "reply"}>
+          <p class="speaker small">${side === "with" ? "With memory" : "Without memory"}<span class="soft">${STATES[one.state] ? ` · ${STATES[one.state]}` : ""}</span></p>
+          ${one.text ? html`<${AllWords} text=${one.text} />` : one.state === "stopped" ? null : html`<p class="waiting"><span class="dots" aria-hidden="true"></span></p>`}
+          <${Trouble} problem=${one.problem} />
+        </div>`,
+      )}
+    </div>
+    ${told && !talk.busy ? html`<${Why} turn=${turnOf(told, talk.message)} />` : null}
+  </article>`;
+}

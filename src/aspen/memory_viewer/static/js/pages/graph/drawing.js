@@ -1,0 +1,235 @@
+// The picture of the graph: sigma with the viewer's shapes and colours. It knows nothing of where the graph comes from.
+
+import { EdgeRectangleProgram, MultiDirectedGraph, Sigma } from "../../../vendor/graph.js";
+import { cut } from "../../format.js";
+import { colour } from "../../parts/hooks.js";
+import { MemoryProgram, shared } from "./node_program.js";
+
+const NAMED = 5; // so many of the most active memories have a label, come what may
+const PULSES = 250; // of the strongest edges of a hop, so many show what travels over them
+
+/** Where a memory begins before it is laid out: the same place each time, from its id. */
+function firstPlace(id) {
+  let hash = 2166136261;
+  for (const letter of id) hash = Math.imul(hash ^ letter.charCodeAt(0), 16777619);
+  const angle = ((hash >>> 16) / 65536) * 2 * Math.PI;
+  return { x: Math.cos(angle) * (hash & 0xff), y: Math.sin(angle) * (hash & 0xff) };
+}
+
+export class Drawing {
+  /** Draw into `container`; `onChoose(id)` for a click on a memory, `onOpen(id)` for a double one. */
+  constructor(container, { onChoose, onOpen }) {
+    this.graph = new MultiDirectedGraph();
+    this.hidden = { types: new Set(), relations: new Set() };
+    this.glow = new Map();
+    this.lit = new Map();
+    this.named = new Set();
+    this.chosen = null;
+    this.hovered = null;
+    this.played = false;
+    this.font = `500 12px ${getComputedStyle(document.body).fontFamily}`;
+    this.readColours();
+    this.sigma = new Sigma(this.graph, container, {
+      nodeProgramClasses: { memory: MemoryProgram },
+      edgeProgramClasses: { line: EdgeRectangleProgram },
+      defaultNodeType: "memory",
+      defaultEdgeType: "line",
+      nodeReducer: (id, data) => this.nodeShown(id, data),
+      edgeReducer: (key, data) => this.edgeShown(key, data),
+      labelFont: getComputedStyle(document.body).fontFamily,
+      labelSize: 12,
+      labelWeight: "500",
+      labelColor: { attribute: "labelColor" },
+      labelDensity: 0.35,
+      labelGridCellSize: 150,
+      labelRenderedSizeThreshold: 5,
+      defaultDrawNodeHover: (context, data) => this.drawLabel(context, data),
+      defaultDrawNodeLabel: (context, data) => this.drawLabel(context, data),
+      zIndex: true,
+      hideLabelsOnMove: true, // labels are drawn by the processor, and moving has to be smooth
+      minEdgeThickness: 0.6,
+      minCameraRatio: 0.03,
+      maxCameraRatio: 4,
+      stagePadding: 40,
+    });
+    this.overlay = this.sigma.createCanvas("pulses", { style: { pointerEvents: "none" } });
+    this.sigma.on("clickNode", ({ node }) => onChoose(node));
+    this.sigma.on("doubleClickNode", (event) => {
+      event.preventSigmaDefault();
+      onOpen(event.node);
+    });
+    this.sigma.on("clickStage", () => onChoose(null));
+    this.sigma.on("enterNode", ({ node }) => this.hover(node));
+    this.sigma.on("leaveNode", () => this.hover(null));
+    this.sigma.on("afterRender", () => this.drawPulses());
+  }
+
+  readColours() {
+    const types = ["self", "belief", "pattern", "episodic", "semantic"];
+    this.colours = Object.fromEntries(types.map((type) => [type, colour(`--type-${type}`)]));
+    this.ink = colour("--ink");
+    this.ground = colour("--ground");
+    this.line = mixed(colour("--edge"), this.ground, 0.5);
+    this.faint = mixed(colour("--edge"), this.ground, 0.82);
+    this.halo = colour("--focus");
+    Object.assign(shared, { halo: unit(this.halo), strength: document.documentElement.dataset.theme === "dark" ? 0.8 : 0.5, ink: unit(this.ink), ground: unit(this.ground) });
+    this.dimmed = Object.fromEntries(types.map((type) => [type, mixed(this.colours[type], this.ground, 0.72)]));
+  }
+
+  /** Take over the colours of the style sheet, after light changed to dark or back. */
+  recolour() {
+    this.readColours();
+    this.redraw();
+  }
+
+  /** Add nodes and edges as the API tells them; those that are there stay where they are. Returns how many are new. */
+  add({ nodes, edges }, { near = null } = {}) {
+    let added = 0;
+    const around = near && this.graph.hasNode(near) ? this.graph.getNodeAttributes(near) : null;
+    for (const node of nodes) {
+      if (this.graph.hasNode(node.id)) continue;
+      const place = firstPlace(node.id);
+      const at = around ? { x: around.x + place.x / 40, y: around.y + place.y / 40 } : place;
+      this.graph.addNode(node.id, {
+        ...at, label: cut(node.text.replace(/\s+/g, " "), this.sigma.getDimensions().width < 600 ? 26 : 42), size: 3 + 6 * Math.sqrt(node.priority ?? 0.3),
+        memoryType: node.type, text: node.text, priority: node.priority ?? null,
+      });
+      added += 1;
+    }
+    for (const edge of edges) {
+      const key = edgeKey(edge);
+      if (this.graph.hasEdge(key) || !this.graph.hasNode(edge.source) || !this.graph.hasNode(edge.target)) continue;
+      this.graph.addEdgeWithKey(key, edge.source, edge.target, { relation: edge.type ?? edge.relation, weight: edge.weight });
+    }
+    return added;
+  }
+
+  /** Draw anew with the next frame; places and what is there have not changed. */
+  redraw() {
+    this.sigma.refresh({ skipIndexation: true, schedule: true });
+  }
+
+  nodeShown(id, data) {
+    const hidden = this.hidden.types.has(data.memoryType);
+    const glow = this.glow.get(id) ?? 0;
+    const near = this.focus && (id === this.focus || this.graph.areNeighbors(id, this.focus));
+    const dim = this.focus ? !near : this.played && glow === 0;
+    const strong = id === this.chosen || id === this.hovered;
+    return {
+      ...data, hidden, glow, ring: id === this.chosen ? 1 : id === this.hovered ? 0.6 : 0,
+      color: (dim ? this.dimmed : this.colours)[data.memoryType] ?? this.line,
+      size: data.size * (1 + 0.9 * glow),
+      labelColor: dim ? this.line : this.ink,
+      forceLabel: strong || this.named.has(id),
+      label: (dim || (this.played && glow < 0.2)) && !strong ? "" : data.label,
+      zIndex: strong ? 3 : glow > 0 ? 2 : dim ? 0 : 1,
+    };
+  }
+
+  edgeShown(key, data) {
+    const lit = this.lit.get(key) ?? 0;
+    const [source, target] = this.graph.extremities(key);
+    const hidden = this.hidden.relations.has(data.relation);
+    if (lit > 0) return { ...data, hidden, color: mixed(this.halo, this.ground, 0.75 - 0.75 * Math.sqrt(lit)), size: 1 + 4 * lit, zIndex: 2 };
+    if (this.focus) {
+      const near = source === this.focus || target === this.focus;
+      return { ...data, hidden, color: near ? this.ink : this.faint, size: near ? 0.8 + 2 * data.weight : 0.5, zIndex: near ? 1 : 0 };
+    }
+    return { ...data, hidden, color: this.played ? this.faint : this.line, size: 0.4 + 1.4 * data.weight, zIndex: 0 };
+  }
+
+  get focus() {
+    return this.played ? null : this.chosen ?? this.hovered;
+  }
+
+  hover(id) {
+    this.hovered = id;
+    this.sigma.getContainer().style.cursor = id ? "pointer" : "";
+    this.redraw();
+  }
+
+  choose(id) {
+    this.chosen = id && this.graph.hasNode(id) ? id : null;
+    this.redraw();
+  }
+
+  /** Bring a memory to the middle. */
+  async show(id) {
+    const data = this.sigma.getNodeDisplayData(id);
+    if (!data) return;
+    const camera = this.sigma.getCamera();
+    await camera.animate({ x: data.x, y: data.y, ratio: Math.min(camera.ratio, 0.35) }, { duration: 350 });
+  }
+
+  hide({ types, relations }) {
+    this.hidden = { types, relations };
+    this.redraw();
+  }
+
+  /** Show activation: `glow` in [0, 1] by id, `lit` in [0, 1] by edge, `pulses` as [{source, target, share, strength}]. */
+  light({ glow, lit, pulses }) {
+    const most = [...glow].sort((one, other) => other[1] - one[1]).slice(0, NAMED);
+    Object.assign(this, { glow, lit, pulses, played: true, named: new Set(most.map(([id]) => id)) });
+    this.redraw();
+  }
+
+  unlight() {
+    Object.assign(this, { glow: new Map(), lit: new Map(), pulses: [], named: new Set(), played: false });
+    this.redraw();
+  }
+
+  /** What travels over the edges at this moment, as dots on their way. */
+  drawPulses() {
+    const { width, height } = this.sigma.getDimensions();
+    const ratio = window.devicePixelRatio || 1;
+    if (this.overlay.width !== Math.round(width * ratio) || this.overlay.height !== Math.round(height * ratio)) {
+      Object.assign(this.overlay, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+      Object.assign(this.overlay.style, { width: `${width}px`, height: `${height}px` });
+    }
+    const context = this.overlay.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.fillStyle = this.halo;
+    for (const { source, target, share, strength } of (this.pulses ?? []).slice(0, PULSES)) {
+      if (!this.graph.hasNode(source) || !this.graph.hasNode(target)) continue;
+      const from = this.sigma.graphToViewport(this.graph.getNodeAttributes(source));
+      const to = this.sigma.graphToViewport(this.graph.getNodeAttributes(target));
+      context.beginPath();
+      context.arc(from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share, 2 + 4 * Math.sqrt(strength), 0, 7);
+      context.fill();
+    }
+  }
+
+  /** A label with the ground behind it, so that it can be read over edges. */
+  drawLabel(context, data) {
+    if (!data.label) return;
+    context.font = this.font;
+    const x = data.x + data.size + 5;
+    const y = data.y + 4;
+    context.lineJoin = "round";
+    context.lineWidth = 4;
+    context.strokeStyle = this.ground;
+    context.strokeText(data.label, x, y);
+    context.fillStyle = data.labelColor ?? this.ink;
+    context.fillText(data.label, x, y);
+  }
+
+  kill() {
+    this.sigma.kill();
+  }
+}
+
+/** What tells an edge from others. */
+export const edgeKey = ({ source, target, type, relation }) => `${source} ${type ?? relation} ${target}`;
+
+function channels(hex) {
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+const unit = (hex) => channels(hex).map((value) => value / 255);
+
+/** A colour on the way to another one: `share` in [0, 1] of the second. */
+function mixed(one, other, share) {
+  const second = channels(other);
+  return `#${channels(one).map((value, at) => Math.round(value + (second[at] - value) * share).toString(16).padStart(2, "0")).join("")}`;
+}

@@ -1,0 +1,68 @@
+// What of the graph is drawn, and a way to a memory by its words.
+
+import { html, useState } from "../../../vendor/view.js";
+import { count, cut } from "../../format.js";
+import { Choice, Tick } from "../../parts/fields.js";
+import { TYPES, TypeMark } from "../../parts/marks.js";
+
+const GROUPS = [
+  { word: "Relations", types: ["supports", "contradicts", "causes", "similar_to", "example_of", "is_generalization_of", "summarizes", "derived_from"] },
+  { word: "Turns that follow", types: ["next"] },
+  { word: "Used together", types: ["co_activated"] },
+  { word: "Corrections", types: ["historical_version_of"] },
+];
+export const SIZES = ["100", "500", "2000", "5000"];
+
+export function Filters({ counts, hidden, onHide, size, onSize }) {
+  const toggle = (set, names) => {
+    const after = new Set(set);
+    for (const name of names) (after.has(name) ? after.delete(name) : after.add(name));
+    return after;
+  };
+  return html`<details class="card filters" open=${matchMedia("(min-width: 58rem)").matches}>
+    <summary>What is shown</summary>
+    <div class="stack">
+      <fieldset><legend class="unseen">Types</legend>${Object.keys(TYPES).map((type) => html`<div key=${type}>
+        <${Tick} label=${html`<${TypeMark} type=${type} /> <span class="soft small">${count(counts.types[type] ?? 0)}</span>`}
+          checked=${!hidden.types.has(type)} onChange=${() => onHide({ ...hidden, types: toggle(hidden.types, [type]) })} /></div>`)}</fieldset>
+      <fieldset><legend class="unseen">Relations</legend>${GROUPS.map(({ word, types }) => html`<div key=${word}>
+        <${Tick} label=${word} hint=${count(types.reduce((sum, type) => sum + (counts.relations[type] ?? 0), 0))}
+          checked=${!hidden.relations.has(types[0])} onChange=${() => onHide({ ...hidden, relations: toggle(hidden.relations, types) })} /></div>`)}</fieldset>
+      <${Choice} label="Most memories" value=${size} options=${SIZES.map((one) => [one, count(Number(one))])} onChange=${onSize} />
+    </div>
+  </details>`;
+}
+
+/** Find a memory among those that are drawn; the matches can be chosen by keyboard. */
+export function Finder({ drawing, onChoose }) {
+  const [text, setText] = useState("");
+  const wanted = text.trim().toLowerCase();
+  const found = [];
+  if (drawing && wanted.length > 1) {
+    drawing.graph.someNode((id, data) => {
+      if (data.text.toLowerCase().includes(wanted)) found.push({ id, ...data });
+      return found.length >= 8;
+    });
+  }
+  return html`<div class="finder">
+    <input type="search" aria-label="Find a memory in the graph" placeholder="Find in the graph" value=${text} onInput=${(event) => setText(event.currentTarget.value)} />
+    ${wanted.length > 1
+      ? html`<ul class="card">${found.map(({ id, memoryType, text: all }) => html`<li key=${id}>
+          <button class="link" onClick=${() => { onChoose(id); setText(""); }}><${TypeMark} type=${memoryType} bare /> <span dir="auto">${cut(all, 60)}</span></button></li>`)}
+          ${found.length ? null : html`<li class="small soft">None of the memories that are drawn says that.</li>`}</ul>`
+      : null}
+  </div>`;
+}
+
+/** The picture as a table: for those who do not see it, or where WebGL is missing. */
+export function GraphTable({ graph }) {
+  const [open, setOpen] = useState(false);
+  const rows = open ? [...graph.nodes].sort((one, other) => other.degree - one.degree).slice(0, 200) : [];
+  return html`<details onToggle=${(event) => setOpen(event.currentTarget.open)}><summary class="small">The graph as a table</summary>
+    ${open ? html`<div class="scroll-y"><table class="small"><caption>The ${rows.length} memories with the most relations, of ${count(graph.nodes.length)}</caption>
+      <thead><tr><th scope="col">Type</th><th scope="col">Memory</th><th scope="col" class="number">Relations</th><th scope="col" class="number">Priority</th></tr></thead>
+      <tbody>${rows.map((node) => html`<tr key=${node.id}><td><${TypeMark} type=${node.type} /></td>
+        <td><a href=${`/memories/${encodeURIComponent(node.id)}`} dir="auto">${cut(node.text, 120)}</a></td>
+        <td class="number">${count(node.degree)}</td><td class="number">${node.priority.toFixed(2)}</td></tr>`)}</tbody></table></div>` : null}
+  </details>`;
+}

@@ -1,0 +1,149 @@
+// The graph of memories, and the spreading of a recall played over it.
+
+import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/view.js";
+import { get, post } from "../../api.js";
+import { counted } from "../../format.js";
+import { Busy, Empty, tell, Trouble } from "../../parts/feedback.js";
+import { useLoaded, useTheme } from "../../parts/hooks.js";
+import { address, go } from "../../router.js";
+import { asked, bodyOf, loadPresets, queryOf } from "../recall/asking.js";
+import { Prompt } from "../recall/page.js";
+import { Details } from "./details.js";
+import { Filters, Finder, GraphTable } from "./filters.js";
+import { Player } from "./player.js";
+
+const DRAWN = "500";
+const NOTHING = { types: new Set(), relations: new Set() };
+
+export function Page({ place }) {
+  const size = place.query.get("size") || DRAWN;
+  const center = place.rest[0] ?? null;
+  const recall = asked(place.query);
+  const graph = useLoaded(
+    (signal) => get("/graph", center ? { center, hops: 2, limit: size } : { limit: size }, { signal }),
+    [size, center],
+  );
+  const played = useLoaded(
+    async (signal) => {
+      if (!recall.prompt) return null;
+      const presets = await loadPresets();
+      return post("/recall", bodyOf(recall, presets[recall.preset]?.settings), { signal });
+    },
+    [JSON.stringify(queryOf(recall))],
+  );
+  const to = (changed) => go(address("graph", place.rest, { ...queryOf(recall), size: size === DRAWN ? "" : size, ...changed }));
+  const empty = graph.value && !graph.value.nodes.length;
+  return html`<div class="graph-page">
+    <h1 class="unseen">Graph</h1>
+    <${Prompt} recall=${recall} word="Play it" onAsk=${(prompt) => to({ prompt })} />
+    <${Trouble} problem=${graph.problem} again=${graph.reload} />
+    <${Trouble} problem=${played.problem} again=${played.reload} />
+    ${empty
+      ? html`<${Empty} title="There is nothing to draw yet"><p>Memories become points here, and what relates them becomes lines. <a href="/memories/transfer">Import some</a>,
+          or <a href="/conversation">tell it something</a>.</p><//>`
+      : graph.value
+        ? html`<${Picture} key=${`${size} ${center}`} graph=${graph.value} size=${size} onSize=${(value) => to({ size: value === DRAWN ? "" : value })}
+            recall=${recall.prompt ? played.value : null} recalling=${Boolean(recall.prompt) && played.busy} onStop=${() => to({ prompt: "" })} start=${center} />`
+        : graph.problem ? null : html`<${Busy} what="Reading the graph" />`}
+  </div>`;
+}
+
+function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
+  const box = useRef(null);
+  const [drawing, setDrawing] = useState(null);
+  const [chosen, setChosen] = useState(start);
+  const [hidden, setHidden] = useState(NOTHING);
+  const [problem, setProblem] = useState(null);
+  const [settling, setSettling] = useState(true);
+  const [extra, setExtra] = useState(0);
+  const theme = useTheme();
+  const tools = useRef(null);
+  const stopLayout = useRef(() => {});
+
+  const arrange = (one, options) => {
+    stopLayout.current();
+    setSettling(true);
+    stopLayout.current = tools.current.layOut(one, { ...options, onStep: (share) => setSettling(share < 1) });
+  };
+  useEffect(() => {
+    let gone = false;
+    let made = null;
+    Promise.all([import("./drawing.js"), import("./layout.js")]).then(
+      ([{ Drawing }, { layOut }]) => {
+        if (gone) return;
+        tools.current = { layOut };
+        if (!document.createElement("canvas").getContext("webgl2")) {
+          setProblem({ detail: "This browser does not draw the graph: WebGL is switched off or missing.", hint: "The table below has the same." });
+          return;
+        }
+        made = new Drawing(box.current, { onChoose: (id) => choose(id), onOpen: (id) => neighbours(id, made) });
+        made.add(graph);
+        arrange(made);
+        setDrawing(made);
+      },
+      () => setProblem({ detail: "The parts that draw the graph could not be loaded.", hint: "Reload the page." }),
+    );
+    return () => {
+      gone = true;
+      stopLayout.current();
+      made?.kill();
+    };
+  }, []);
+  useEffect(() => drawing?.recolour(), [theme, drawing]);
+  useEffect(() => drawing?.hide(hidden), [drawing, hidden]);
+  useEffect(() => drawing?.choose(chosen), [drawing, chosen]);
+  useEffect(() => {
+    if (!drawing || !recall?.explanation) return;
+    // What the recall went over is drawn, too, where it is not among the memories that are.
+    const { frames, memories } = recall.explanation;
+    const on = new Set(frames.flatMap((frame) => [...Object.keys(frame.activation), ...frame.edges.flatMap(({ source, target }) => [source, target])]));
+    const nodes = [...on].filter((id) => memories[id]).map((id) => ({ ...memories[id], priority: memories[id].priority ?? 0.5 }));
+    const added = drawing.add({ nodes, edges: frames.flatMap((frame) => frame.edges) });
+    setExtra((before) => before + added);
+    if (added) arrange(drawing, { rounds: 80 });
+  }, [drawing, recall]);
+
+  const choose = (id) => setChosen(id);
+  const find = (id) => {
+    setChosen(id);
+    drawing.show(id);
+  };
+  const neighbours = async (id, one = drawing) => {
+    try {
+      const around = await get("/graph", { center: id, hops: 1, limit: 300 });
+      const added = one.add(around, { near: id });
+      setExtra((before) => before + added);
+      tell(added ? `${counted(added, "neighbour")} more.` : "All of its neighbours are drawn already.");
+      if (added) arrange(one, { rounds: 60 });
+      setChosen(id);
+    } catch (failure) {
+      setProblem(failure);
+    }
+  };
+  const counts = useMemo(() => countsOf(graph), [graph]);
+  const nodes = graph.nodes.length + extra;
+  return html`<div class=${recall ? "graph-frame playing" : "graph-frame"}>
+    <div class="graph-side">
+      <${Finder} drawing=${drawing} onChoose=${find} />
+      <${Filters} counts=${counts} hidden=${hidden} onHide=${setHidden} size=${size} onSize=${onSize} />
+      ${chosen ? html`<${Details} id=${chosen} onChoose=${find} onNeighbours=${neighbours} onClose=${() => setChosen(null)} />`
+        : html`<p class="small soft">Click a memory for what it says and what it stands between. A double click loads its neighbours.</p>`}
+    </div>
+    <div class="graph-main">
+      <${Trouble} problem=${problem} />
+      <div class="graph-box" ref=${box} role="img" aria-label=${`Graph of ${counted(nodes, "memory", "memories")}; the table below has the same`}></div>
+      <p class="graph-note small soft">${counted(nodes, "memory", "memories")}${graph.truncated ? ", the ones that matter most just now; more are loaded around what you click" : ""}${settling ? " · finding their places" : ""}</p>
+      ${recalling ? html`<${Busy} what="Recalling" />` : null}
+      ${recall?.explanation && !recalling
+        ? html`<${Player} key=${recall.prompt + recall.seconds} recall=${recall} drawing=${drawing} onChoose=${find} />
+            <p><button class="quiet" onClick=${onStop}>Leave the recall</button></p>`
+        : null}
+      <${GraphTable} graph=${graph} />
+    </div>
+  </div>`;
+}
+
+function countsOf({ nodes, edges }) {
+  const tally = (names) => names.reduce((counts, name) => ({ ...counts, [name]: (counts[name] ?? 0) + 1 }), {});
+  return { types: tally(nodes.map(({ type }) => type)), relations: tally(edges.map(({ type }) => type)) };
+}

@@ -1,0 +1,89 @@
+// Plays the hops of a recall: play, step, scrub. It tells what arrives at each hop in words as well.
+
+import { html, useEffect, useRef, useState } from "../../../vendor/view.js";
+import { counted, cut, fixed } from "../../format.js";
+import { stillness } from "../../parts/hooks.js";
+import { memoryAddress } from "../../parts/memories.js";
+import { TypeMark } from "../../parts/marks.js";
+import { timeline } from "./timeline.js";
+
+const HOP = 1600; // milliseconds that activation takes for one hop
+const LISTED = 12;
+
+export function Player({ recall, drawing, onChoose }) {
+  const { frames, memories } = recall.explanation;
+  const film = useRef(null);
+  const [moment, setMoment] = useState(0);
+  const [playing, setPlaying] = useState(true);
+  film.current ??= timeline(frames);
+  const { last } = film.current;
+  const hop = Math.min(last, Math.ceil(moment - 0.001));
+
+  useEffect(() => drawing?.light(film.current.at(moment)), [drawing, moment]);
+  useEffect(() => () => drawing?.unlight(), [drawing]);
+  useEffect(() => {
+    if (!playing || !drawing) return undefined;
+    if (stillness()) {
+      const timer = setInterval(() => setMoment((before) => Math.min(last, Math.floor(before) + 1)), HOP);
+      return () => clearInterval(timer);
+    }
+    let then = performance.now();
+    let frame = requestAnimationFrame(function draw(now) {
+      const step = Math.max(0, now - then) / HOP;
+      then = now;
+      setMoment((before) => Math.min(last, before + step));
+      frame = requestAnimationFrame(draw);
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [playing, drawing]);
+  useEffect(() => {
+    if (moment >= last) setPlaying(false);
+  }, [moment]);
+
+  const go = (to) => {
+    setPlaying(false);
+    setMoment(Math.max(0, Math.min(last, to)));
+  };
+  const play = () => {
+    if (moment >= last) setMoment(0);
+    setPlaying(!playing);
+  };
+  const words = told(frames[hop], hop, memories);
+  return html`<section class="player card" aria-label="The spreading, hop by hop">
+    <div class="row steps">
+      <button class="quiet icon" aria-label="Back to the hop before" onClick=${() => go(Math.ceil(moment) - 1)}>${SYMBOLS.back}</button>
+      <button class="icon strong" aria-label=${playing ? "Pause" : "Play"} onClick=${play}>${playing ? SYMBOLS.pause : SYMBOLS.play}</button>
+      <button class="quiet icon" aria-label="On to the next hop" onClick=${() => go(Math.floor(moment) + 1)}>${SYMBOLS.next}</button>
+      <label class="scrub"><span class="unseen">Moment of the spreading</span>
+        <input type="range" min="0" max=${last} step="0.01" value=${moment} aria-valuetext=${`hop ${hop} of ${last}`}
+          onInput=${(event) => go(Number(event.currentTarget.value))} />
+        <span class="stops small soft" aria-hidden="true">${frames.map((_, at) => html`<span key=${at}>${at === 0 ? "found" : at}</span>`)}</span>
+      </label>
+    </div>
+    <p class="telling" role="status">${words}</p>
+    <details><summary class="small">What ${hop === 0 ? "it started from" : `arrived in hop ${hop}`}</summary>
+      <div class="scroll-y"><table class="small"><caption class="unseen">Activation ${hop === 0 ? "at the start" : `that arrived in hop ${hop}`}</caption>
+        <thead><tr><th scope="col">Memory</th><th scope="col" class="number">Activation</th></tr></thead>
+        <tbody>${Object.entries(frames[hop].activation).slice(0, LISTED).map(([id, value]) => html`<tr key=${id}>
+          <td><span class="one-line"><${TypeMark} type=${memories[id]?.type} bare />
+            <a href=${memoryAddress(id)} dir="auto" onClick=${(event) => { event.preventDefault(); onChoose(id); }}>${cut(memories[id]?.text ?? id, 80)}</a></span></td>
+          <td class="number">${fixed(value)}</td></tr>`)}</tbody></table></div>
+    </details>
+  </section>`;
+}
+
+function told({ activation, edges, left_out: more = 0 }, hop, memories) {
+  const reached = Object.keys(activation);
+  if (!reached.length) return `Hop ${hop}: nothing arrived.`;
+  const first = cut(memories[reached[0]]?.text ?? reached[0], 60);
+  if (hop === 0) return `Found: ${counted(reached.length, "memory", "memories")}, the strongest “${first}”.`;
+  return `Hop ${hop}: ${counted(edges.length + more, "link")} carried activation to ${counted(reached.length, "memory", "memories")}, most to “${first}”.`;
+}
+
+const symbol = (path) => html`<svg viewBox="0 0 20 20" aria-hidden="true"><path d=${path} /></svg>`;
+const SYMBOLS = {
+  play: symbol("M5 3l12 7-12 7z"),
+  pause: symbol("M5 3h3.5v14H5zM11.5 3H15v14h-3.5z"),
+  back: symbol("M4 4h2v12H4zM16 4v12L7 10z"),
+  next: symbol("M14 4h2v12h-2zM4 4v12l9-6z"),
+};

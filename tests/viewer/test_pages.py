@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -34,7 +33,7 @@ def filled(aspen: Aspen) -> Aspen:
 
 
 @pytest.fixture
-def opened(served: Serve, filled: Aspen) -> Iterator[Opened]:
+def opened(served: Serve, filled: Aspen) -> Opened:
     return served(filled)
 
 

@@ -4,7 +4,7 @@
 
 `aspen serve` runs in a process of its own, with the bundled model and a store of its own. Clients talk with it at once,
 each with requests drawn at random: recalls, chats, new memories, edits that name a version, deletions, pages. Every
-answer that is no 2xx is an error. Then the server is told to end, and the store is opened: every memory that was answered
+answer that is no 2xx is an error. Then the server is told to end, and the store is opened: every memory that was stored
 has to be there as it was last answered, each one that was deleted has to be gone.
 """
 

@@ -1,6 +1,6 @@
 """Whatever fits the OpenAPI, or does not, is answered as it says: no mistake of the server, no answer of another shape.
 
-A modest number of cases runs with the slow tests; `ASPEN_CONTRACT_EXAMPLES=60` makes more than 5,000 of them.
+A modest number of cases runs with the slow tests; `ASPEN_CONTRACT_EXAMPLES=100` makes more than 5,000 of them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ def filled(aspen: Aspen) -> None:
     first, second, _ = aspen.remember_many([{"text": text, "conversation": "facts"} for text in texts])
     aspen.relate(first.id, second.id, "supports")
     aspen.chat("Where is Mara?", conversation="talk")
+    aspen.recall("Where is Mara?", rerank=True)  # learns how, which takes longer than a request may
 
 
 def test_the_server_keeps_what_its_openapi_promises(tmp_path: Path) -> None:
     config = Config(cache_dir=tmp_path, store=tmp_path / "never-used.db")
     model = FakeModel(say=lambda prompt: "Well.", context_length=2048)
-    settings = ServerSettings(port=0, rate=1e6, burst=10**6)
+    settings = ServerSettings(port=0, rate=1e6, burst=10**6, request_seconds=600)
     with Aspen.open(tmp_path / "store.db", model=model, config=config) as aspen:
         filled(aspen)
         with running(aspen, settings=settings) as address:

@@ -73,6 +73,7 @@ def create_api(aspen: Aspen, *, settings: ServerSettings, warm: bool) -> FastAPI
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # made now: it takes a while, and nobody waits yet
         await room.open()
         yield
         await room.close()

@@ -208,14 +208,10 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, request: Request) -> set[str]:
-    """The methods that the path of a request has."""
-    path = request.url.path
-    return {
-        method.upper()
-        for template, operations in app.openapi()["paths"].items()
-        if compile_path(template)[0].fullmatch(path)
-        for method in operations
-    }
+    """The methods that the path of a request has; a path that is named as it stands has those alone."""
+    path, paths = request.url.path, app.openapi()["paths"]
+    fitting = [path] if path in paths else [one for one in paths if compile_path(one)[0].fullmatch(path)]
+    return {method.upper() for one in fitting for method in paths[one]}
 
 
 def _validation(error: RequestValidationError) -> Response:

@@ -63,6 +63,7 @@ def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
         ("recall", "POST"),
         ("memories", "GET, POST"),
         ("memories/m_0", "DELETE, GET, PATCH"),
+        ("memories/forget", "POST"),
     ):
         answer = client.put(f"/api/v1/{path}", json={})
         assert (answer.status_code, answer.headers["allow"]) == (405, methods)

@@ -49,6 +49,10 @@ class Edit(Body):
     tags: Annotated[list[Name], Field(max_length=100)] | None = None
 
 
+class Restoring(Body):
+    """Nothing can be chosen yet."""
+
+
 class Others(Body):
     """Memories that say the same."""
 
@@ -142,8 +146,8 @@ def merge(memory_id: Id, body: Others, aspen: Store) -> ToldMemory:
     return told(aspen, [aspen.merge(memory_id, *body.others)])[0]
 
 
-@router.post("/memories/{memory_id}/restore", responses=responses(404, 409, 415))
-def restore(memory_id: Id, aspen: Store) -> ToldMemory:
+@router.post("/memories/{memory_id}/restore", responses=responses(404, 409, 413, 415))
+def restore(memory_id: Id, body: Restoring, aspen: Store) -> ToldMemory:
     """Let a memory hold again that was corrected or merged."""
     return told(aspen, [aspen.restore(memory_id)])[0]
 

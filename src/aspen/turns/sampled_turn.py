@@ -14,10 +14,11 @@ from aspen.errors import NotFound
 from aspen.memory_injector import RecallFor, Strategy
 from aspen.models import Generation
 from aspen.seed_manager import Comparison, Scores, compare_candidates, sample_after
-from aspen.turns.situations import KeptRecall, Turn, situation_of
+from aspen.turns.situations import KeptRecall, Turn
 from aspen.turns.turn import (
     Reply,
     encoded_trace,
+    prepare,
     reply_of,
     shown_in,
     store,
@@ -87,8 +88,14 @@ def answer_with_seeds(
     traces: list[Trace] = []
     with record(model) as recording:
         session = model.start_session()
-        prepared = strategy.prepare(
-            situation_of(engine, turns[0], session=session, recording=recording, history=history, recall=kept)
+        prepared = prepare(
+            engine,
+            turns[0],
+            strategy=strategy,
+            session=session,
+            recording=recording,
+            history=history,
+            recall=kept,
         )
         length = session.length
         for each in turns:

@@ -13,7 +13,7 @@ from aspen.engine import Engine
 from aspen.errors import NotFound
 from aspen.items import memory_id
 from aspen.memory_injector import Note, Prepared, ReadsRecording, RecallFor, Strategy
-from aspen.models import Generation, sample_reply
+from aspen.models import Generation, Session, sample_reply
 from aspen.repository import NewTrace, TraceInfo
 from aspen.turns.situations import KeptRecall, Turn, situation_of
 from aspen.types import (
@@ -78,8 +78,14 @@ def answer(
     records = remember or isinstance(strategy, ReadsRecording)
     with record(model) if records else nullcontext() as recording:
         session = model.start_session()
-        prepared = strategy.prepare(
-            situation_of(engine, turn, session=session, recording=recording, history=history, recall=kept)
+        prepared = prepare(
+            engine,
+            turn,
+            strategy=strategy,
+            session=session,
+            recording=recording,
+            history=history,
+            recall=kept,
         )
         generation = sample_reply(
             model,
@@ -97,6 +103,27 @@ def answer(
         trace = trace_of(engine, turn, recording, generation=generation, prepared=prepared, said_at=said_at)
         memories = store(engine, turn, trace, shown=shown_in(prepared, history))
     return reply_of(turn, prepared, generation=generation, recall=kept.last, memories=memories)
+
+
+def prepare(
+    engine: Engine,
+    turn: Turn,
+    *,
+    strategy: Strategy,
+    session: Session,
+    recording: Recording | None,
+    history: list[Memory],
+    recall: KeptRecall,
+) -> Prepared:
+    """The prompt, fed as the strategy has it. Its injection tells how familiar the message was."""
+    prepared = strategy.prepare(
+        situation_of(engine, turn, session=session, recording=recording, history=history, recall=recall)
+    )
+    injection, last = prepared.injection, recall.last
+    if injection is None or last is None:
+        return prepared
+    figures = {"familiarity": last.familiarity, **injection.figures}
+    return replace(prepared, injection=replace(injection, figures=figures))
 
 
 def trace_of(

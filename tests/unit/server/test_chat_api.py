@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from starlette.testclient import TestClient
 from tests.front_door import WHERE, facts
+from tests.unit.server.conftest import Connect
 
-from aspen import Aspen
+from aspen import Aspen, Config
+from aspen.testing.fake_model import FakeModel
 
 EVENTS = {"accept": "text/event-stream"}
 
@@ -78,9 +82,28 @@ def test_conversations_are_told_turn_by_turn(client: TestClient, aspen: Aspen) -
     assert {memory["id"] for memory in turn["injected"]} <= {memory.id for memory in remembered}
     assert turn["trace"]["id"] == turn["said"]["trace_id"]
     assert turn["seconds"] > 0
+    assert 0 <= turn["familiarity"] <= 1
     second = client.get(path, params={"limit": 2, "cursor": first["next"]}).json()
     assert [turn["said"]["text"] for turn in second["items"]] == [f"{WHERE} 0"]
     assert second["next"] is None
+
+
+def test_names_of_conversations_may_have_slashes(client: TestClient, aspen: Aspen) -> None:
+    aspen.remember("The train leaves at six.", conversation="trips/lisbon?")
+    told = client.get("/api/v1/conversations/trips%2Flisbon%3F/turns").json()
+    assert [turn["said"]["text"] for turn in told["items"]] == ["The train leaves at six."]
+
+
+def test_a_recording_that_cannot_be_shown_says_why(connect: Connect, tmp_path: Path, config: Config) -> None:
+    path = tmp_path / "damaged.db"
+    model = FakeModel(say=lambda prompt: "Very well.")
+    with Aspen.open(path, model=model, config=config) as aspen:
+        aspen.chat(WHERE, conversation="talk")
+        with apsw.Connection(str(path)) as connection:
+            connection.execute("UPDATE trace SET body = zeroblob(size)")
+        (turn,) = connect(store=aspen).get("/api/v1/conversations/talk/turns").json()["items"]
+    assert (turn["said"]["text"], turn["trace"]) == (WHERE, None)
+    assert "trace" in turn["trace_error"]
 
 
 def test_what_was_said_without_a_reply_is_a_turn_as_well(client: TestClient, aspen: Aspen) -> None:

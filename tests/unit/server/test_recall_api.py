@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 from tests.front_door import WHAT, WHERE, facts, related
 
 from aspen import Aspen
-from aspen.memory_graph import preset_settings
+from aspen.memory_graph import PRESETS, preset_settings
 from aspen.server.api.recall import Spreading
 from aspen.server.room import Room
 from aspen.types import MemoryType, Recall
@@ -49,6 +49,25 @@ def test_spreading_settings_change_a_preset_and_leave_the_rest_of_it() -> None:
         preset.min_weight,
         preset.relation_types,
     )
+
+
+def test_spreading_changes_the_preset_that_is_asked_for(client: TestClient, aspen: Aspen) -> None:
+    related(aspen)
+    told = client.get("/api/v1/presets").json()["items"]
+    assert [preset["name"] for preset in told] == list(PRESETS)
+    assert all(preset["when"] for preset in told)
+    asked = {"prompt": WHAT, "preset": "character", "explain": True}
+    (preset,) = (one["settings"] for one in told if one["name"] == "character")
+    same = {"max_hops": preset["max_hops"], "decay": preset["decay"], "type_boost": preset["type_boost"]}
+    as_it_is, repeated, still = (
+        {
+            hit["memory"]["id"]: (pytest.approx(hit["activation"], abs=1e-3), hit["type_boost"])
+            for hit in client.post("/api/v1/recall", json={**asked, **more}).json()["hits"]
+        }
+        for more in ({}, {"spreading": same}, {"spreading": {"max_hops": 0}})
+    )
+    assert as_it_is == repeated
+    assert as_it_is != still
 
 
 def test_activation_spreads_from_seeds(client: TestClient, aspen: Aspen) -> None:

@@ -28,13 +28,14 @@ class ToldTurn(BaseModel):
     """What was said, and what was answered; null where nothing was.
 
     `trace` is its recording, with `injection` (how memories were fed back), the memories `injected` that are still
-    there, and `seed`. `familiarity` in [0, 1] where the strategy went by it; `seconds` from what was said to the end of
-    the reply.
+    there, and `seed`; `trace_error` is why there is a recording that cannot be shown. `familiarity` in [0, 1] where
+    something was recalled; `seconds` from what was said to the end of the reply.
     """
 
     said: ToldMemory | None
     reply: ToldMemory | None
     trace: ToldTrace | None
+    trace_error: str | None
     injection: Injection | None
     injected: list[ToldMemory]
     seed: int | None
@@ -51,7 +52,7 @@ def conversations(aspen: Store) -> Listed[Conversation]:
     return Listed(items=list(aspen.conversations()))
 
 
-@router.get("/conversations/{conversation_id}/turns", responses=responses(404))
+@router.get("/conversations/{conversation_id:path}/turns", responses=responses(404))
 def turns(conversation_id: Id, aspen: Store, cursor: Cursor = None, limit: Limit = 20) -> Page[ToldTurn]:
     """The turns of a conversation, newest first."""
     before = place_of(cursor, int)[0] if cursor is not None else None
@@ -88,7 +89,7 @@ def _answers(later: Memory, earlier: Memory) -> bool:
 def _told(aspen: Aspen, turn: list[Memory]) -> ToldTurn:
     said = next((memory for memory in turn if memory.speaker != ASSISTANT), None)
     reply = next((memory for memory in turn if memory.speaker == ASSISTANT), None)
-    trace, info = _trace(aspen, turn[0].trace_id)
+    trace, info, problem = _trace(aspen, turn[0].trace_id)
     injection = trace.injection if trace else None
     known = aspen.repository.known(injection.memory_ids) if injection else set()
     injected = (
@@ -99,6 +100,7 @@ def _told(aspen: Aspen, turn: list[Memory]) -> ToldTurn:
         said=standing[said.id] if said else None,
         reply=standing[reply.id] if reply else None,
         trace=info,
+        trace_error=problem,
         injection=injection,
         injected=[standing[memory.id] for memory in injected],
         seed=trace.seed if trace else None,
@@ -116,13 +118,13 @@ def _between(turn: list[Memory]) -> float | None:
     return (last - first).total_seconds() if len(turn) > 1 and first and last else None
 
 
-def _trace(aspen: Aspen, trace_id: str | None) -> tuple[Trace | None, ToldTrace | None]:
-    """A trace, and what a list shows of it; nothing where it is gone or cannot be read."""
+def _trace(aspen: Aspen, trace_id: str | None) -> tuple[Trace | None, ToldTrace | None, str | None]:
+    """A trace, and what a list shows of it; or why it cannot be shown, which is no reason to hide the turn."""
     if trace_id is None:
-        return None, None
+        return None, None, None
     try:
         body = aspen.repository.trace(trace_id)
         trace = decode_trace(body)
-    except (NotFound, TraceError):
-        return None, None
-    return trace, told_trace(trace, size=len(body))
+    except (NotFound, TraceError) as error:
+        return None, None, str(error)
+    return trace, told_trace(trace, size=len(body)), None

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from aspen.memory_graph import DEFAULT_PRESET, SpreadingSettings, preset_settings
+from aspen.memory_graph import DEFAULT_PRESET, PRESETS, SpreadingSettings, preset_settings
 from aspen.server.asked import (
     Body,
     InRoom,
@@ -24,6 +24,7 @@ from aspen.server.asked import (
     Whole,
 )
 from aspen.server.problems import responses
+from aspen.server.told import Listed
 from aspen.types import Recall, Spread
 
 router = APIRouter(route_class=JsonRoute, tags=["recall"])
@@ -101,12 +102,32 @@ class SpreadFrom(Body):
     frames: bool = Field(default=False, description="Tell what arrived in each hop.")
 
 
+class ToldPreset(BaseModel):
+    """A way to spread: what it is for, and its settings."""
+
+    name: str
+    when: str
+    settings: SpreadingSettings
+
+
+@router.get("/presets")
+def presets() -> Listed[ToldPreset]:
+    """The presets by which activation spreads."""
+    return Listed(
+        items=[
+            ToldPreset(name=name, when=preset.when, settings=preset.settings)
+            for name, preset in PRESETS.items()
+        ]
+    )
+
+
 @router.post("/recall", responses=responses(404, 409, 413, 415))
 def recall(body: RecallFor, room: InRoom) -> Recall:
     """The memories that resonate with a prompt, best first."""
-    asked: Mapping[str, Any] = {name: value for name, value in body if name not in ("prompt", "spreading")}
-    settings = body.spreading.changing(body.preset) if body.spreading else None
-    found = room.aspen.recall(body.prompt, **asked, spreading=settings)
+    asked: dict[str, Any] = {name: value for name, value in body if name not in ("prompt", "spreading")}
+    if body.spreading is not None:
+        asked["spreading"] = body.spreading.changing(asked.pop("preset"))
+    found = room.aspen.recall(body.prompt, **asked)
     room.note(found)
     return found
 

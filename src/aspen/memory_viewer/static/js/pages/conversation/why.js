@@ -62,11 +62,12 @@ export function Why({ turn }) {
       ? html`<h2>${injected.length === 1 ? "The memory" : `The ${injected.length} memories`} it was given</h2>
           <ul class="given">${injected.map((memory) => html`<li key=${memory.id}><${MemoryLine} memory=${memory} /></li>`)}</ul>`
       : html`<p class="soft">It was given no memory.</p>`}
+    ${turn.trace_error ? html`<p class="small">The recording cannot be shown: ${turn.trace_error}</p>` : null}
     ${injection?.reason ? html`<p class="small soft">${injection.reason}</p>` : null}
     <dl class="facts small">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     <div class="row">
       ${traceId ? html`<${Replay} traceId=${traceId} />` : null}
-      <a class="button quiet" href=${address("recall", [], { prompt: turn.said.text })}>Why these?</a>
+      ${turn.said ? html`<a class="button quiet" href=${address("recall", [], { prompt: turn.said.text })}>Why these?</a>` : null}
       ${traceId ? html`<a class="button quiet" href=${address("trace", [traceId])}>Open trace</a>` : null}
     </div>
   </div>`;
@@ -76,7 +77,7 @@ function strategy({ strategy: done, asked }) {
   return asked && asked !== done ? `${words(done)} (asked: ${words(asked)})` : words(done);
 }
 
-/** What a reply itself tells, and a stored turn does not: how familiar the message was, and its times. */
+/** What a reply itself tells, and a stored turn does not: how long reading and writing took. */
 export function onlyTold({ recall, prefill_seconds: reading, decode_seconds: writing }) {
   return { familiarity: recall?.familiarity ?? null, prefill_seconds: reading, decode_seconds: writing };
 }

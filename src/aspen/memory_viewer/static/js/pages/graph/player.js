@@ -8,6 +8,7 @@ import { TypeMark } from "../../parts/marks.js";
 import { timeline } from "./timeline.js";
 
 const HOP = 1600; // milliseconds that activation takes for one hop
+const MOST_AT_ONCE = 0.1; // hops: on a machine that draws slowly the film takes longer, and leaves nothing out
 const LISTED = 12;
 
 export function Player({ recall, drawing, onChoose }) {
@@ -15,6 +16,7 @@ export function Player({ recall, drawing, onChoose }) {
   const film = useRef(null);
   const [moment, setMoment] = useState(0);
   const [playing, setPlaying] = useState(true);
+  const stopped = useRef(false); // at once; a frame that was asked for before would go on otherwise
   film.current ??= timeline(frames);
   const { last } = film.current;
   const hop = Math.min(last, Math.ceil(moment - 0.001));
@@ -29,7 +31,8 @@ export function Player({ recall, drawing, onChoose }) {
     }
     let then = performance.now();
     let frame = requestAnimationFrame(function draw(now) {
-      const step = Math.max(0, now - then) / HOP;
+      if (stopped.current) return;
+      const step = Math.min(MOST_AT_ONCE, Math.max(0, now - then) / HOP);
       then = now;
       setMoment((before) => Math.min(last, before + step));
       frame = requestAnimationFrame(draw);
@@ -41,11 +44,13 @@ export function Player({ recall, drawing, onChoose }) {
   }, [moment]);
 
   const go = (to) => {
+    stopped.current = true;
     setPlaying(false);
     setMoment(Math.max(0, Math.min(last, to)));
   };
   const play = () => {
     if (moment >= last) setMoment(0);
+    stopped.current = playing;
     setPlaying(!playing);
   };
   const words = told(frames[hop], hop, memories);

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 from tests.forked import run_aspen
@@ -38,6 +41,8 @@ def run_console(example: Example) -> None:
 
 def _run(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """What a person would type, in a shell; the program alone comes from a process that has imported it already."""
+    if command.split()[:2] in (["aspen", "serve"], ["aspen", "view"]) and "--help" not in command:
+        return _served(shlex.split(command), environment)
     if command.startswith("aspen ") and not set(command) & set("|&;<>$`"):
         return run_aspen(shlex.split(command)[1:], environment=environment)
     return subprocess.run(  # noqa: S602 - the documentation's own commands
@@ -50,6 +55,27 @@ def _run(command: str, environment: dict[str, str]) -> subprocess.CompletedProce
         timeout=600,
         check=False,
     )
+
+
+def _served(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A server that ran until it had answered, and was then told to end. One at a time: all take the same port."""
+    no_window = {**environment, "BROWSER": "true"}
+    with (
+        FileLock(Path(tempfile.gettempdir()) / "aspen-docs-server.lock"),
+        subprocess.Popen(
+            command, env=no_window, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as server,
+    ):
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        try:
+            if address.startswith("http"):
+                with urllib.request.urlopen(address) as page:  # noqa: S310 - http, as was just looked at
+                    assert b"Aspen" in page.read()
+        finally:
+            server.send_signal(signal.SIGINT)
+            told, _ = server.communicate(timeout=120)
+    return subprocess.CompletedProcess(command, server.returncode, f"{address}\n{told}", "")
 
 
 class _Folder:

@@ -21,16 +21,18 @@ from aspen.demo import CREATOR
 from aspen.interchange import import_file
 from aspen.server.running import running
 from aspen.server.settings import ServerSettings
+from aspen.types import SamplerSettings
 
 FOLDER = Path(__file__).parents[1] / "docs/images/viewer"
-WIDE, PHONE = (1280, 860), (390, 844)
+WIDE, HIGH, PHONE = (1280, 860), (1280, 1160), (390, 844)
+LIKELIEST = SamplerSettings(temperature=0)
 PATIENCE = 300_000  # milliseconds: the model reads a trace again
 QUESTION = "How do I handle creative burnout?"
 SAID = (
     ("family", "My sister Mara moved to Lisbon in March. She works there as a nurse."),
     ("family", "I booked the night train to Lisbon for the 14th of May."),
-    ("today", "Where does my sister live?"),
-    ("today", "Why is it hard for me to hand over a drawing?"),
+    ("today", "Where does my sister Mara live?"),
+    ("today", "What does Mara do in Lisbon?"),
 )
 
 
@@ -51,6 +53,7 @@ def _see(selector: str) -> Callable[[Page], None]:
 
 def _unfold(page: Page) -> None:
     page.locator(".hits summary").first.click()
+    page.mouse.move(0, 0)  # what is pointed at is marked
 
 
 def _second_hop(page: Page) -> None:
@@ -61,10 +64,12 @@ def _second_hop(page: Page) -> None:
 
 
 SHOTS = (
-    Shot("conversation", "/conversation/today", _see(".why .given")),
+    Shot("conversation", "/conversation/today", _see(".why .given"), size=(1280, 960)),
     Shot("recall", f"/recall?prompt={QUESTION}&preset=character", _unfold),
-    Shot("graph", f"/graph?prompt={QUESTION}&preset=character", _second_hop, theme="dark"),
-    Shot("trace", "/trace/{trace}?measure=resonance&prompt=a night train to Portugal", _see(".heat canvas")),
+    Shot("graph", f"/graph?prompt={QUESTION}&preset=character", _second_hop, theme="dark", size=(1280, 940)),
+    Shot(
+        "trace", "/trace/{trace}?measure=resonance&prompt=a city in Portugal", _see(".heat canvas"), size=HIGH
+    ),
     Shot("memories", "/memories?type=belief&sort=priority", _see(".found-memory")),
     Shot("memory", "/memories/{memory}", _see(".relation"), theme="dark"),
     Shot("health", "/health", _see(".sizes")),
@@ -77,7 +82,8 @@ def fill(store: Path) -> tuple[str, str]:
     with Aspen.open(store, model="bundled", notify=print) as aspen:
         import_file(aspen, CREATOR)
         replies = [
-            aspen.chat(said, conversation=conversation, seed=7, max_tokens=48) for conversation, said in SAID
+            aspen.chat(said, conversation=conversation, seed=7, sampler=LIKELIEST, max_tokens=48)
+            for conversation, said in SAID
         ]
         belief = aspen.page(type="belief", sort="priority").memories[0]
         trace = replies[2].trace_id

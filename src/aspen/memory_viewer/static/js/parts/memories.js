@@ -37,7 +37,7 @@ export function About({ memory }) {
 /** How much a memory matters just now, in [0, 1], as a line and a number. */
 export function Priority({ value }) {
   return html`<span class="priority" title="How much it matters just now, from 0 to 1">
-    <span class="unseen">Priority </span><span class="gauge" aria-hidden="true"><span style=${{ width: `${Math.round(value * 100)}%` }}></span></span>${fixed(value)}
+    <span class="small soft">priority </span><span class="gauge" aria-hidden="true"><span style=${{ width: `${Math.round(value * 100)}%` }}></span></span>${fixed(value)}
   </span>`;
 }
 

@@ -6,6 +6,7 @@ import { colour } from "../../parts/hooks.js";
 import { MemoryProgram, shared } from "./node_program.js";
 
 const NAMED = 5; // so many of the most active memories have a label, come what may
+const LINE = 16; // pixels that a label is high
 const PULSES = 250; // of the strongest edges of a hop, so many show what travels over them
 
 /** Where a memory begins before it is laid out: the same place each time, from its id. */
@@ -24,6 +25,7 @@ export class Drawing {
     this.glow = new Map();
     this.lit = new Map();
     this.named = new Set();
+    this.labels = []; // of the frame that is being drawn
     this.chosen = null;
     this.hovered = null;
     this.played = false;
@@ -44,7 +46,7 @@ export class Drawing {
       labelGridCellSize: 150,
       labelRenderedSizeThreshold: 5,
       defaultDrawNodeHover: (context, data) => this.drawLabel(context, data),
-      defaultDrawNodeLabel: (context, data) => this.drawLabel(context, data),
+      defaultDrawNodeLabel: (context, data) => this.labels.push({ context, data }),
       zIndex: true,
       hideLabelsOnMove: true, // labels are drawn by the processor, and moving has to be smooth
       minEdgeThickness: 0.6,
@@ -61,7 +63,10 @@ export class Drawing {
     this.sigma.on("clickStage", () => onChoose(null));
     this.sigma.on("enterNode", ({ node }) => this.hover(node));
     this.sigma.on("leaveNode", () => this.hover(null));
-    this.sigma.on("afterRender", () => this.drawPulses());
+    this.sigma.on("afterRender", () => {
+      this.drawLabels();
+      this.drawPulses();
+    });
   }
 
   readColours() {
@@ -198,6 +203,21 @@ export class Drawing {
       context.arc(from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share, 2 + 4 * Math.sqrt(strength), 0, 7);
       context.fill();
     }
+  }
+
+  /** The labels of this frame, the most active memories first; one that would run into another is left out. */
+  drawLabels() {
+    const weight = ({ data }) => (data.ring ? 2 : 0) + (data.glow ?? 0) + data.size / 1000;
+    const taken = [];
+    for (const { context, data } of this.labels.sort((one, other) => weight(other) - weight(one))) {
+      context.font = this.font;
+      const [left, top] = [data.x + data.size, data.y - LINE / 2];
+      const box = { left, top, right: left + 5 + context.measureText(data.label ?? "").width, bottom: top + LINE };
+      if (taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom)) continue;
+      taken.push(box);
+      this.drawLabel(context, data);
+    }
+    this.labels = [];
   }
 
   /** A label with the ground behind it, so that it can be read over edges. */

@@ -135,8 +135,7 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
       <p class="graph-note small soft">${counted(nodes, "memory", "memories")}${graph.truncated ? ", the ones that matter most just now; more are loaded around what you click" : ""}${settling ? " · finding their places" : ""}</p>
       ${recalling ? html`<${Busy} what="Recalling" />` : null}
       ${recall?.explanation && !recalling
-        ? html`<${Player} key=${recall.prompt + recall.seconds} recall=${recall} drawing=${drawing} onChoose=${find} />
-            <p><button class="quiet" onClick=${onStop}>Leave the recall</button></p>`
+        ? html`<${Player} key=${recall.prompt + recall.seconds} recall=${recall} drawing=${drawing} onChoose=${find} onStop=${onStop} />`
         : null}
       <${GraphTable} graph=${graph} />
     </div>

@@ -11,7 +11,7 @@ const HOP = 1600; // milliseconds that activation takes for one hop
 const MOST_AT_ONCE = 0.1; // hops: on a machine that draws slowly the film takes longer, and leaves nothing out
 const LISTED = 12;
 
-export function Player({ recall, drawing, onChoose }) {
+export function Player({ recall, drawing, onChoose, onStop }) {
   const { frames, memories } = recall.explanation;
   const film = useRef(null);
   const [moment, setMoment] = useState(0);
@@ -62,8 +62,9 @@ export function Player({ recall, drawing, onChoose }) {
       <label class="scrub"><span class="unseen">Moment of the spreading</span>
         <input type="range" min="0" max=${last} step="0.01" value=${moment} aria-valuetext=${`hop ${hop} of ${last}`}
           onInput=${(event) => go(Number(event.currentTarget.value))} />
-        <span class="stops small soft" aria-hidden="true">${frames.map((_, at) => html`<span key=${at}>${at === 0 ? "found" : at}</span>`)}</span>
+        <span class="stops small soft" aria-hidden="true">${frames.map((_, at) => html`<span key=${at} style=${{ left: `${(at / Math.max(1, last)) * 100}%` }}>${at === 0 ? "found" : at}</span>`)}</span>
       </label>
+      <button class="quiet" onClick=${onStop}>Leave the recall</button>
     </div>
     <p class="telling" role="status">${words}</p>
     <details><summary class="small">What ${hop === 0 ? "it started from" : `arrived in hop ${hop}`}</summary>

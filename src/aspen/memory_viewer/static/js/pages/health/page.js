@@ -51,7 +51,7 @@ function Model({ model, keys, index, version }) {
     <div class="stack"><${Facts} facts=${[["Model", model.name ?? model.asked_for], ["State", STATES[model.state]], ["Blocks", model.layers && String(model.layers)], ["Context", model.context_length && `${count(model.context_length)} tokens`],
       ["Runs on", model.device && `${model.device}, ${model.dtype}`], ["Aspen", version]]} />
     <${Facts} facts=${[["Keys made by", keys?.model_name], ["Fit this model", keys && (keys.fits === null ? "known once it is loaded" : keys.fits ? "yes" : "no: make them anew")],
-      ["Index", `${words(index.kind)}, ${count(index.memories)} memories, ${bytes(index.key_bytes)}`]]} />
+      ["Index", words(index.kind)], ["Memories in it", count(index.memories)], ["Keys take", bytes(index.key_bytes)]]} />
     ${keys ? html`<p class="small soft mono breaks">key version ${keys.key_version}</p>` : null}
     ${model.problem ? html`<${Trouble} problem=${model.problem} />` : null}
     ${keys?.fits === false ? html`<${Start} path="/rekey" word="Make the keys anew" />` : null}</div></section>`;

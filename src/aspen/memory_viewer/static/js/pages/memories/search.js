@@ -38,7 +38,6 @@ export function Search({ query }) {
         <div class="grow"><${Text} label="Words in it" type="search" value=${filters.text} onInput=${set("text")} /></div>
         <${Choice} label="Type" value=${filters.type} options=${[["", "All types"], ...Object.entries(TYPES).map(([key, { word }]) => [key, word])]} onChange=${set("type")} />
         <${Choice} label="Order" value=${filters.sort || "newest"} options=${SORTS} onChange=${set("sort")} />
-        <button type="button" onClick=${() => setAdding(true)}>Remember</button>
       </div>
       <details open=${MORE.some((name) => filters[name])}><summary class="small">More filters</summary>
         <div class="settings">
@@ -55,12 +54,13 @@ export function Search({ query }) {
     </form>
     <${Trouble} problem=${page.problem} again=${page.reload} />
     ${value
-      ? html`<p class="soft small" role="status">${counted(value.total, "memory", "memories")}${cursors.length ? `, page ${count(cursors.length + 1)} of ${count(Math.ceil(value.total / PAGE))}` : ""}</p>
+      ? html`<div class="row spaced"><p class="soft small" role="status">${counted(value.total, "memory", "memories")}${cursors.length ? `, page ${count(cursors.length + 1)} of ${count(Math.ceil(value.total / PAGE))}` : ""}</p>
+            <button type="button" class="quiet" onClick=${() => setAdding(true)}>Remember something</button></div>
           ${value.items.length
             ? html`<ul class="lined" aria-busy=${page.busy}>${value.items.map((memory) => html`<li key=${memory.id} class="found-memory"><${MemoryLine} memory=${memory} /><${Priority} value=${memory.priority} /></li>`)}</ul>`
             : filtered
               ? html`<${Empty} title="No memory fits"><p>Take away a filter. Here words are matched as they stand; <a href=${address("recall", [], { prompt: filters.text })}>recall</a> finds by meaning as well.</p><//>`
-              : html`<${Empty} title="Nothing is remembered yet"><p>Say something in a <a href="/conversation">conversation</a>, <a href="/memories/transfer">import a file</a>, or press Remember.</p><//>`}
+              : html`<${Empty} title="Nothing is remembered yet"><p>Say something in a <a href="/conversation">conversation</a>, <a href="/memories/transfer">import a file</a>, or press Remember something.</p><//>`}
           ${value.next || cursors.length
             ? html`<nav class="row" aria-label="Pages of the list"><button class="quiet" disabled=${!cursors.length} onClick=${() => turn(cursors.slice(0, -1))}>Back</button>
                 <button class="quiet" disabled=${!value.next} onClick=${() => turn([...cursors, value.next])}>Next</button></nav>`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from aspen.activation_db import decode_trace
 from aspen.aspen import Aspen
-from aspen.errors import InvalidInput, NotFound
+from aspen.errors import InvalidInput
 from aspen.repository import TraceInfo
 from aspen.server.asked import (
     Body,
@@ -32,12 +32,19 @@ from aspen.server.cursors import cursor_of, place_of
 from aspen.server.jobs import Job, Progress
 from aspen.server.problems import responses
 from aspen.server.told import Page, ToldTrace, told_trace
+from aspen.turns import USER, alternative_to
 from aspen.types import Fingerprint, Injection, Pass, SamplerSettings, Segment, Trace
 from aspen.validation import MAX_SEED
 
 router = APIRouter(route_class=JsonRoute, tags=["traces"])
 
 _MOST = 10_000
+
+
+class ListedTrace(ToldTrace):
+    """`said` is what the user said in that turn, where it is still stored."""
+
+    said: str | None
 
 
 class WholeTrace(ToldTrace):
@@ -84,13 +91,28 @@ def traces(
     seed: Annotated[int | None, Query(ge=0, le=MAX_SEED)] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> Page[ToldTrace]:
-    """Recorded inferences, newest first; those of replies that were not chosen name the one that was."""
+) -> Page[ListedTrace]:
+    """Recorded inferences, newest first; those of replies that were not chosen name the one that was.
+
+    Of more than 10,000 the newest; what is older is found by its conversation or its seed.
+    """
     infos = aspen.repository.traces(conversation=conversation, seed=seed, limit=_MOST)
     rest = infos if cursor is None else _after(infos, cursor)
     shown = rest[:limit]
     following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rest) > limit else None
-    return Page(items=[ToldTrace.of(info) for info in shown], next=following)
+    told = [ToldTrace.of(info).model_dump() for info in shown]
+    said = _said_in(aspen, shown)
+    return Page(
+        items=[ListedTrace(**one, said=text) for one, text in zip(told, said, strict=True)], next=following
+    )
+
+
+def _said_in(aspen: Aspen, infos: Sequence[TraceInfo]) -> list[str | None]:
+    """What was said in the turn of each trace. One that was not chosen is of the turn of the one that was."""
+    turns = [alternative_to(info.id) or info.id for info in infos]
+    memories = aspen.repository.from_traces(turns)
+    said = {memory.trace_id: memory.text for memory in memories if memory.speaker == USER}
+    return [said.get(turn) for turn in turns]
 
 
 @router.get("/traces/{trace_id}", responses=responses(404, 409))
@@ -127,8 +149,7 @@ async def replay(trace_id: Id, body: ReplayOf, room: InRoom, response: Response)
     aspen = room.aspen
     if body.note is not None and body.no_note:
         raise InvalidInput("`note` and `no_note` exclude each other.")
-    if not any(info.id == trace_id for info in aspen.repository.traces(limit=_MOST)):
-        raise NotFound(f"There is no trace {trace_id!r}.", trace_id=trace_id)
+    aspen.repository.trace(trace_id)  # refused here rather than as a job that fails, where there is none
 
     def work(progress: Progress) -> Mapping[str, Any]:
         return _replayed(aspen, trace_id, body)

@@ -2,6 +2,7 @@
 
 const NUMBER = new Intl.NumberFormat("en");
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
+const LONG_DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const TIME = new Intl.DateTimeFormat("en-GB", {
   day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
@@ -43,7 +44,13 @@ export function signed(value, digits = 2) {
 
 export const fixed = (value, digits = 2) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(digits);
 
-export const day = (when) => (when ? DAY.format(new Date(when)) : "");
+/** "14 May", with the year where it is not this one. */
+export function day(when) {
+  if (!when) return "";
+  const then = new Date(when);
+  return (then.getFullYear() === new Date().getFullYear() ? DAY : LONG_DAY).format(then);
+}
+
 export const date = (when) => (when ? DATE.format(new Date(when)) : "");
 export const time = (when) => (when ? TIME.format(new Date(when)) : "");
 

@@ -173,15 +173,19 @@ function Forget({ memory, path, onClose }) {
     go("/memories", { replace: true });
   });
   const told = going.value;
+  const goes = told
+    ? [
+        [told.traces.length, `${counted(told.traces.length, "trace")} of replies in which it stood`],
+        [told.summaries.length, `${counted(told.summaries.length, "pattern")} made of it`],
+        [told.relations, `${counted(told.relations, "relation")} from it or to it`],
+      ].flatMap(([many, words]) => (many ? [words] : []))
+    : [];
   return html`<${Window} title="Forget for good" onClose=${onClose}>
     <div class="stack">
       <blockquote><${AllWords} text=${memory.text} /></blockquote>
       <${Trouble} problem=${going.problem ?? forget.problem} />
       ${told
-        ? html`<p>With it go:</p><ul class="going">
-            <li>${counted(told.traces.length, "trace")} of replies in which it stood</li>
-            <li>${counted(told.summaries.length, "pattern")} made of it</li>
-            <li>${counted(told.relations, "relation")} from it or to it</li></ul>
+        ? html`${goes.length ? html`<p>With it go:</p><ul class="going">${goes.map((one) => html`<li key=${one}>${one}</li>`)}</ul>` : html`<p>Nothing else goes with it.</p>`}
             <p><strong>This cannot be undone.</strong> It is deleted and overwritten. To change what it says, correct it instead.</p>`
         : going.problem ? null : html`<${Busy} what="Looking what goes with it" />`}
       <div class="row end"><button class="quiet" onClick=${onClose}>Keep it</button><button class="danger" disabled=${!told || forget.busy} onClick=${() => forget.run()}>Forget</button></div>

@@ -2,7 +2,7 @@
 
 import { html } from "../../../vendor/view.js";
 import { get, part } from "../../api.js";
-import { time } from "../../format.js";
+import { cut, time } from "../../format.js";
 import { Busy, Empty, Trouble } from "../../parts/feedback.js";
 import { Choice, Switch } from "../../parts/fields.js";
 import { useLoaded } from "../../parts/hooks.js";
@@ -24,7 +24,7 @@ export function Compare({ trace, other, measure, onChange }) {
   if (traces.value && !others.length) return html`<${Empty} title="This is the only trace"><p>Say something once more, with another seed or without memory; then the two can be compared.</p><//>`;
   return html`<section class="stack" aria-label="Comparison" aria-busy=${compared.busy}>
     <div class="row bottom">
-      <${Choice} label="Compared with" value=${other} options=${[["", "Choose a trace"], ...others.map((one) => [one.id, `${time(one.created_at)} · ${one.conversation ?? ""} · seed ${one.seed}`])]}
+      <${Choice} label="Compared with" value=${other} options=${[["", "Choose a trace"], ...others.map((one) => [one.id, `${cut(one.said ?? one.conversation ?? one.id, 60)} · ${time(one.created_at)} · seed ${one.seed}`])]}
         onChange=${(id) => onChange({ other: id })} />
       <${Switch} label="Measure" value=${shown} options=${COMPARED.map((name) => [name, MEASURES[name].word])} onChange=${(name) => onChange({ measure: name })} />
     </div>
@@ -36,6 +36,8 @@ export function Compare({ trace, other, measure, onChange }) {
             : html`<p class="soft">The two have no token in common.</p>`}
           <h3>This trace</h3><${HeatMap} map=${layersByTokens(value.first)} name="This trace" />
           <h3>The other one</h3><${HeatMap} map=${layersByTokens(value.second)} name="The other trace" />`
-      : other && compared.busy && !compared.problem ? html`<${Busy} what="The model reads both again" />` : null}
+      : compared.problem ? null
+        : other ? html`<${Busy} what="The model reads both again" />`
+          : html`<p class="soft">Choose another trace: the maps of both come below each other, and their difference where they have the same tokens.</p>`}
   </section>`;
 }

@@ -6,17 +6,18 @@ import { fixed, token } from "../../format.js";
 import { colour, useSize, useTheme } from "../../parts/hooks.js";
 import { colourOf, scaleOf } from "./colours.js";
 
-const LEFT = 44; // room for the names of rows, CSS pixels
+const LEFT = 56; // room for the names of rows, CSS pixels
 const BAND = 20; // the names of segments above
 const LEAST = 5; // a column is never narrower; then the map scrolls
 const TOKEN_ROOM = 62; // room below for the tokens, where columns are wide enough to write them
 
 /**
- * `map` has `values` [row][column], `rows` and `columns` as words, `segments` over the columns, a `unit` and a `title`.
+ * `map` has `values` [row][column], `rows` and `columns` as words, `segments` over the columns, a `unit`, and `names`
+ * of the rows where they are tokens.
  * Rows are drawn with the last one at the top, as layers are thought of; `topDown` turns that round.
  */
 export function HeatMap({ map, both = false, topDown = false, name }) {
-  const { values, rows, columns, segments = [], unit } = map;
+  const { values, rows, names, columns, segments = [], unit } = map;
   const frame = useRef(null);
   const canvas = useRef(null);
   const { width } = useSize(frame);
@@ -31,7 +32,7 @@ export function HeatMap({ map, both = false, topDown = false, name }) {
 
   useEffect(() => {
     if (!width) return;
-    draw(canvas.current, { values, rows, columns, segments, scale, cell, row, size, written, rowAt, at });
+    draw(canvas.current, { values, rows, names, columns, segments, scale, cell, row, size, written, rowAt, at });
   }, [map, width, theme, at, both]);
 
   const point = (event) => {
@@ -114,7 +115,7 @@ function pixels({ values, scale, rows, columns, rowAt }) {
 }
 
 function draw(canvas, map) {
-  const { rows, columns, segments, cell, row, size, written, rowAt, at } = map;
+  const { rows, names, columns, segments, cell, row, size, written, rowAt, at } = map;
   const ratio = window.devicePixelRatio || 1;
   Object.assign(canvas, { width: size.width * ratio, height: size.height * ratio });
   Object.assign(canvas.style, { width: `${size.width}px`, height: `${size.height}px` });
@@ -135,7 +136,8 @@ function draw(canvas, map) {
   const every = Math.ceil(14 / row);
   rows.forEach((word, index) => {
     const shown = topDownIndex(index, rows, rowAt);
-    if (shown % every === 0) context.fillText(String(word).replace(/^(layer|token) /, ""), LEFT - 6, BAND + (shown + 0.5) * row, LEFT - 8);
+    const text = names ? token(names[index]).slice(0, 9) : word.replace(/^layer /, "");
+    if (shown % every === 0) context.fillText(text, LEFT - 6, BAND + (shown + 0.5) * row, LEFT - 8);
   });
 
   context.textAlign = "left";

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../../vendor/view.js";
 import { get, part } from "../../api.js";
-import { bytes, counted, time, words } from "../../format.js";
+import { bytes, counted, cut, time, words } from "../../format.js";
 import { Busy, Empty, Trouble } from "../../parts/feedback.js";
 import { useLoaded } from "../../parts/hooks.js";
 import { AllWords } from "../../parts/memories.js";
@@ -38,9 +38,10 @@ function Traces({ query }) {
     ${first.value && !traces.length
       ? html`<${Empty} title="No trace yet"><p>Each reply leaves one. <a href="/conversation">Talk to the agent</a>, then come back.</p><//>`
       : traces.length ? html`<div class="scroll-x"><table><caption class="unseen">Traces, newest first</caption>
-        <thead><tr><th scope="col">When</th><th scope="col">Conversation</th><th scope="col" class="number">Seed</th><th scope="col">Keeps</th><th scope="col" class="number">Size</th></tr></thead>
+        <thead><tr><th scope="col">What was said</th><th scope="col">When</th><th scope="col">Conversation</th><th scope="col" class="number">Seed</th><th scope="col">Keeps</th><th scope="col" class="number">Size</th></tr></thead>
         <tbody>${traces.map((trace) => html`<tr key=${trace.id}>
-          <td><a href=${address("trace", [trace.id])}>${time(trace.created_at)}</a>${trace.alternative_to ? html`<span class="small soft"> · not chosen</span>` : null}</td>
+          <td><a href=${address("trace", [trace.id])} dir="auto">${trace.said ? cut(trace.said, 80) : trace.id}</a></td>
+          <td>${time(trace.created_at)}${trace.alternative_to ? html`<span class="small soft"> · not chosen</span>` : null}</td>
           <td dir="auto">${trace.conversation ?? ""}</td><td class="number">${trace.seed}</td><td>${LEVELS[trace.level] ?? trace.level}</td><td class="number">${bytes(trace.size)}</td></tr>`)}</tbody></table></div>
         ${last?.next ? html`<p><button class="quiet" onClick=${async () => setMore([...more, await get("/traces", { ...filters, cursor: last.next })])}>Show more</button></p>` : null}` : null}
   </div>`;

@@ -222,3 +222,13 @@ def test_settings_of_every_connection(tmp_path: Path) -> None:
         "temp_store": 2,
     }
     assert stat.S_ISREG(path.stat().st_mode)
+
+
+def test_a_new_store_and_its_backup_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path, backup = tmp_path / "store.db", tmp_path / "backup.db"
+    with SQLiteRepository(path) as store:
+        store.set_stamp(STAMP)
+        store.add([new_memory("m1")])
+        store.backup(str(backup))
+        files = [path, tmp_path / "store.db-wal", backup]
+        assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3

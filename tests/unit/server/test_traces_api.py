@@ -41,6 +41,7 @@ def test_traces_are_listed_page_by_page(client: TestClient, aspen: Aspen) -> Non
     assert seen == ids[::-1]
     by_seed = client.get("/api/v1/traces", params={"seed": 3}).json()["items"]
     assert [(item["id"], item["seed"], item["level"]) for item in by_seed] == [(ids[3], 3, "pooled")]
+    assert by_seed[0]["said"] == f"{WHERE} 3"
     assert client.get("/api/v1/traces", params={"conversation": "none"}).json()["items"] == []
 
 

@@ -28,6 +28,8 @@ PAGE_SIZE = 16_384
 CACHE_SIZE = 16 * 1024
 """KiB of pages that each connection keeps."""
 
+_PRIVATE = 0o600
+"""Of a new store, and the log beside it, which SQLite gives the same: texts are nobody else's business."""
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_'"
 
 
@@ -170,6 +172,8 @@ def _bring_up_to_date(path: Path, busy_timeout: float) -> _Found:
 
 
 def _migrate(path: Path, busy_timeout: float, version: int) -> None:
+    if not path.exists():
+        path.touch(mode=_PRIVATE)
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with closing(_connect(path, busy_timeout, immutable=False, flags=flags)) as connection:
         if connection.readonly("main"):
@@ -247,6 +251,7 @@ def replacing(destination: Path) -> Iterator[Path]:
         )
     aside = destination.with_name(f"{destination.name}.{token_hex(4)}.part")
     try:
+        aside.touch(mode=_PRIVATE)
         yield aside
         aside.replace(destination)
     except OSError as error:

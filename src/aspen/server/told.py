@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from aspen.aspen import Aspen
 from aspen.hits import standings
 from aspen.repository import TraceInfo
-from aspen.turns import alternative_to
+from aspen.turns import USER, alternative_to
 from aspen.types import Memory, Trace
 
 _Item = TypeVar("_Item")
@@ -66,3 +66,20 @@ def told_trace(trace: Trace, *, size: int) -> ToldTrace:
     return ToldTrace.of(
         TraceInfo(trace.id, trace.conversation, trace.created_at, trace.seed, trace.level.value, size)
     )
+
+
+class ListedTrace(ToldTrace):
+    """`said` is what the user said in that turn, where it is still stored."""
+
+    said: str | None
+
+
+def told_traces(aspen: Aspen, infos: Sequence[TraceInfo]) -> list[ListedTrace]:
+    """Traces for a list, in their order. One that was not chosen is of the turn of the one that was."""
+    turns = [alternative_to(info.id) or info.id for info in infos]
+    memories = aspen.repository.from_traces(turns)
+    said = {memory.trace_id: memory.text for memory in memories if memory.speaker == USER}
+    return [
+        ListedTrace(**ToldTrace.of(info).model_dump(), said=said.get(turn))
+        for info, turn in zip(infos, turns, strict=True)
+    ]

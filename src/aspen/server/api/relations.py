@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from aspen.repository import edges_of
 from aspen.server.asked import Body, Id, JsonRoute, Kind, Limit, Name, Origin, Share, Store
 from aspen.server.problems import responses
-from aspen.server.told import Listed, ToldTrace
+from aspen.server.told import Listed, ListedTrace, told_traces
 from aspen.types import MemoryType, Provenance, Relation, RelationType
 
 router = APIRouter(route_class=JsonRoute, tags=["relations"])
@@ -95,11 +95,11 @@ def relations(memory_id: Id, aspen: Store) -> Listed[ToldRelation]:
 
 
 @router.get("/memories/{memory_id}/traces", responses=responses(404))
-def traces(memory_id: Id, aspen: Store) -> Listed[ToldTrace]:
+def traces(memory_id: Id, aspen: Store) -> Listed[ListedTrace]:
     """The traces of the turns in which a memory was said, answered or fed back, newest first."""
     infos = {info.id: info for info in aspen.repository.traces(limit=_MOST_TRACES)}
     wanted = aspen.forgetting(memory_id).traces
-    return Listed(items=[ToldTrace.of(infos[id_]) for id_ in wanted if id_ in infos])
+    return Listed(items=told_traces(aspen, [infos[id_] for id_ in wanted if id_ in infos]))
 
 
 @router.post("/relations", status_code=201, responses=responses(404, 409, 413, 415))

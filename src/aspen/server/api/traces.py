@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -31,20 +31,13 @@ from aspen.server.asked import (
 from aspen.server.cursors import cursor_of, place_of
 from aspen.server.jobs import Job, Progress
 from aspen.server.problems import responses
-from aspen.server.told import Page, ToldTrace, told_trace
-from aspen.turns import USER, alternative_to
+from aspen.server.told import ListedTrace, Page, ToldTrace, told_trace, told_traces
 from aspen.types import Fingerprint, Injection, Pass, SamplerSettings, Segment, Trace
 from aspen.validation import MAX_SEED
 
 router = APIRouter(route_class=JsonRoute, tags=["traces"])
 
 _MOST = 10_000
-
-
-class ListedTrace(ToldTrace):
-    """`said` is what the user said in that turn, where it is still stored."""
-
-    said: str | None
 
 
 class WholeTrace(ToldTrace):
@@ -100,19 +93,7 @@ def traces(
     rest = infos if cursor is None else _after(infos, cursor)
     shown = rest[:limit]
     following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rest) > limit else None
-    told = [ToldTrace.of(info).model_dump() for info in shown]
-    said = _said_in(aspen, shown)
-    return Page(
-        items=[ListedTrace(**one, said=text) for one, text in zip(told, said, strict=True)], next=following
-    )
-
-
-def _said_in(aspen: Aspen, infos: Sequence[TraceInfo]) -> list[str | None]:
-    """What was said in the turn of each trace. One that was not chosen is of the turn of the one that was."""
-    turns = [alternative_to(info.id) or info.id for info in infos]
-    memories = aspen.repository.from_traces(turns)
-    said = {memory.trace_id: memory.text for memory in memories if memory.speaker == USER}
-    return [said.get(turn) for turn in turns]
+    return Page(items=told_traces(aspen, shown), next=following)
 
 
 @router.get("/traces/{trace_id}", responses=responses(404, 409))

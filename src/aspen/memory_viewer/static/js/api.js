@@ -49,11 +49,7 @@ async function request(method, address, { body, raw, headers = {}, signal } = {}
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem({
-      title: "The server does not answer",
-      detail: "Nothing came back from Aspen's server.",
-      hint: "Is `aspen serve` still running? Start it again, then try once more.",
-    });
+    throw new Problem(SILENT);
   }
   if (!response.ok) throw await problemOf(response);
   return response;
@@ -75,6 +71,11 @@ async function problemOf(response) {
   });
 }
 
+const SILENT = {
+  title: "The server does not answer",
+  detail: "Nothing came back from Aspen's server.",
+  hint: "Is `aspen serve` still running? Start it again, then try once more.",
+};
 const HINTS = {
   401: "Open the address that `aspen serve` printed: it carries the token.",
   412: "Somebody changed it meanwhile. Look at it as it is now, then change it again.",
@@ -91,7 +92,7 @@ export async function events(method, path, { body, signal, onEvent }) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await read(reader);
     if (done) return;
     const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
     rest = blocks.pop();
@@ -99,6 +100,15 @@ export async function events(method, path, { body, signal, onEvent }) {
       const event = eventOf(block);
       if (event) onEvent(event.name, event.data);
     }
+  }
+}
+
+async function read(reader) {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(SILENT);
   }
 }
 

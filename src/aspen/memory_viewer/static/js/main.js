@@ -1,9 +1,10 @@
 // The frame of the page: where one can go, and what is there. Each page is loaded when it is first gone to.
 
 import { html, render, useEffect, useRef, useState } from "../vendor/view.js";
+import { cut } from "./format.js";
 import { Busy, Told, Trouble } from "./parts/feedback.js";
 import { useTheme } from "./parts/hooks.js";
-import { followLinks, usePlace } from "./router.js";
+import { followLinks, scrollBack, usePlace } from "./router.js";
 
 const PAGES = {
   conversation: { word: "Conversation", load: () => import("./pages/conversation/page.js") },
@@ -40,19 +41,20 @@ function Frame() {
   const first = useRef(true);
 
   useEffect(() => {
-    document.title = name ? `${PAGES[name].word} · Aspen` : "Not found · Aspen";
+    const within = place.rest.length ? `: ${cut(place.rest.join("/"), 40)}` : "";
+    document.title = name ? `${PAGES[name].word}${within} · Aspen` : "Not found · Aspen";
     if (!first.current) {
-      scrollTo(0, 0);
       content.current?.focus({ preventScroll: true });
+      scrollBack();
     }
     first.current = false;
-    if (!name || loaded[name]) return;
     setProblem(null);
+    if (!name || loaded[name]) return;
     PAGES[name].load().then(
       (module) => setLoaded((before) => ({ ...before, [name]: module.Page })),
       () => setProblem({ detail: "This page could not be loaded.", hint: "Is `aspen serve` still running? Then reload." }),
     );
-  }, [name]);
+  }, [name, place.rest.join("/")]);
 
   const Page = name && loaded[name];
   return html`

@@ -29,8 +29,24 @@ export function address(page, rest = [], query = {}) {
 /** Go to an address; with `replace`, in place of the present one. */
 export function go(to, { replace = false } = {}) {
   if (to === location.pathname + location.search) return;
+  if (!replace) history.replaceState({ scrolled: scrollY }, "");
   history[replace ? "replaceState" : "pushState"](null, "", to);
   tell();
+}
+
+const PATIENCE = 1500; // milliseconds until what was loaded again is as long as it was
+
+/** To where the page was when it was left, if one comes back to it; else to its beginning. */
+export function scrollBack() {
+  const to = history.state?.scrolled ?? 0;
+  const until = performance.now() + PATIENCE;
+  const { href } = location;
+  const scroll = () => {
+    if (location.href !== href) return;
+    scrollTo(0, to);
+    if (scrollY < to - 1 && performance.now() < until) requestAnimationFrame(scroll);
+  };
+  scroll();
 }
 
 function tell() {

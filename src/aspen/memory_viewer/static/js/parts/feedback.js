@@ -7,13 +7,13 @@ export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2><div>${children}</div></div>`;
 }
 
-/** What went wrong, and what to do about it. `again` tries once more. */
-export function Trouble({ problem, again }) {
+/** What went wrong, and what to do about it. `again` tries once more, or does what `word` says. */
+export function Trouble({ problem, again, word = "Try again" }) {
   if (!problem) return null;
   return html`<div class="trouble" role="alert">
     <p><strong>${problem.detail || problem.title || problem.message}</strong></p>
     ${problem.hint ? html`<p>${problem.hint}</p>` : null}
-    ${again ? html`<button class="quiet" onClick=${again}>Try again</button>` : null}
+    ${again ? html`<button class="quiet" onClick=${() => again()}>${word}</button>` : null}
   </div>`;
 }
 
@@ -37,7 +37,10 @@ export function Progress({ job, label }) {
 
 const TOLD = new EventTarget();
 
-/** Say in a line at the foot of the window what was done; `undo` takes it back. Screen readers read it out. */
+/**
+ * Say in a line at the foot of the window what was done; screen readers read it out. `undo` takes it back, and may return
+ * what is to be said of that.
+ */
 export function tell(text, { undo } = {}) {
   TOLD.dispatchEvent(new CustomEvent("told", { detail: { text, undo } }));
 }
@@ -58,8 +61,7 @@ export function Told() {
   const undo = async () => {
     setTold(null);
     try {
-      await told.undo();
-      tell("Undone.");
+      tell((await told.undo()) || "Undone.");
     } catch (problem) {
       tell(`It could not be undone: ${problem.detail || problem.message}`);
     }

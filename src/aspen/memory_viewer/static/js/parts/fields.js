@@ -94,6 +94,7 @@ export function Lines({ label, value, onInput, onEnter, rows = 1, ...rest }) {
 export function Window({ title, onClose, children }) {
   const id = useId();
   const box = useRef(null);
+  const pressed = useRef(null); // where a click began: a text that is marked may end outside
   useEffect(() => {
     const dialog = box.current;
     const before = document.activeElement;
@@ -104,7 +105,8 @@ export function Window({ title, onClose, children }) {
     };
   }, []);
   return html`<dialog ref=${box} aria-labelledby=${id} onCancel=${(event) => { event.preventDefault(); onClose(); }}
-    onClick=${(event) => event.target === box.current && onClose()}>
+    onPointerDown=${(event) => { pressed.current = event.target; }}
+    onClick=${(event) => event.target === box.current && pressed.current === box.current && onClose()}>
     <div class="window">
       <header><h2 id=${id}>${title}</h2><button class="icon" aria-label="Close" onClick=${onClose}>×</button></header>
       ${children}

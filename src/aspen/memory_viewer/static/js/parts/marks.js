@@ -24,7 +24,6 @@ export const MADE = ["next", "co_activated", "historical_version_of"];
 
 export const STABILITIES = ["tentative", "stable", "canonical"];
 export const PROVENANCES = ["said", "generated", "imported", "inferred", "recalled"];
-export const PRESETS = ["balanced", "factual", "character", "creative", "debugging", "project"];
 
 /** The mark of a type; with its word beside it unless `bare`, and then named for those who do not see it. */
 export function TypeMark({ type, bare = false }) {
@@ -35,15 +34,4 @@ export function TypeMark({ type, bare = false }) {
   return bare
     ? html`<span class="type" title=${`${known.word}: ${known.meaning}`}>${shape}<span class="unseen">${known.word}</span></span>`
     : html`<span class="type" title=${known.meaning}>${shape}${known.word}</span>`;
-}
-
-/** What the shapes mean, for a picture. */
-export function Legend({ counts = {} }) {
-  return html`<ul class="legend" aria-label="Types of memories">
-    ${Object.keys(TYPES).map(
-      (type) => html`<li key=${type}><${TypeMark} type=${type} />${
-        counts[type] === undefined ? null : html`<span class="soft">${counts[type]}</span>`
-      }</li>`,
-    )}
-  </ul>`;
 }

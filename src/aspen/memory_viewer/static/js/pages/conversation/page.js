@@ -3,16 +3,17 @@
 import { html, useEffect, useRef, useState } from "../../../vendor/view.js";
 import { get, part } from "../../api.js";
 import { counted } from "../../format.js";
-import { Busy, Empty, Trouble } from "../../parts/feedback.js";
+import { Busy, Empty, tell, Trouble } from "../../parts/feedback.js";
 import { Choice } from "../../parts/fields.js";
-import { useLoaded } from "../../parts/hooks.js";
+import { useAction, useLoaded } from "../../parts/hooks.js";
 import { AllWords } from "../../parts/memories.js";
 import { address, go } from "../../router.js";
 import { Composer } from "./composer.js";
-import { say, settle, useTalk } from "./talk.js";
+import { say, settle, stored, toldBeside, useTalk } from "./talk.js";
 import { onlyTold, turnOf, Why } from "./why.js";
 
 const TURNS = 20;
+const NEAR = 200; // pixels: whoever is so close to the end goes along with what is written
 const FIRST = "default"; // the conversation that a chat goes to where none is named
 
 export function Page({ place }) {
@@ -33,8 +34,10 @@ function Conversations({ known, chosen }) {
   const [name, setName] = useState("");
   const begin = (event) => {
     event.preventDefault();
-    if (name.trim()) go(address("conversation", [name.trim()]));
-    setName("");
+    const wanted = name.trim();
+    if (/^\.{1,2}$/.test(wanted)) return tell("“.” and “..” mean places in an address; take another name.");
+    if (wanted) go(address("conversation", [wanted]));
+    return setName("");
   };
   return html`<div class="conversations">
     <nav aria-label="Conversations">
@@ -60,48 +63,71 @@ function Conversations({ known, chosen }) {
 
 function Turns({ name, begun, onChange }) {
   const path = `/conversations/${part(name)}/turns`;
-  const latest = useLoaded((signal) => (begun ? get(path, { limit: TURNS }, { signal }) : Promise.resolve({ items: [], next: null })), []);
-  const [older, setOlder] = useState({ items: [], next: undefined });
-  const [beside, setBeside] = useState({});
+  const [turns, setTurns] = useState([]);
+  const [next, setNext] = useState(undefined); // cursor of the turns before; undefined until it is known
+  const newest = useLoaded(
+    (signal) => (begun ? get(path, { limit: TURNS }, { signal }) : Promise.resolve({ items: [], next: null })),
+    [],
+  );
   const talk = useTalk(name);
   const end = useRef(null);
-  const turns = [...older.items, ...ordered(latest.value?.items ?? [])];
-  const next = older.next === undefined ? latest.value?.next : older.next;
 
-  const showOlder = async () => {
+  useEffect(() => {
+    if (!newest.value) return;
+    setTurns((before) => merged(before, newest.value.items));
+    setNext((before) => (before === undefined ? newest.value.next : before));
+  }, [newest.value]);
+  const older = useAction(async () => {
     const more = await get(path, { limit: TURNS, cursor: next });
-    setOlder((before) => ({ items: [...ordered(more.items), ...before.items], next: more.next }));
-  };
-  const talkNow = async (message, how) => {
-    const done = await say(name, message, how);
-    const kept = [done.replies.with?.reply, done.replies.without?.reply].find((reply) => reply?.trace_id);
-    if (!kept) return;
-    const without = done.replies.with && done.replies.without?.reply;
-    setBeside((before) => ({ ...before, [kept.trace_id]: { told: onlyTold(kept), without } }));
-    latest.setValue(await get(path, { limit: TURNS }));
+    setTurns((before) => merged(before, more.items));
+    setNext(more.next);
+  });
+  // A reply may have ended while another page was shown: whoever shows the conversation then takes its turn over.
+  const answered = Boolean(talk && !talk.busy && stored(talk));
+  const take = useAction(async () => {
+    newest.setValue(await get(path, { limit: TURNS }));
     settle(name);
     onChange();
-  };
-  const written = talk ? Object.values(talk.replies).map(({ text }) => text.length).join() : "";
+  });
   useEffect(() => {
-    if (latest.value || talk) end.current?.scrollIntoView({ block: "end" });
-  }, [Boolean(latest.value), written, turns.length && turns.at(-1).said?.id]);
+    if (answered) take.run();
+  }, [answered]);
 
+  const written = talk ? Object.values(talk.replies).map(({ text }) => text.length).join() : "";
+  const toEnd = () => end.current?.scrollIntoView({ block: "end" });
+  useEffect(toEnd, [Boolean(newest.value), Boolean(talk)]);
+  useEffect(() => {
+    const { scrollHeight } = document.documentElement;
+    if (scrollHeight - innerHeight - scrollY < NEAR) toEnd();
+  }, [written, turns.length]);
+
+  const nothing = newest.value && !turns.length && !newest.value.items.length && !talk;
   return html`<section class="talk" aria-label=${`Conversation ${name}`}>
     <div class="turns" role="log" aria-busy=${Boolean(talk?.busy)}>
-      ${next ? html`<button class="quiet" onClick=${showOlder}>Show earlier turns</button>` : null}
-      ${latest.busy && !latest.value ? html`<${Busy} />` : null}
-      ${latest.problem ? html`<${Trouble} problem=${latest.problem} again=${latest.reload} />` : null}
-      ${!latest.busy && !turns.length && !talk ? html`<${Beginning} />` : null}
-      ${turns.map((turn) => html`<${Turn} key=${(turn.said ?? turn.reply).id} turn=${{ ...turn, ...beside[turn.trace?.id]?.told }} without=${beside[turn.trace?.id]?.without} />`)}
+      ${next ? html`<button class="quiet" disabled=${older.busy} onClick=${() => older.run()}>Show earlier turns</button>` : null}
+      ${newest.busy && !newest.value ? html`<${Busy} />` : null}
+      <${Trouble} problem=${newest.problem} again=${newest.reload} />
+      <${Trouble} problem=${older.problem ?? take.problem} again=${take.problem ? take.run : older.run} />
+      ${nothing ? html`<${Beginning} />` : null}
+      ${turns.map((turn) => {
+        const told = toldBeside(turn.trace?.id);
+        const whole = told ? { ...turn, ...onlyTold(told.reply) } : turn;
+        return html`<${Turn} key=${idOf(turn)} turn=${whole} without=${told?.without} />`;
+      })}
       ${talk ? html`<${Talking} talk=${talk} />` : null}
       <div ref=${end} class="end"></div>
     </div>
-    <${Composer} busy=${Boolean(talk?.busy)} onSay=${talkNow} onStop=${() => talk.stop()} />
+    <${Composer} busy=${Boolean(talk?.busy)} onSay=${(message, how) => say(name, message, how)} onStop=${() => talk.stop()} />
   </section>`;
 }
 
-const ordered = (turns) => [...turns].sort((one, other) => (one.said ?? one.reply).seq - (other.said ?? other.reply).seq);
+const idOf = ({ said, reply }) => (said ?? reply).id;
+
+/** Turns by their place in the conversation, each once; of one that is in both, the newer. */
+function merged(before, newer) {
+  const turns = new Map([...before, ...newer].map((turn) => [idOf(turn), turn]));
+  return [...turns.values()].sort((one, other) => (one.said ?? one.reply).seq - (other.said ?? other.reply).seq);
+}
 
 function Beginning() {
   return html`<${Empty} title="Nothing was said here yet">

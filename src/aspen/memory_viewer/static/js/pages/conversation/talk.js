@@ -4,6 +4,7 @@ import { useEffect, useState } from "../../../vendor/view.js";
 import { events, Problem } from "../../api.js";
 
 const talks = new Map();
+const told = new Map(); // by trace: what a reply told that its stored turn does not
 const listeners = new Set();
 
 const tellAll = () => listeners.forEach((listener) => listener({}));
@@ -17,6 +18,12 @@ export function useTalk(conversation) {
   }, []);
   return talks.get(conversation) ?? null;
 }
+
+/** What a reply told beside what is stored of its turn: `{reply, without}`, as long as the window is open. */
+export const toldBeside = (traceId) => told.get(traceId);
+
+/** The reply of a talk that was stored; undefined where none was. */
+export const stored = (talk) => ["with", "without"].map((side) => talk.replies[side]?.reply).find((reply) => reply?.trace_id);
 
 /** A seed below 2**32 from the browser's secure source: two replies side by side have to share one. */
 export const drawSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
@@ -36,8 +43,9 @@ export async function say(conversation, message, { sides, options }) {
     if (breaking.signal.aborted) break;
   }
   talk.busy = false;
+  const kept = stored(talk);
+  if (kept) told.set(kept.trace_id, { reply: kept, without: talk.replies.with && talk.replies.without?.reply });
   tellAll();
-  return talk;
 }
 
 async function answer(talk, side, body, signal) {
@@ -62,6 +70,13 @@ async function answer(talk, side, body, signal) {
       },
     });
     mine.state = mine.reply ? "done" : "stopped";
+    if (!mine.reply) {
+      mine.problem = new Problem({
+        title: "The reply broke off",
+        detail: "The reply broke off before it was whole; nothing of it is stored.",
+        hint: "Send it once more. What `aspen serve` printed may say why.",
+      });
+    }
   } catch (problem) {
     mine.state = "stopped";
     if (problem.name !== "AbortError") mine.problem = problem;

@@ -46,6 +46,8 @@ export function Replay({ traceId }) {
 export function Why({ turn }) {
   const { injection, injected = [] } = turn;
   const traceId = turn.trace?.id;
+  if (!traceId && !injection && !turn.trace_error) return html`<${NotRecorded} />`;
+  const gone = (injection?.memory_ids.length ?? 0) - injected.length;
   const facts = [
     ["Strategy", injection ? strategy(injection) : "none"],
     ["Memories take", injection ? counted(injection.tokens, "token") : null],
@@ -61,16 +63,23 @@ export function Why({ turn }) {
     ${injected.length
       ? html`<h2>${injected.length === 1 ? "The memory" : `The ${injected.length} memories`} it was given</h2>
           <ul class="given">${injected.map((memory) => html`<li key=${memory.id}><${MemoryLine} memory=${memory} /></li>`)}</ul>`
-      : html`<p class="soft">It was given no memory.</p>`}
+      : html`<p class="soft">${gone ? "The memories it was given are forgotten." : "It was given no memory."}</p>`}
+    ${gone && injected.length ? html`<p class="small soft">and ${gone} that ${gone === 1 ? "is" : "are"} forgotten</p>` : null}
     ${turn.trace_error ? html`<p class="small">The recording cannot be shown: ${turn.trace_error}</p>` : null}
     ${injection?.reason ? html`<p class="small soft">${injection.reason}</p>` : null}
     <dl class="facts small">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     <div class="row">
       ${traceId ? html`<${Replay} traceId=${traceId} />` : null}
-      ${turn.said ? html`<a class="button quiet" href=${address("recall", [], { prompt: turn.said.text })}>Why these?</a>` : null}
+      ${turn.said ? html`<a class="button quiet" href=${address("recall", [], { prompt: turn.said.text, until: turn.said.said_at })}>Why these?</a>` : null}
       ${traceId ? html`<a class="button quiet" href=${address("trace", [traceId])}>Open trace</a>` : null}
     </div>
   </div>`;
+}
+
+/** A reply of which nothing is known but its words. */
+function NotRecorded() {
+  return html`<div class="why"><p class="small soft">Nothing is known of how this reply came about: it was not recorded here, or
+    its recording was forgotten together with a memory that stood in it.</p></div>`;
 }
 
 function strategy({ strategy: done, asked }) {

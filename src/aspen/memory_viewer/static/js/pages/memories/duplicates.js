@@ -14,7 +14,12 @@ export function Duplicates() {
   const pairs = useLoaded((signal) => get("/duplicates", { threshold: asked, limit: 50 }, { signal }), [asked]);
   const merge = useAction(async (keep, other) => {
     await post(`/memories/${part(keep.id)}/merge`, { others: [other.id] });
-    tell("Merged. The other one stays in its history.", { undo: () => post(`/memories/${part(other.id)}/restore`).then(pairs.reload) });
+    const undo = async () => {
+      await post(`/memories/${part(other.id)}/restore`);
+      pairs.reload();
+      return "The other one holds again. Relations that were taken over stay with both.";
+    };
+    tell("Merged. The other one stays in its history.", { undo });
     pairs.reload();
   });
   const items = pairs.value?.items ?? [];

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../../vendor/view.js";
 import { get, part, patch, post, remove } from "../../api.js";
-import { bytes, count, counted, fixed, saidAt, time, words } from "../../format.js";
+import { count, counted, cut, fixed, saidAt, time, words } from "../../format.js";
 import { Busy, tell, Trouble } from "../../parts/feedback.js";
 import { Choice, Lines, Slider, Text, Window } from "../../parts/fields.js";
 import { useAction, useLoaded } from "../../parts/hooks.js";
@@ -24,11 +24,11 @@ export function OneMemory({ id }) {
     <p class="small upwards"><a href="/memories">All memories</a></p>
     <h1 class="unseen">Memory</h1>
     <${Trouble} problem=${loaded.problem} again=${loaded.reload} />
-    ${value ? html`<${Told} key=${value.memory.version} ...${value} path=${path} reload=${loaded.reload} />` : loaded.problem ? null : html`<${Busy} />`}
+    ${value ? html`<${Shown} key=${value.memory.version} ...${value} path=${path} reload=${loaded.reload} />` : loaded.problem ? null : html`<${Busy} />`}
   </div>`;
 }
 
-function Told({ memory, relations, history, traces, path, reload }) {
+function Shown({ memory, relations, history, traces, path, reload }) {
   const [doing, setDoing] = useState(null);
   const close = () => setDoing(null);
   const done = () => {
@@ -73,7 +73,7 @@ function Told({ memory, relations, history, traces, path, reload }) {
     </div>
     <aside class="card" aria-label="About it">
       <dl class="facts one-column small">${factsOf(memory).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl>
-      ${traces.length ? html`<h3 class="small">Traces it stands in</h3><ul class="small">${traces.slice(0, 10).map((trace) => html`<li key=${trace.id}><a href=${address("trace", [trace.id])}>${time(trace.created_at)}</a> <span class="soft">${bytes(trace.size)}</span></li>`)}</ul>` : null}
+      ${traces.length ? html`<h3 class="small">Traces it stands in</h3><ul class="small">${traces.slice(0, 10).map((trace) => html`<li key=${trace.id}><a href=${address("trace", [trace.id])} dir="auto">${cut(trace.said ?? trace.id, 60)}</a> <span class="soft">${time(trace.created_at)}</span></li>`)}</ul>` : null}
     </aside>
     ${doing === "edit" ? html`<${Edit} memory=${memory} path=${path} onClose=${close} onDone=${done} reload=${reload} />` : null}
     ${doing === "correct" ? html`<${Correct} memory=${memory} path=${path} onClose=${close} />` : null}
@@ -117,6 +117,7 @@ function Relations({ memory, relations, reload }) {
 }
 
 function Edit({ memory, path, onClose, onDone, reload }) {
+  const [base, setBase] = useState(memory); // the version that is edited
   const [now, setNow] = useState({
     type: memory.type, stability: memory.stability, importance: memory.importance, tags: memory.tags.join(", "),
     label: memory.emotion?.label ?? "", intensity: memory.emotion?.intensity ?? 0.5,
@@ -124,12 +125,21 @@ function Edit({ memory, path, onClose, onDone, reload }) {
   const set = (name) => (value) => setNow((before) => ({ ...before, [name]: value }));
   const tags = (text) => [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
   const save = useAction(async () => {
-    const before = { type: memory.type, stability: memory.stability, importance: memory.importance, tags: memory.tags, emotion: memory.emotion };
-    const emotion = now.label.trim() ? { label: now.label.trim(), intensity: now.intensity } : null;
-    const after = await patch(path, { type: now.type, stability: now.stability, importance: now.importance, tags: tags(now.tags), emotion }, memory);
+    const { type, stability, importance, emotion } = base;
+    const before = { type, stability, importance, tags: base.tags, emotion };
+    const felt = now.label.trim() ? { label: now.label.trim(), intensity: now.intensity } : null;
+    // A tag may hold a comma itself: those that nobody touched stay as they are.
+    const tagged = now.tags === memory.tags.join(", ") ? {} : { tags: tags(now.tags) };
+    const wanted = { type: now.type, stability: now.stability, importance: now.importance, emotion: felt, ...tagged };
+    const after = await patch(path, wanted, base);
     tell("Saved.", { undo: () => patch(path, before, after).then(reload) });
     onDone();
   });
+  const goOn = async () => {
+    setBase(await get(path));
+    save.clear();
+  };
+  const stale = save.problem?.status === 412;
   return html`<${Window} title="Edit" onClose=${onClose}>
     <form class="stack" onSubmit=${(event) => { event.preventDefault(); save.run(); }}>
       <p class="small soft">What it says is changed by a correction, so that the old words stay known.</p>
@@ -141,7 +151,7 @@ function Edit({ memory, path, onClose, onDone, reload }) {
         <${Text} label="Feeling" hint="a word, or nothing" value=${now.label} onInput=${set("label")} />
         <${Slider} label="How strong" value=${now.intensity} min="0" max="1" step="0.05" shown=${fixed(now.intensity)} onInput=${set("intensity")} />
       </div>
-      <${Trouble} problem=${save.problem} again=${save.problem?.status === 412 ? onDone : undefined} />
+      <${Trouble} problem=${save.problem} again=${stale ? goOn : undefined} word="Keep what stands here, and save it over that" />
       <div class="row end"><button type="button" class="quiet" onClick=${onClose}>Leave it</button><button disabled=${save.busy}>Save</button></div>
     </form>
   <//>`;

@@ -1,7 +1,7 @@
 // Relate a memory to another one, which is found by its words.
 
 import { html, useState } from "../../../vendor/view.js";
-import { get, post } from "../../api.js";
+import { get, part, post, remove } from "../../api.js";
 import { cut, fixed, words } from "../../format.js";
 import { tell, Trouble } from "../../parts/feedback.js";
 import { Choice, Slider, Text, Tick, Window } from "../../parts/fields.js";
@@ -9,6 +9,8 @@ import { useAction, useLoaded, useRested } from "../../parts/hooks.js";
 import { RELATIONS, TypeMark } from "../../parts/marks.js";
 
 const FOUND = 6;
+
+const sameEnds = (one, other) => one.source === other.source && one.target === other.target && one.type === other.type;
 
 export function Relate({ memory, onClose, onDone }) {
   const [text, setText] = useState("");
@@ -19,8 +21,15 @@ export function Relate({ memory, onClose, onDone }) {
   const set = (name) => (value) => setHow((before) => ({ ...before, [name]: value }));
   const save = useAction(async () => {
     const one = { source: memory.id, target: other.id, type: how.type, weight: how.weight };
-    await post("/relations", { items: how.both ? [one, { ...one, source: other.id, target: memory.id }] : [one] });
-    tell("Related.");
+    const items = how.both ? [one, { ...one, source: other.id, target: memory.id }] : [one];
+    const { items: there } = await get(`/memories/${part(memory.id)}/relations`);
+    await post("/relations", { items });
+    const changed = items.some((made) => there.some((old) => sameEnds(old, made)));
+    const undo = async () => {
+      for (const { source, target, type } of items) await remove("/relations", { source, target, type });
+      onDone();
+    };
+    tell(changed ? "The relation has its new weight." : "Related.", changed ? {} : { undo });
     onDone();
   });
   const matches = (found.value?.items ?? []).filter(({ id }) => id !== memory.id).slice(0, FOUND);

@@ -1,6 +1,6 @@
 // Search, filter, sort and page. All of it stands in the address.
 
-import { html, useEffect, useState } from "../../../vendor/view.js";
+import { html, useState } from "../../../vendor/view.js";
 import { get, post } from "../../api.js";
 import { count, counted } from "../../format.js";
 import { Busy, Empty, tell, Trouble } from "../../parts/feedback.js";
@@ -16,20 +16,19 @@ const SORTS = [["newest", "Newest first"], ["oldest", "Oldest first"], ["priorit
 const PAGE = 50;
 
 export function Search({ query }) {
-  const [filters, setFilters] = useState(() => Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""])));
-  const [cursors, setCursors] = useState([]);
+  const filters = Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
+  const cursors = (query.get("after") ?? "").split(",").filter(Boolean); // of the pages before, and of this one
   const [adding, setAdding] = useState(false);
   const wanted = useRested(filters, 200);
-  const page = useLoaded((signal) => get("/memories", { ...wanted, cursor: cursors.at(-1), limit: PAGE }, { signal }), [JSON.stringify(wanted), cursors.join()]);
-  useEffect(() => go(address("memories", [], wanted), { replace: true }), [JSON.stringify(wanted)]);
-  const set = (name) => (value) => {
-    setFilters((before) => ({ ...before, [name]: value }));
-    setCursors([]);
-  };
+  const page = useLoaded(
+    (signal) => get("/memories", { ...wanted, cursor: cursors.at(-1), limit: PAGE }, { signal }),
+    [JSON.stringify(wanted), cursors.join()],
+  );
+  const set = (name) => (value) => go(address("memories", [], { ...filters, [name]: value }), { replace: true });
   const { value } = page;
   const filtered = NAMES.some((name) => name !== "sort" && filters[name]);
-  const turn = (next) => {
-    setCursors(next);
+  const turn = (pages) => {
+    go(address("memories", [], { ...filters, after: pages.join() }));
     scrollTo({ top: 0 });
   };
   return html`<div class="stack">

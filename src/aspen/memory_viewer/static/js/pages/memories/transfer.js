@@ -1,11 +1,11 @@
 // Memories in from a file, with progress, and out to one.
 
 import { html, useRef, useState } from "../../../vendor/view.js";
-import { ended, followJob, part, Problem, remove, upload, url } from "../../api.js";
+import { ended, followJob, get, part, Problem, remove, upload, url } from "../../api.js";
 import { bytes, counted } from "../../format.js";
 import { Progress, tell, Trouble } from "../../parts/feedback.js";
-import { Field, Text } from "../../parts/fields.js";
-import { useAction } from "../../parts/hooks.js";
+import { Choice, Field, Text } from "../../parts/fields.js";
+import { useAction, useLoaded } from "../../parts/hooks.js";
 
 export function Transfer() {
   return html`<div class="two-cards"><${Import} /><${Export} /></div>`;
@@ -24,6 +24,7 @@ function Import() {
     input.current.value = "";
     setFile(null);
   });
+  const stop = useAction(() => remove(`/jobs/${part(job.id)}`));
   const report = job?.state === "done" ? job.result : null;
   return html`<section class="card stack" aria-label="Import">
     <h2>Import</h2>
@@ -32,11 +33,11 @@ function Import() {
       <${Field} label="File"><input ref=${input} type="file" onChange=${(event) => { setFile(event.currentTarget.files[0] ?? null); setJob(null); }} /><//>
       <${Text} label="Conversation" hint="for what names none; may stay empty" value=${conversation} onInput=${setConversation} />
       <div class="row"><button disabled=${!file || run.busy}>Import ${file ? bytes(file.size) : ""}</button>
-        ${job && !ended(job) ? html`<button type="button" class="quiet" onClick=${() => remove(`/jobs/${part(job.id)}`)}>Stop</button>` : null}</div>
+        ${job && !ended(job) ? html`<button type="button" class="quiet" onClick=${() => stop.run()}>Stop</button>` : null}</div>
     </form>
     ${job && !ended(job) ? html`<${Progress} job=${job} label="Import" />` : null}
     ${job?.state === "cancelled" ? html`<p role="status">Stopped. What was stored stays; import the same file again to go on.</p>` : null}
-    <${Trouble} problem=${run.problem} />
+    <${Trouble} problem=${run.problem ?? stop.problem} />
     ${report ? html`<${Report} report=${report} />` : null}
   </section>`;
 }
@@ -51,10 +52,14 @@ function Report({ report }) {
 
 function Export() {
   const [conversation, setConversation] = useState("");
+  const conversations = useLoaded((signal) => get("/conversations", {}, { signal }), []);
+  const names = (conversations.value?.items ?? []).map(({ name }) => name);
   return html`<section class="card stack" aria-label="Export">
     <h2>Export</h2>
-    <p class="soft">All memories and the relations between them as JSON lines, which import again into any store. Keys and traces are not in it: <code>aspen backup</code> copies those.</p>
-    <${Text} label="Conversation" hint="all where empty" value=${conversation} onInput=${setConversation} />
-    <p><a class="button" download="memories.jsonl" href=${url("/export", { conversation: conversation.trim() })}>Export</a></p>
+    <p class="soft">Memories and the relations between them as JSON lines, which import again into any store. Keys and traces
+      are not in it: <code>aspen backup</code> copies those.</p>
+    <${Choice} label="Conversation" value=${conversation} options=${[["", "All memories"], ...names]} onChange=${setConversation} />
+    <${Trouble} problem=${conversations.problem} again=${conversations.reload} />
+    <p><a class="button" download="memories.jsonl" href=${url("/export", { conversation })}>Export</a></p>
   </section>`;
 }

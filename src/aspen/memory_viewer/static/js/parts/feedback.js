@@ -13,7 +13,7 @@ export function Trouble({ problem, again, word = "Try again" }) {
   return html`<div class="trouble" role="alert">
     <p><strong>${problem.detail || problem.title || problem.message}</strong></p>
     ${problem.hint ? html`<p>${problem.hint}</p>` : null}
-    ${again ? html`<button class="quiet" onClick=${() => again()}>${word}</button>` : null}
+    ${again ? html`<button type="button" class="quiet" onClick=${() => again()}>${word}</button>` : null}
   </div>`;
 }
 

@@ -46,12 +46,24 @@ class Held:
     snapshot: Snapshot
     keys: HeldKeys | None
 
+    def can_apply(self, changes: Changes) -> bool:
+        """Whether `changes` take nothing away, and make no key anew."""
+        if not self.snapshot.can_apply(changes):
+            return False
+        rows, known = self.snapshot.rows_of(changes.memories.seqs)
+        return self.keys is None or self.keys.stored.has(changes.memories.keys[known], rows=rows[known])
+
     def apply(self, changes: Changes) -> None:
-        """Bring all of it to `changes.revision`. Interrupted half-way, its parts no longer fit each other."""
+        """Bring all of it to `changes.revision`; only where `can_apply`.
+
+        Interrupted half-way, its parts no longer fit each other.
+        """
+        _, known = self.snapshot.rows_of(changes.memories.seqs)
         self.snapshot.apply(changes)
         if self.keys is not None:
-            self.keys.index.append(changes.memories.keys)
-            self.keys.stored.append(changes.memories.keys)
+            added = changes.memories.keys[~known]
+            self.keys.index.append(added)
+            self.keys.stored.append(added)
 
 
 class FollowedStore:
@@ -93,7 +105,7 @@ class FollowedStore:
             if known is not None and known.stamp != stamp:
                 known = None
             changes = self._repository.changes(known.snapshot.revision if known is not None else 0)
-            if known is not None and not known.snapshot.can_apply(changes):
+            if known is not None and not known.can_apply(changes):
                 known = None
             elif self._repository.stamp() == stamp:
                 return known or self._nothing(stamp), changes

@@ -88,10 +88,12 @@ class FollowedStore:
             held, changes = self._changes(known)
             # It changes in place: a search that is interrupted here leaves nothing, and the next reads all anew.
             self._held = None
+            if held is not known:
+                held = self._fitted(held, changes)
             held.apply(changes)
             self._held = held
         if held.keys is not None and held.keys.fit.is_due(len(held.snapshot)):
-            held = self._held = self._refitted(held, held.keys.model)
+            held = self._held = self._refitted(held)
         return held
 
     def _changes(self, known: Held | None) -> tuple[Held, Changes]:
@@ -126,24 +128,32 @@ class FollowedStore:
             self._unfitted = StoreFit.start(calibration=model.calibration, recipe=model.recipe)
         return self._unfitted
 
-    def _refitted(self, held: Held, model: ModelKeys) -> Held:
-        """The same with the whitening fitted on all keys, which is kept with the store."""
+    def _refitted(self, held: Held) -> Held:
+        """The same with the whitening fitted on all keys."""
         changes = self._repository.changes(0)
         if self._repository.stamp() != held.stamp:
             return held  # re-keyed meanwhile; the next search starts over
-        fit, memories = self._stored_fit(model), changes.memories
-        if fit.is_due(len(memories.seqs)):
-            fit = fit.updated(
-                memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
-            )
-            # A store that is read-only, or busy just now, is searched with a fit of this process's own.
-            with contextlib.suppress(StoreNotWritable, StoreBusy):
-                self._repository.save_statistics(
-                    key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
-                )
-        refitted = Held(held.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
+        refitted = self._fitted(self._nothing(held.stamp), changes)
         refitted.apply(changes)
         return refitted
+
+    def _fitted(self, nothing: Held, changes: Changes) -> Held:
+        """What `changes`, which are everything, are to be applied to: where it is time for that, with the whitening
+        fitted on all of their keys, which is kept with the store.
+        """
+        keys, memories = nothing.keys, changes.memories
+        if keys is None or not keys.fit.is_due(len(memories.seqs)):
+            return nothing
+        model = keys.model
+        fit = keys.fit.updated(
+            memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
+        )
+        # A store that is read-only, or busy just now, is searched with a fit of this process's own.
+        with contextlib.suppress(StoreNotWritable, StoreBusy):
+            self._repository.save_statistics(
+                key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
+            )
+        return Held(nothing.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
 
 
 def key_space_name(stamp: KeyStamp) -> str:

@@ -7,6 +7,7 @@ uvicorn waits without end for a request that comes byte by byte; whoever opens e
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import h11
@@ -90,9 +91,10 @@ class Connection(H11Protocol):
     def _refuse(self, answer: Response) -> None:
         """Send this instead of what the app would say, and close."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            reason = HTTPStatus(answer.status_code).phrase.encode()
             headers = [*answer.raw_headers, *safe_headers(""), (b"connection", b"close")]
             for event in (
-                h11.Response(status_code=answer.status_code, headers=headers),
+                h11.Response(status_code=answer.status_code, headers=headers, reason=reason),
                 h11.Data(data=bytes(answer.body)),
                 h11.EndOfMessage(),
             ):

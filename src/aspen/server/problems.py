@@ -210,8 +210,9 @@ def handle_errors(app: FastAPI) -> None:
     async def of_http(request: Request, error: HTTPException) -> Response:
         status = error.status_code
         headers = dict(error.headers or {})
-        if status == 405:  # the router names the methods of the first route with this path alone
-            headers["Allow"] = ", ".join(sorted(_methods(app, request)))
+        # The router names the methods of the first route with this path alone; pages stand in no OpenAPI.
+        if status == 405 and (methods := _methods(app, request)):
+            headers["Allow"] = ", ".join(sorted(methods))
         name = _SAID_WITH_HTTP.get(status, HTTPStatus(status).phrase.replace(" ", ""))
         detail = f"{request.method} {request.url.path}: {error.detail}."
         return problem_response(status, error=name, detail=detail, headers=headers)

@@ -94,8 +94,9 @@ class Generations:
         """What `call` gives; it is stopped where the client goes away first (Stopped)."""
         generation = self.start(call)
         gone = asyncio.ensure_future(_gone(request))
+        either: set[asyncio.Future[Any]] = {generation.task, gone}
         try:
-            await asyncio.wait({generation.task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not generation.task.done():
                 generation.stop.ask()
                 if generation.withdraw():  # its place is free for others at once

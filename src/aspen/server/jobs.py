@@ -23,7 +23,7 @@ from aspen.server.problems import Busy, Refused, problem_of
 _KEPT = 200
 """Jobs that ended and can still be asked for."""
 _MOST_QUEUED = 20
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 
 
 class JobState(StrEnum):
@@ -166,12 +166,11 @@ class Jobs:
         """A job each time that something was told of it, until it has ended or the server stops."""
         running, seen = self._get(job_id), -1
         while True:
-            # Taken before it is told: by the time that the client has it, there may be more to tell.
-            job, last = running.job, self._closing
             if running.version != seen:
                 seen = running.version
-                yield job
-            if job.state in _ENDED or last:
+                yield running.job
+                continue  # by the time that the client has it, there may be more to tell
+            if running.job.state in _ENDED or self._closing:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 

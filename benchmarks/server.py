@@ -6,6 +6,9 @@
 each with requests drawn at random: recalls, chats, new memories, edits that name a version, deletions, pages. Every
 answer that is no 2xx is an error. Then the server is told to end, and the store is opened: every memory that was
 answered has to be there as it was last answered, each one that was deleted has to be gone.
+
+Before that, one client asks alone: recalls, the same recalls explained, and recalls while a reply is written, in turns
+of one after the other, so that what else the machine does meanwhile is shared by all.
 """
 
 from __future__ import annotations
@@ -48,6 +51,12 @@ _PROMPTS = (
     "What do I believe about work?",
 )
 _REPLY_TOKENS = 16
+_ALONE = {
+    "recall, nothing else": {"explain": False},
+    "recall explained, nothing else": {"explain": True},
+}
+_BESIDE = "recall, while a reply is written"
+_LONG_REPLY = 400
 _REQUEST_SECONDS = 300.0
 _END_SECONDS = 120.0
 
@@ -173,6 +182,47 @@ class Client:
         return answer
 
 
+def _alone(url: str, figures: Figures, *, times: int) -> None:
+    """So many recalls of each kind by one client, first with nothing beside them, then while the model writes."""
+    with httpx.Client(base_url=f"{url}api/v1/", timeout=_REQUEST_SECONDS) as client:
+
+        def recall(kind: str, number: int, **options: bool) -> None:
+            started = time.perf_counter()
+            answer = client.post("recall", json={"prompt": _PROMPTS[number % len(_PROMPTS)], **options})
+            error = None if answer.is_success else f"{answer.status_code} {answer.text[:300]}"
+            figures.note(kind, time.perf_counter() - started, error)
+
+        for number in range(times):
+            for kind, options in sorted(_ALONE.items(), reverse=number % 2 == 0):
+                recall(kind, number, **options)
+        writing, enough = threading.Event(), threading.Event()
+        writer = threading.Thread(target=_write, args=(url, writing, enough))
+        writer.start()
+        for number in range(times):
+            if not writing.wait(_REQUEST_SECONDS):
+                figures.note(_BESIDE, _REQUEST_SECONDS, "no reply was written")
+                break
+            recall(_BESIDE, number)
+        enough.set()
+        writer.join()
+
+
+def _write(url: str, writing: threading.Event, enough: threading.Event) -> None:
+    """Let the model write one reply after the other, until it is `enough`; `writing` while tokens come."""
+    body = {"message": _PROMPTS[0], "remember": False, "max_tokens": _LONG_REPLY}
+    headers = {"Accept": "text/event-stream"}
+    with httpx.Client(base_url=f"{url}api/v1/", timeout=_REQUEST_SECONDS) as client:
+        while not enough.is_set():
+            with client.stream("POST", "chat", json=body, headers=headers) as reply:
+                for line in reply.iter_lines():
+                    if enough.is_set():
+                        break  # the connection is closed, and the server stops the model
+                    if line == "event: token":
+                        writing.set()
+                    elif line.startswith("event:"):
+                        writing.clear()
+
+
 @contextmanager
 def _serving(store: Path) -> Iterator[str]:
     """The address of `aspen serve` in a process of its own, which has ended by itself when the context is left."""
@@ -229,24 +279,29 @@ def run(arguments: argparse.Namespace) -> None:
             httpx.post(
                 f"{url}api/v1/recall", json={"prompt": _PROMPTS[0]}, timeout=_REQUEST_SECONDS
             )  # loads the model
+            output.note(f"one client, {arguments.recalls} recalls of each kind")
+            alone = Figures()
+            _alone(url, alone, times=arguments.recalls)
+            figures.errors += alone.errors
             output.note(f"{arguments.clients} clients for {arguments.seconds} seconds")
             until = time.monotonic() + arguments.seconds
             clients = [Client(number, url=url, figures=figures) for number in range(arguments.clients)]
             ledgers = list(pool.map(lambda client: client.work(until), clients))
         lost = _lost(store, ledgers)
-    rows = {kind: _row(seconds) for kind, seconds in sorted(figures.seconds.items())}
-    columns = ["requests", "p50_ms", "p95_ms", "p99_ms", "most_ms"]
-    output.table(
-        f"{arguments.clients} clients, {arguments.seconds} s",
-        ["request", *columns],
-        [[kind, *(f"{row[column]:,}" for column in columns)] for kind, row in rows.items()],
-        caption=f"{len(figures.errors)} errors, {len(lost)} writes lost",
+    by_itself, rows = (
+        _shown(alone, title="One client"),
+        _shown(
+            figures,
+            title=f"{arguments.clients} clients, {arguments.seconds} s",
+            caption=f"{len(figures.errors)} errors, {len(lost)} writes lost",
+        ),
     )
     head = circumstances(title="server", command=["python", "benchmarks/server.py", *sys.argv[1:]])
     written = sum(len(one.kept) + len(one.deleted) + len(one.said) for one in ledgers)
     found = {
         "clients": arguments.clients,
         "seconds": arguments.seconds,
+        "alone": by_itself,
         "requests": rows,
         "memories_written": written,
         "errors": figures.errors[:50],
@@ -258,6 +313,15 @@ def run(arguments: argparse.Namespace) -> None:
             f"{len(figures.errors)} requests failed and {len(lost)} writes were lost.",
             hint="; ".join([*figures.errors[:3], *lost[:3]]),
         )
+
+
+def _shown(figures: Figures, *, title: str, caption: str = "") -> dict[str, dict[str, float]]:
+    """Print a table, and return its rows by kind of request."""
+    rows = {kind: _row(seconds) for kind, seconds in sorted(figures.seconds.items())}
+    columns = ["requests", "p50_ms", "p95_ms", "p99_ms", "most_ms"]
+    told = [[kind, *(f"{row[column]:,}" for column in columns)] for kind, row in rows.items()]
+    output.table(title, ["request", *columns], told, caption=caption)
+    return rows
 
 
 def _row(seconds: Sequence[float]) -> dict[str, float]:
@@ -275,6 +339,9 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=positive, default=120, help="how long the clients ask (default: 120)"
     )
     parser.add_argument("--clients", type=positive, default=20, help="how many ask at once (default: 20)")
+    parser.add_argument(
+        "--recalls", type=positive, default=100, help="of each kind by one client alone (default: 100)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     return parser
 

@@ -193,6 +193,19 @@ def test_generations_come_out_again_in_fresh_processes(tmp_path: Path) -> None:
     assert len({row["seed"] for row in report["rows"]}) == 3
 
 
+def test_clients_of_a_server_lose_nothing(tmp_path: Path) -> None:
+    asked = ("--seconds", 3, "--clients", 3, "--recalls", 2, "--json", tmp_path / "out.json")
+    done = run("server.py", *asked)
+
+    assert done.returncode == 0, done.stderr
+    assert "0 errors, 0 writes lost" in done.stdout
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["errors"], report["lost"]) == ([], [])
+    assert [row["requests"] for row in report["alone"].values()] == [2, 2, 2]
+    assert {"recall", "remember"} <= report["requests"].keys()
+    assert report["memories_written"] > 0
+
+
 def test_stored_keys_and_values_are_timed_and_held_against_the_text(tmp_path: Path) -> None:
     out, picture = tmp_path / "out.json", tmp_path / "out.png"
     done = run(

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EXAMPLES = int(os.environ.get("ASPEN_CONTRACT_EXAMPLES", "3"))
 """Of each operation and phase."""
+MANY = 100
+"""With so many of them there are more than 5,000 cases."""
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
@@ -38,6 +41,7 @@ def test_the_server_keeps_what_its_openapi_promises(tmp_path: Path) -> None:
     config = Config(cache_dir=tmp_path, store=tmp_path / "never-used.db")
     model = FakeModel(say=lambda prompt: "Well.", context_length=2048)
     settings = ServerSettings(port=0, rate=1e6, burst=10**6, request_seconds=600)
+    began = time.monotonic()
     with Aspen.open(tmp_path / "store.db", model=model, config=config) as aspen:
         filled(aspen)
         with running(aspen, settings=settings) as address:
@@ -61,4 +65,6 @@ def test_the_server_keeps_what_its_openapi_promises(tmp_path: Path) -> None:
     assert done.returncode == 0, report
     counted = re.search(r"(\d[\d,]*) generated", report)
     assert counted is not None, report
-    print(counted[0])  # -s shows how many cases it were
+    cases = int(counted[1].replace(",", ""))
+    print(f"{cases:,} cases in {time.monotonic() - began:.0f} s")  # -s shows it
+    assert cases >= (5_000 if EXAMPLES >= MANY else 1_000), report

@@ -104,6 +104,10 @@ class StoredKeys:
         if len(keys):  # a store without keys hands over rows of no bytes at all
             self._keys = np.concatenate([self._keys, keys])
 
+    def has(self, keys: NDArray[np.uint8], *, rows: NDArray[np.int64]) -> bool:
+        """Whether these, uint8 [n, bytes], are the keys of those rows."""
+        return not len(rows) or np.array_equal(self._keys[rows], keys)
+
     def cosines(self, prompt: FloatArray, *, rows: NDArray[np.int64]) -> FloatArray:
         """Mean over the layers of the cosine of a prompt's pooled vectors [K, D] with those rows: float32 [n]."""
         by_layer = []

@@ -46,12 +46,24 @@ class Held:
     snapshot: Snapshot
     keys: HeldKeys | None
 
+    def can_apply(self, changes: Changes) -> bool:
+        """Whether `changes` take nothing away, and make no key anew."""
+        if not self.snapshot.can_apply(changes):
+            return False
+        rows, known = self.snapshot.rows_of(changes.memories.seqs)
+        return self.keys is None or self.keys.stored.has(changes.memories.keys[known], rows=rows[known])
+
     def apply(self, changes: Changes) -> None:
-        """Bring all of it to `changes.revision`. Interrupted half-way, its parts no longer fit each other."""
+        """Bring all of it to `changes.revision`; only where `can_apply`.
+
+        Interrupted half-way, its parts no longer fit each other.
+        """
+        _, known = self.snapshot.rows_of(changes.memories.seqs)
         self.snapshot.apply(changes)
         if self.keys is not None:
-            self.keys.index.append(changes.memories.keys)
-            self.keys.stored.append(changes.memories.keys)
+            added = changes.memories.keys[~known]
+            self.keys.index.append(added)
+            self.keys.stored.append(added)
 
 
 class FollowedStore:
@@ -76,10 +88,12 @@ class FollowedStore:
             held, changes = self._changes(known)
             # It changes in place: a search that is interrupted here leaves nothing, and the next reads all anew.
             self._held = None
+            if held is not known:
+                held = self._fitted(held, changes)
             held.apply(changes)
             self._held = held
         if held.keys is not None and held.keys.fit.is_due(len(held.snapshot)):
-            held = self._held = self._refitted(held, held.keys.model)
+            held = self._held = self._refitted(held)
         return held
 
     def _changes(self, known: Held | None) -> tuple[Held, Changes]:
@@ -93,7 +107,7 @@ class FollowedStore:
             if known is not None and known.stamp != stamp:
                 known = None
             changes = self._repository.changes(known.snapshot.revision if known is not None else 0)
-            if known is not None and not known.snapshot.can_apply(changes):
+            if known is not None and not known.can_apply(changes):
                 known = None
             elif self._repository.stamp() == stamp:
                 return known or self._nothing(stamp), changes
@@ -114,24 +128,32 @@ class FollowedStore:
             self._unfitted = StoreFit.start(calibration=model.calibration, recipe=model.recipe)
         return self._unfitted
 
-    def _refitted(self, held: Held, model: ModelKeys) -> Held:
-        """The same with the whitening fitted on all keys, which is kept with the store."""
+    def _refitted(self, held: Held) -> Held:
+        """The same with the whitening fitted on all keys."""
         changes = self._repository.changes(0)
         if self._repository.stamp() != held.stamp:
             return held  # re-keyed meanwhile; the next search starts over
-        fit, memories = self._stored_fit(model), changes.memories
-        if fit.is_due(len(memories.seqs)):
-            fit = fit.updated(
-                memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
-            )
-            # A store that is read-only, or busy just now, is searched with a fit of this process's own.
-            with contextlib.suppress(StoreNotWritable, StoreBusy):
-                self._repository.save_statistics(
-                    key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
-                )
-        refitted = Held(held.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
+        refitted = self._fitted(self._nothing(held.stamp), changes)
         refitted.apply(changes)
         return refitted
+
+    def _fitted(self, nothing: Held, changes: Changes) -> Held:
+        """What `changes`, which are everything, are to be applied to: where it is time for that, with the whitening
+        fitted on all of their keys, which is kept with the store.
+        """
+        keys, memories = nothing.keys, changes.memories
+        if keys is None or not keys.fit.is_due(len(memories.seqs)):
+            return nothing
+        model = keys.model
+        fit = keys.fit.updated(
+            memories.seqs, memories.keys, calibration=model.calibration, recipe=model.recipe
+        )
+        # A store that is read-only, or busy just now, is searched with a fit of this process's own.
+        with contextlib.suppress(StoreNotWritable, StoreBusy):
+            self._repository.save_statistics(
+                key_space_name(model.stamp), fit.to_bytes(), as_of=changes.revision
+            )
+        return Held(nothing.stamp, Snapshot(), HeldKeys.start(model, fit=fit))
 
 
 def key_space_name(stamp: KeyStamp) -> str:

@@ -16,6 +16,9 @@ from aspen.types import FloatArray, RelationType, Seqs
 SESSION_GAP = 2 * 3600 * 1_000_000
 """A pause longer than this (microseconds) between two turns of a conversation begins a new session."""
 
+_USE = frozenset({"counts", "used_at"})
+"""Columns of how often memories were used, and when."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -90,12 +93,22 @@ class Snapshot:
     def apply(self, changes: Changes) -> None:
         """Bring the columns to `changes.revision`; only where `can_apply`.
 
-        New memories have larger seqs than all before, so that rows stay in ascending order.
+        New memories have larger seqs than all before, so that rows stay in ascending order. One that is here already,
+        because it was amended, stays in its row.
         """
-        self._apply_traits(changes.traits, added=changes.memories.seqs)
-        for name, added in self._columns_of(changes.memories).items():
-            self._columns[name] = np.concatenate([self._columns[name], added])
-        self._tags += changes.memories.tags
+        rows, known = self.rows_of(changes.memories.seqs)
+        kept, added = np.arange(len(self)), len(self) + np.arange(len(rows))
+        amended = kept.copy()
+        amended[rows[known]] = added[known]
+        # Of the rows that are here, followed by those that came: which one stands in each row from now on.
+        used, order = (np.concatenate([before, added[~known]]) for before in (kept, amended))
+        self._apply_traits(changes.traits, seqs=changes.memories.seqs, order=order)
+        for name, came in self._columns_of(changes.memories).items():
+            # How often a memory was used, and when, is told apart from the rest of it.
+            chosen = used if name in _USE else order
+            self._columns[name] = np.concatenate([self._columns[name], came])[chosen]
+        tags = self._tags + changes.memories.tags
+        self._tags = [tags[place] for place in order.tolist()]
         self._apply_accesses(changes.accesses)
         self._subject_names += list(self._subject_codes)[len(self._subject_names) :]
         self._apply_edges(changes.edges)
@@ -104,10 +117,16 @@ class Snapshot:
         self.revision = changes.revision
 
     def can_apply(self, changes: Changes) -> bool:
-        """Whether `changes` only add: no memory or edge was removed, and no memory here was handed over again."""
-        if len(changes.forgotten) or changes.unrelated:
-            return False
-        return not np.isin(changes.memories.seqs, self._columns["seqs"]).any()
+        """Whether `changes` take nothing away: no memory was forgotten, no edge removed."""
+        return not (len(changes.forgotten) or changes.unrelated)
+
+    def rows_of(self, seqs: Seqs) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The rows of memories [n], and which of them are here [n]; the row of one that is not means nothing."""
+        mine = self._columns["seqs"]
+        rows = np.searchsorted(mine, seqs)
+        known = rows < len(mine)
+        known[known] = mine[rows[known]] == seqs[known]
+        return rows, known
 
     def candidates(self, conversation: str | None) -> Candidates:
         """All memories, or those of one conversation; NotFound where it has none."""
@@ -143,13 +162,13 @@ class Snapshot:
             "term_counts": rows.term_counts,
         }
 
-    def _apply_traits(self, traits: TraitRows, *, added: Seqs) -> None:
-        names, rows = np.array(traits.names, dtype=np.str_), np.searchsorted(added, traits.seqs)
+    def _apply_traits(self, traits: TraitRows, *, seqs: Seqs, order: NDArray[np.int64]) -> None:
+        names, rows = np.array(traits.names, dtype=np.str_), np.searchsorted(seqs, traits.seqs)
         for name in {*self._traits, *traits.names}:
-            new, of_name = np.zeros(len(added), dtype=np.float32), names == name
+            new, of_name = np.zeros(len(seqs), dtype=np.float32), names == name
             new[rows[of_name]] = traits.values[of_name]
             before = self._traits.get(name, np.zeros(len(self), dtype=np.float32))
-            self._traits[name] = np.concatenate([before, new])
+            self._traits[name] = np.concatenate([before, new])[order]
 
     def _apply_accesses(self, accesses: AccessRows) -> None:
         rows = np.searchsorted(self._columns["seqs"], accesses.seqs)

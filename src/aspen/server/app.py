@@ -30,6 +30,7 @@ from aspen.server.api import (
 )
 from aspen.server.asked import ALWAYS
 from aspen.server.limits import BodyLimit, TimeLimit
+from aspen.server.mistakes import Mistakes
 from aspen.server.problems import Problem, handle_errors, responses
 from aspen.server.room import Room
 from aspen.server.security import Guard, SafeHeaders
@@ -91,6 +92,7 @@ def create_api(aspen: Aspen, *, settings: ServerSettings, warm: bool) -> FastAPI
     )
     app.state.room = room
     handle_errors(app)
+    app.add_middleware(Mistakes)
     for router in _ROUTERS:
         app.include_router(router, prefix=_PREFIX)
     static.add_pages(app)

@@ -45,8 +45,10 @@ class Stop:
 class Generation(Generic[_Result]):
     """A call of the model that waits for its turn or runs. `task` gives its result."""
 
-    task: asyncio.Task[_Result]
+    task: asyncio.Future[_Result]
     stop: Stop
+    withdraw: Callable[[], bool]
+    """Give up its turn; False where it runs, or ran, already."""
 
 
 class Generations:
@@ -58,7 +60,7 @@ class Generations:
     def __init__(self, *, waiting: int) -> None:
         self._most = 1 + waiting
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aspen-generation")
-        self._under_way: dict[asyncio.Task[Any], Stop] = {}
+        self._under_way: dict[asyncio.Future[Any], Stop] = {}
 
     @property
     def under_way(self) -> int:
@@ -71,20 +73,19 @@ class Generations:
             raise Busy(
                 f"{len(self._under_way) - 1} generations wait for their turn already.", retry_seconds=5
             )
-        stop = stop or Stop()
-        task = asyncio.ensure_future(self._run(call, stop))
-        self._under_way[task] = stop
-        task.add_done_callback(self._ended)
-        return Generation(task, stop)
+        asked = stop or Stop()
 
-    async def _run(self, call: Callable[[Stop], _Result], stop: Stop) -> _Result:
         def unless_stopped() -> _Result:
-            stop.check()  # it may have waited long
-            return call(stop)
+            asked.check()  # it may have waited long
+            return call(asked)
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, unless_stopped)
+        future = self._pool.submit(unless_stopped)
+        task = asyncio.wrap_future(future)
+        self._under_way[task] = asked
+        task.add_done_callback(self._ended)
+        return Generation(task, asked, future.cancel)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Future[Any]) -> None:
         del self._under_way[task]
         if not task.cancelled():
             task.exception()  # told to whoever waits, if anybody still does
@@ -93,10 +94,13 @@ class Generations:
         """What `call` gives; it is stopped where the client goes away first (Stopped)."""
         generation = self.start(call)
         gone = asyncio.ensure_future(_gone(request))
+        either: set[asyncio.Future[Any]] = {generation.task, gone}
         try:
-            await asyncio.wait({generation.task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not generation.task.done():
                 generation.stop.ask()
+                if generation.withdraw():  # its place is free for others at once
+                    raise Stopped
             return await asyncio.shield(generation.task)
         finally:
             gone.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from aspen.server.problems import Busy, Refused, problem_of
 _KEPT = 200
 """Jobs that ended and can still be asked for."""
 _MOST_QUEUED = 20
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 
 
 class JobState(StrEnum):
@@ -88,6 +89,8 @@ class _Running:
 
     job: Job
     stop: Stop = field(default_factory=Stop)
+    withdraw: Callable[[], bool] = lambda: False
+    """Give up its turn; False where it runs, or ran, already."""
     version: int = 0
 
 
@@ -100,6 +103,7 @@ class Jobs:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aspen-job")
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._closed_at = 0.0
 
     def listed(self) -> list[Job]:
         """Newest first."""
@@ -152,7 +156,7 @@ class Jobs:
             )
         running.stop.ask()
         message = "is being cancelled"
-        if running.job.state is JobState.QUEUED:
+        if running.withdraw():
             self._change(running, state=JobState.CANCELLED, message="", finished_at=datetime.now(UTC))
         else:
             self._change(running, message=message)
@@ -165,22 +169,25 @@ class Jobs:
             if running.version != seen:
                 seen = running.version
                 yield running.job
+                continue  # by the time that the client has it, there may be more to tell
             if running.job.state in _ENDED or self._closing:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 
     def begin_to_close(self) -> None:
         """Cancel what waits, and let those who watch go."""
-        self._closing = True
+        if not self._closing:
+            self._closing, self._closed_at = True, time.monotonic()
         for running in self._jobs.values():
             if running.job.state is JobState.QUEUED:
                 self.cancel(running.job.id)
 
     async def close(self, *, seconds: float) -> None:
-        """Wait so long for the job that runs, then cancel it and wait until it has ended."""
+        """Wait for the job that runs until so long after the end began, then cancel it and wait until it has ended."""
         self.begin_to_close()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+        left = seconds - (time.monotonic() - self._closed_at)
+        if self._tasks and left > 0:
+            await asyncio.wait(self._tasks, timeout=left)
         for running in self._jobs.values():
             running.stop.ask()
         if self._tasks:
@@ -197,6 +204,7 @@ class Jobs:
             ) from None
 
     def _begin(self, running: _Running, work: Work, *, generates: bool) -> asyncio.Future[Mapping[str, Any]]:
+        """Let it wait for its turn; Refused where too much waits."""
         loop = asyncio.get_running_loop()
 
         def tell(**told: Any) -> None:
@@ -208,8 +216,12 @@ class Jobs:
             return work(Progress(stop, tell))
 
         if generates:
-            return self._generations.start(whole, stop=running.stop).task
-        return loop.run_in_executor(self._pool, whole, running.stop)
+            generation = self._generations.start(whole, stop=running.stop)
+            running.withdraw = generation.withdraw
+            return generation.task
+        future = self._pool.submit(whole, running.stop)
+        running.withdraw = future.cancel
+        return asyncio.wrap_future(future)
 
     async def _follow(
         self, running: _Running, result: asyncio.Future[Mapping[str, Any]], *, after: Callable[[], None]
@@ -219,7 +231,7 @@ class Jobs:
             found = dict(await result)
             running.stop.check()  # where it has no step at which it could have been stopped
             ended = {"state": JobState.DONE, "result": found}
-        except Stopped:
+        except (Stopped, asyncio.CancelledError):  # the latter where it gave up its turn
             ended = {"state": JobState.CANCELLED}
         except Exception as error:  # noqa: BLE001 - told to whoever asks for the job
             ended = {"state": JobState.FAILED, "problem": problem_of(error)}

@@ -83,9 +83,13 @@ class TimeLimit:
             if task.done() or begun:
                 await task
                 return
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # uvicorn does not wait any longer: the server ends
             task.cancel()
-            raise
+            if begun:
+                raise
+            given_up = True
+            await Busy("The server ends; what this wrote may be stored.").response()(scope, receive, send)
+            return
         given_up = True
         self._late.add(task)
         task.add_done_callback(self._end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -135,13 +136,21 @@ def problem_of(error: Exception) -> dict[str, Any]:
             hint=told["hint"],
             details=told["details"],
         )
-    _LOG.error("unexpected error", exc_info=error)
+    _LOG.error("unexpected error: %s", _place(error))
     return problem(
         500,
         error="Unexpected",
         detail="The server made a mistake; nothing was half-written.",
         hint="What happened stands in the server's own output.",
     )
+
+
+def _place(error: BaseException) -> str:
+    """What kind of error it is and where it was raised; not its message, which may quote a memory."""
+    kind = type(error)
+    told = f"{kind.__module__}.{kind.__qualname__}\n{''.join(traceback.format_tb(error.__traceback__))}"
+    before = error.__cause__ or error.__context__
+    return told if before is None else f"{told}after {_place(before)}"
 
 
 def status_of(error: errors.AspenError) -> int:
@@ -169,6 +178,11 @@ def _sent(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> 
     )
 
 
+def mistake_response(error: Exception) -> Response:
+    """An error that nobody expected as a response; the log says where it was raised."""
+    return _sent(problem_of(error))
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of the problems that a route answers."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -176,7 +190,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Let every error of the app become a problem."""
+    """Let every error that a route may raise become a problem; for all others there is `Mistakes`."""
 
     @app.exception_handler(errors.AspenError)
     async def of_aspen(request: Request, error: errors.AspenError) -> Response:
@@ -196,15 +210,12 @@ def handle_errors(app: FastAPI) -> None:
     async def of_http(request: Request, error: HTTPException) -> Response:
         status = error.status_code
         headers = dict(error.headers or {})
-        if status == 405:  # the router names the methods of the first route with this path alone
-            headers["Allow"] = ", ".join(sorted(_methods(app, request)))
+        # The router names the methods of the first route with this path alone; pages stand in no OpenAPI.
+        if status == 405 and (methods := _methods(app, request)):
+            headers["Allow"] = ", ".join(sorted(methods))
         name = _SAID_WITH_HTTP.get(status, HTTPStatus(status).phrase.replace(" ", ""))
         detail = f"{request.method} {request.url.path}: {error.detail}."
         return problem_response(status, error=name, detail=detail, headers=headers)
-
-    @app.exception_handler(Exception)
-    async def of_all_else(request: Request, error: Exception) -> Response:
-        return _sent(problem_of(error))
 
 
 def _methods(app: FastAPI, request: Request) -> set[str]:

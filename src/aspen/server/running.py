@@ -14,11 +14,11 @@ import uvicorn
 from aspen.aspen import Aspen
 from aspen.errors import AspenError, InvalidInput
 from aspen.server.app import create_api, guarded
+from aspen.server.connections import connections
 from aspen.server.room import Room
 from aspen.server.settings import ServerSettings, host_name
 
 _KEEP_ALIVE_SECONDS = 20
-_MOST_CONNECTIONS = 500
 _BACKLOG = 128
 _START_SECONDS = 30.0
 _ON_ALL = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - how to reach what listens on all addresses
@@ -82,7 +82,7 @@ class _Server(uvicorn.Server):
         api = create_api(aspen, settings=settings, warm=warm)
         config = uvicorn.Config(
             guarded(api, settings=settings),
-            http="h11",
+            http=connections(settings),
             ws="none",
             loop="asyncio",
             lifespan="on",
@@ -92,7 +92,6 @@ class _Server(uvicorn.Server):
             proxy_headers=False,  # who asks is who is connected
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.grace_seconds),
-            limit_concurrency=_MOST_CONNECTIONS,
             backlog=_BACKLOG,
         )
         return cls(config, room=api.state.room, told=lambda: started(address_of(settings)))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hmac
 import time
 from collections import OrderedDict
-from http import cookies
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,19 +48,22 @@ class SafeHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = dict(_ALWAYS)
-        if scope["path"].startswith(API):
-            added["cache-control"] = "no-store"
+        added = safe_headers(scope["path"])
+        names = {name for name, _ in added}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                names = {name.encode() for name in added}
                 kept = [pair for pair in message["headers"] if pair[0].lower() not in names]
-                ours = [(name.encode(), value.encode()) for name, value in added.items()]
-                message = {**message, "headers": [*kept, *ours]}
+                message = {**message, "headers": [*kept, *added]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def safe_headers(path: str) -> list[tuple[bytes, bytes]]:
+    """What stands on every response at this path."""
+    added = _ALWAYS | ({"cache-control": "no-store"} if path.startswith(API) else {})
+    return [(name.encode(), value.encode()) for name, value in added.items()]
 
 
 class Guard:
@@ -123,7 +126,8 @@ class Guard:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
             if _same(query.get("token", ""), token):
                 # Out of the address at once: addresses are kept in histories and shown on screens.
-                answer = RedirectResponse(scope["path"], status_code=303)
+                # One slash: after two a browser reads the name of another server.
+                answer = RedirectResponse(f"/{scope['path'].lstrip('/')}", status_code=303)
                 answer.set_cookie(name, token, httponly=True, samesite="strict", path="/")
                 return answer
         raise Refused(
@@ -173,8 +177,11 @@ def cookie_name(port: int) -> str:
 
 
 def _check_origin(headers: Headers, *, host: str) -> None:
-    """Refused with 403 where another page than the server's own asks."""
-    if headers.get("sec-fetch-site", "").lower() == "cross-site":
+    """Refused with 403 where another page than the server's own asks.
+
+    Another port of this machine is the same site, but not the same origin; `none` is an address that a person opened.
+    """
+    if headers.get("sec-fetch-site", "none").lower() not in ("same-origin", "none"):
         raise Refused(
             403,
             error="ForeignPage",
@@ -211,11 +218,8 @@ def _split_host(header: str) -> tuple[str | None, str]:
 
 
 def _cookie(headers: Headers, name: str) -> str:
-    try:
-        found = cookies.SimpleCookie(headers.get("cookie", "")).get(name)
-    except cookies.CookieError:
-        return ""
-    return found.value if found else ""
+    # One by one: a cookie of something else on this machine that is written otherwise must not hide ours.
+    return cookie_parser(headers.get("cookie", "")).get(name, "")
 
 
 def _same(given: str, token: str) -> bool:

@@ -23,9 +23,10 @@ class ServerSettings:
 
     hosts: names that a Host header may have, lower case, without port. token: what a client has to know, None for
     nothing. Sizes in bytes, times in seconds. rate: requests a second of one client, on average, of which `burst` may
-    come at once. waiting: generations that may wait for the one that runs. request_seconds: most that a request may
-    take before its response begins, generation_seconds where a model writes. grace_seconds: most that a stop waits for
-    what is under way.
+    come at once. waiting: generations that may wait for the one that runs. head_seconds: most that the head of a
+    request may take to come. request_seconds: most that its body may, and the time before its response begins;
+    generation_seconds where a model writes or a file is sent. grace_seconds: most that a stop waits for what is under
+    way.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +38,7 @@ class ServerSettings:
     rate: float = 200.0
     burst: int = 400
     waiting: int = 32
+    head_seconds: float = 20.0
     request_seconds: float = 60.0
     generation_seconds: float = 600.0
     grace_seconds: float = 30.0

@@ -11,6 +11,8 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
+from aspen.server.problems import problem_response
+
 PAGES = ("conversation", "recall", "graph", "trace", "memories", "health")
 FOLDER = Path(str(files("aspen"))) / "memory_viewer" / "static"
 _MISSING = """<!doctype html>
@@ -21,6 +23,8 @@ _MISSING = """<!doctype html>
 <p>Install the package again: <code>pip install --force-reinstall "aspen-memory[server]"</code></p>
 </html>
 """
+_LONGEST = 255
+"""Characters: more are no name of a file, and some systems say so by an error."""
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 """What a system may name otherwise, and browsers then refuse."""
 
@@ -32,13 +36,17 @@ def add_pages(app: FastAPI, *, folder: Path = FOLDER) -> None:
         return _file(folder, "index.html", request) or HTMLResponse(_MISSING, status_code=503)
 
     async def file(request: Request) -> Response:
-        return _file(folder, request.path_params["path"], request) or Response("not found", status_code=404)
+        return _file(folder, request.path_params["path"], request) or _no_file()
 
     app.add_route("/", page, methods=["GET"], include_in_schema=False)
     for name in PAGES:
         app.add_route(f"/{name}", page, methods=["GET"], include_in_schema=False)
         app.add_route(f"/{name}/{{rest:path}}", page, methods=["GET"], include_in_schema=False)
     app.add_route("/static/{path:path}", file, methods=["GET"], include_in_schema=False)
+
+
+def _no_file() -> Response:
+    return problem_response(404, error="NotFound", detail="There is no such file.")
 
 
 def _file(folder: Path, name: str, request: Request) -> Response | None:
@@ -57,7 +65,7 @@ def _file(folder: Path, name: str, request: Request) -> Response | None:
 
 def _inside(folder: Path, name: str) -> Path | None:
     """The file of this name, which lies in the folder, also where links lead out of it; None otherwise."""
-    if "\\" in name or "\0" in name:
+    if "\\" in name or "\0" in name or len(name) > _LONGEST:
         return None
     path = (folder / name).resolve()
     return path if path.is_relative_to(folder.resolve()) and path.is_file() else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,7 +20,7 @@ from aspen import Aspen, Config, MemoryItem
 from aspen.errors import InvalidInput
 from aspen.memory_graph import SpreadingSettings, preset_settings
 from aspen.testing.fake_model import FakeModel
-from aspen.types import FusedCandidate, MemoryType, Recall, RelationType
+from aspen.types import FusedCandidate, Hit, MemoryType, Recall, RecallFrame, RelationType
 
 _WORDS = (
     "sister",
@@ -147,6 +149,44 @@ def test_explaining_changes_nothing_else(open_aspen: Open) -> None:
     assert told.explanation is not None
     assert told.hits == plain.hits
     assert (told.familiarity, told.candidates) == (plain.familiarity, plain.candidates)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_postgres_explains_as_sqlite_does(
+    open_aspen: Open, new_postgres_url: Callable[[], str], tmp_path: Path, seed: int
+) -> None:
+    sqlite, postgres = open_aspen(tmp_path / "store.db"), open_aspen(new_postgres_url())
+    prompts = {world(seed, aspen) for aspen in (sqlite, postgres)}
+    (prompt,) = prompts
+    spreading = SpreadingSettings(max_hops=3, decay=0.7, type_boost={"self": 2.0})
+    for options in ({}, {"spreading": spreading, "limit": 40}):
+        asked: dict[str, Any] = {"asked_at": NOON, "explain": True, **options}
+        ours, theirs = (aspen.recall(prompt, **asked) for aspen in (sqlite, postgres))
+        assert ours.explanation is not None
+        assert theirs.explanation is not None
+        assert [hit.memory.id for hit in theirs.hits] == [hit.memory.id for hit in ours.hits]
+        for hit, other in zip(ours.hits, theirs.hits, strict=True):
+            assert told(other) == pytest.approx(told(hit))
+        assert theirs.explanation.arms.keys() == ours.explanation.arms.keys()
+        for name, candidates in ours.explanation.arms.items():
+            assert [one.memory_id for one in theirs.explanation.arms[name]] == [
+                one.memory_id for one in candidates
+            ]
+        assert [one.memory_id for one in theirs.explanation.fused] == [
+            one.memory_id for one in ours.explanation.fused
+        ]
+        assert len(theirs.explanation.frames) == len(ours.explanation.frames)
+        for mine, frame in zip(ours.explanation.frames, theirs.explanation.frames, strict=True):
+            assert dict(frame.activation) == pytest.approx(dict(mine.activation))
+            assert carried(frame) == pytest.approx(carried(mine))
+
+
+def told(hit: Hit) -> list[float]:
+    return [hit.score, hit.activation, hit.priority]
+
+
+def carried(frame: RecallFrame) -> dict[tuple[str, str, str], float]:
+    return {(edge.source, edge.target, edge.relation): edge.carried for edge in frame.edges}
 
 
 def test_frames_tell_the_edges_hop_by_hop(aspen: Aspen) -> None:

@@ -9,7 +9,7 @@ from tests.searching import Start, fitted_on, many, recall, scores
 from aspen.activation_db import KeyIndex
 from aspen.engine import Engine
 from aspen.errors import StoreNotWritable
-from aspen.repository import InMemoryRepository
+from aspen.repository import Changes, InMemoryRepository
 from aspen.resonance_search.familiarity import StoredKeys
 from aspen.resonance_search.snapshot import Snapshot
 from aspen.types import MemoryItem
@@ -127,6 +127,46 @@ def test_keys_that_were_made_again_replace_the_old_ones(start: Start) -> None:
     assert scores(engine) == scores(start(repository))
     first, second = recall(engine, FACTS[0], arms=["activation"], spread=False, limit=2)
     assert {first, second} == {FACTS[0], FACTS[1]}
+
+
+class Asked(InMemoryRepository):
+    """Notes since when changes were asked for."""
+
+    since: list[int]
+
+    def changes(self, since: int) -> Changes:
+        self.since.append(since)
+        return super().changes(since)
+
+
+def test_for_an_amended_memory_nothing_else_is_read_again(start: Start) -> None:
+    repository = Asked()
+    repository.since = []
+    engine = start(repository)
+    stored = remember(engine, many(30))
+    recall(engine)
+    repository.since.clear()
+    repository.amend(stored[3].id, {"importance": 1.0, "type": "belief", "tags": ("seen",)})
+    ours = scores(engine)
+    (since,) = repository.since
+    assert since > 0
+    assert ours == pytest.approx(scores(start(repository)), abs=1e-6)
+
+
+def test_a_forgotten_memory_makes_the_store_read_once_more_and_the_whitening_fitted_with_it(
+    start: Start,
+) -> None:
+    repository = Asked()
+    repository.since = []
+    engine = start(repository)
+    stored = remember(engine, many(30))
+    recall(engine)
+    repository.since.clear()
+    repository.forget([stored[3].id])
+    recall(engine)
+    known, everything = repository.since
+    assert known > everything == 0
+    assert fitted_on(repository) == 29
 
 
 def test_a_store_put_back_from_a_backup_is_read_anew(start: Start) -> None:

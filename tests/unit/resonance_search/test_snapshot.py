@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -19,7 +20,8 @@ def new(
     name: str, *, conversation: str | None = "c", said_at: datetime | None = None, words: int = 2
 ) -> NewMemory:
     item = MemoryItem(f"text of {name}", said_at=said_at, conversation=conversation)
-    return NewMemory(name, item, NOON, 5 + words, ("word",) * words, name.encode().ljust(8))
+    traits = {"novel": 0.5} if name.endswith("1") else {}
+    return NewMemory(name, item, NOON, 5 + words, ("word",) * words, name.encode().ljust(8), traits=traits)
 
 
 def store(*memories: NewMemory) -> Repository:
@@ -55,6 +57,9 @@ def described(candidates: Candidates) -> tuple[object, ...]:
         candidates.token_counts.tolist(),
         candidates.term_counts.tolist(),
         grouped(candidates.sessions.tolist()),
+        list(candidates.tags),
+        {name: column.tolist() for name, column in candidates.traits.items() if column.any()},
+        [getattr(candidates.priority, one.name).tolist() for one in fields(candidates.priority)],
         list(zip(graph.sources.tolist(), graph.targets.tolist(), graph.weights.tolist(), strict=True)),
     )
 
@@ -151,10 +156,10 @@ def test_a_new_weight_replaces_the_old_one() -> None:
     assert snapshot.candidates(None).time_graph.weights.tolist() == [0.25, 0.25]
 
 
-def test_only_what_adds_can_be_applied() -> None:
+def test_only_what_takes_nothing_away_can_be_applied() -> None:
     repository = store(new("a"), new("b"))
     snapshot = snapshot_of(repository)
-    assert not snapshot.can_apply(repository.changes(0))  # handed over again
+    assert snapshot.can_apply(repository.changes(0))  # handed over again
     repository.add([new("c")], stamp=STAMP)
     assert snapshot.can_apply(repository.changes(snapshot.revision))
     repository.forget(["b"])
@@ -166,7 +171,16 @@ step = (
     st.tuples(st.just("add"), st.sampled_from(["c", "d", None]), st.none() | st.integers(0, 9))
     | st.tuples(st.just("forget"), st.integers(0, 30), st.none())
     | st.tuples(st.just("relate"), st.integers(0, 30), st.integers(0, 30))
+    | st.tuples(st.just("amend"), st.integers(0, 30), st.integers(0, 9))
+    | st.tuples(st.just("use"), st.integers(0, 30), st.integers(0, 9))
     | st.tuples(st.just("look"), st.none(), st.none())
+)
+AMENDMENTS: tuple[dict[str, object], ...] = (
+    {"type": "belief"},
+    {"tags": ("a", "b")},
+    {"importance": 0.25, "stability": "canonical"},
+    {"tags": ()},
+    {"type": "episodic"},
 )
 
 
@@ -192,6 +206,14 @@ def test_following_a_store_step_by_step_ends_where_reading_it_whole_does(
             source, target = alive[one % len(alive)][1], alive[other % len(alive)][1]
             if source != target:
                 repository.relate([Edge(source, target, NEXT, (one % 5) / 4)])
+        elif kind == "amend" and alive:
+            assert isinstance(one, int)
+            assert isinstance(other, int)
+            repository.amend(alive[one % len(alive)][0], AMENDMENTS[other % len(AMENDMENTS)])
+        elif kind == "use" and alive:
+            assert isinstance(one, int)
+            assert isinstance(other, int)
+            repository.touch([alive[one % len(alive)][1]], at=NOON + timedelta(hours=other))
         elif kind == "look":
             changes = repository.changes(followed.revision)
             if not followed.can_apply(changes):
@@ -199,6 +221,10 @@ def test_following_a_store_step_by_step_ends_where_reading_it_whole_does(
             followed.apply(changes)
             whole = snapshot_of(repository)
             assert followed.revision == whole.revision == repository.revision()
+            seqs, boosts = whole.candidates(None).seqs, {"belief": 2.0, "episodic": 1.5}
+            assert followed.relations.boosts_of(seqs, boosts).tolist() == (
+                whole.relations.boosts_of(seqs, boosts).tolist()
+            )
             names_now = [None, *(conversation.name for conversation in repository.conversations())]
             for name in names_now:
                 assert described(followed.candidates(name)) == described(whole.candidates(name))

@@ -83,13 +83,38 @@ def test_a_stale_edit_is_refused(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "version", ["x", '"x"', '"-1"', '"1", "2"', "", '"99999999999999999999"', '"\u0661"']
+    "version", ["x", "", '"', '"1', '"1" "2"', '"1",, "2"', '"99999999999999999999"', "-1", "1e3", "\u0661"]
 )
 def test_what_is_no_version_is_refused(client: TestClient, version: str) -> None:
     (made,) = remember(client, "A fox.")
     headers = {b"if-match": version.encode()}
     answer = client.patch(f"/api/v1/memories/{made['id']}", json={"importance": 0.1}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (400, "BadIfMatch")
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("*", 200),
+        ('"1"', 200),
+        ("1", 200),
+        ('"7", "1"', 200),
+        ('W/"9", "1" ', 200),
+        ('"7"', 412),
+        ('"7", "8"', 412),
+        ('W/"1"', 412),  # a weak tag fits nothing here (RFC 9110, 13.1.1)
+        ('"x"', 412),
+        ('"\u0661"', 412),
+    ],
+)
+def test_an_edit_goes_by_the_tags_of_if_match(client: TestClient, given: str, status: int) -> None:
+    (made,) = remember(client, "A fox.")
+    headers = {b"if-match": given.encode()}
+    answer = client.patch(f"/api/v1/memories/{made['id']}", json={"importance": 0.1}, headers=headers)
+    assert answer.status_code == status
+    if status == 412:
+        assert answer.json()["error"] == "Conflict"
+    assert client.patch("/api/v1/memories/nobody", json={}, headers=headers).status_code == 404
 
 
 def test_an_edit_changes_what_it_names_and_nothing_else(client: TestClient) -> None:

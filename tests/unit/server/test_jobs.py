@@ -134,6 +134,46 @@ def test_who_watches_sees_the_last_state_and_is_let_go_at_the_end() -> None:
     run(test)
 
 
+def test_who_watches_slowly_sees_the_last_state_too() -> None:
+    async def test(jobs: Jobs) -> None:
+        gate = Gate()
+        job = jobs.start("count", gate, unit="steps")
+        await until(jobs, job, JobState.RUNNING)
+        watched = jobs.watch(job.id)
+        assert (await anext(watched)).state is JobState.RUNNING
+        gate.open.set()
+        await until(jobs, job, JobState.DONE)
+        assert [now.state async for now in watched] == [JobState.DONE]
+
+    run(test)
+
+
+def test_who_waits_and_is_cancelled_makes_room_at_once() -> None:
+    """Nothing stays behind of a job that was cancelled before its turn: neither its file nor its place."""
+
+    async def test(jobs: Jobs) -> None:
+        gates = Gate(), Gate()
+        ended: list[int] = []
+        for gate, generates in zip(gates, (False, True), strict=True):
+            running = jobs.start("first", gate, unit="steps", generates=generates)
+            await until(jobs, running, JobState.RUNNING)
+        for number in range(50):
+            job = jobs.start(
+                "more",
+                Gate(),
+                unit="steps",
+                generates=number % 2 == 0,
+                after=lambda number=number: ended.append(number),  # type: ignore[misc]
+            )
+            assert jobs.cancel(job.id).state is JobState.CANCELLED
+            await asyncio.sleep(0.005)
+        assert ended == list(range(50))  # while the first ones still run
+        for gate in gates:
+            gate.open.set()
+
+    run(test)
+
+
 def test_jobs_that_generate_take_their_turn_among_the_generations() -> None:
     async def test(jobs: Jobs) -> None:
         first, second, other = Gate(), Gate(), Gate()
@@ -164,6 +204,23 @@ def test_a_close_waits_for_what_runs_and_then_cancels_it() -> None:
         assert jobs.get(quick.id).state is JobState.DONE
         with pytest.raises(Busy):
             jobs.start("late", Gate(), unit="steps")
+        await generations.close()
+
+    asyncio.run(whole())
+
+
+def test_an_end_waits_once_so_long_and_not_again() -> None:
+    async def whole() -> None:
+        generations = Generations(waiting=1)
+        jobs = Jobs(generations=generations)
+        gate = Gate()
+        slow = jobs.start("slow", gate, unit="steps")
+        await until(jobs, slow, JobState.RUNNING)
+        jobs.begin_to_close()
+        await asyncio.sleep(0.3)  # uvicorn waits for responses meanwhile
+        asyncio.get_running_loop().call_later(0.2, gate.open.set)
+        await jobs.close(seconds=0.3)
+        assert jobs.get(slow.id).state is JobState.CANCELLED
         await generations.close()
 
     asyncio.run(whole())

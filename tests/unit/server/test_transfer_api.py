@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.unit.server.test_traces_api import ended
 
 from aspen import Aspen
 from aspen.server.api import transfer
+from aspen.server.api.transfer import _Abandoned, _Pipe
 
 LINES = b"".join(json.dumps({"text": f"Line {number}."}).encode() + b"\n" for number in range(300))
 JSONL = {"content-type": "application/x-ndjson"}
@@ -96,3 +98,14 @@ def test_a_long_export_comes_in_pieces(
         pieces = list(answer.iter_raw())
     assert len(pieces) >= 5
     assert len(b"".join(pieces)) == len(whole)
+
+
+def test_who_reads_an_export_that_was_given_up_is_let_go() -> None:
+    pipe = _Pipe()
+    pipe.write("x" * 100_000)
+    pipe.abandoned.set()
+    with pytest.raises(_Abandoned):
+        pipe.write("x" * 100_000)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(pipe.take).result(timeout=5) == b"x" * 100_000
+        assert pool.submit(pipe.take).result(timeout=5) == b""  # nobody will write any more

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from aspen.errors import Conflict
 from aspen.front_door.browsing import ALIKE
 from aspen.repository import DayCount
 from aspen.server.api.memories import Feeling, etag_of
@@ -30,6 +32,9 @@ from aspen.types import Emotion, MemorySort, MemoryType, Provenance, Stability
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
 Named = Annotated[str | None, Query(min_length=1, max_length=500)]
+_TAG = re.compile(r'(W/)?"[^"]{0,15}"|[0-9]{1,15}', re.ASCII)
+"""An entity tag, also without its quotes."""
+_NUMBER = re.compile(r'"?[0-9]+"?')
 Flag = Annotated[str | None, Header(max_length=100, description="The ETag that the edit is based on.")]
 
 
@@ -123,7 +128,8 @@ def amend(memory_id: Id, body: Edit, aspen: Store, response: Response, if_match:
     changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
     if isinstance(body.emotion, Feeling):
         changes["emotion"] = Emotion(body.emotion.label, body.emotion.intensity)
-    (found,) = told(aspen, [aspen.amend(memory_id, version=_version(if_match), **changes)])
+    version = _version(if_match, aspen.repository.get([memory_id])[0].version)
+    (found,) = told(aspen, [aspen.amend(memory_id, version=version, **changes)])
     response.headers["ETag"] = etag_of(found)
     return found
 
@@ -173,16 +179,24 @@ def growth(aspen: Store) -> Listed[DayCount]:
     return Listed(items=list(aspen.growth()))
 
 
-def _version(if_match: str | None) -> int | None:
-    """The version in an If-Match header; None where any will do."""
+def _version(if_match: str | None, current: int) -> int | None:
+    """The version of the memory that an edit is based on; None where any will do (RFC 9110, 13.1.1).
+
+    Of several the current one, where it is among them. A weak tag never fits, which is a Conflict.
+    """
     if if_match is None or if_match.strip() == "*":
         return None
-    given = if_match.strip().removeprefix('"').removesuffix('"')
-    if not (given.isascii() and given.isdecimal() and len(given) < 16):
+    tags = [tag.strip() for tag in if_match.split(",")]
+    if not all(_TAG.fullmatch(tag) for tag in tags):
         raise Refused(
             400,
             error="BadIfMatch",
             detail="If-Match is no version of a memory.",
             hint="Send the ETag that came with the memory.",
         )
-    return int(given)
+    versions = [int(tag.strip('"')) for tag in tags if _NUMBER.fullmatch(tag)]
+    if not versions:
+        raise Conflict(
+            f"The memory has version {current}, and no other tag.", hint="Read it again.", version=current
+        )
+    return current if current in versions else versions[0]

@@ -115,3 +115,4 @@ async def _events(
             yield events.event("error", problem_of(error))
     finally:
         generation.stop.ask()
+        generation.withdraw()

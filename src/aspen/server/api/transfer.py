@@ -189,6 +189,15 @@ class _Pipe:
             self._flush()
         self._put(error or b"")
 
+    def take(self) -> bytes | Exception:
+        """The next chunk; empty at the end, and where it was given up: nobody writes any more then."""
+        while True:
+            try:
+                return self.chunks.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                if self.abandoned.is_set():
+                    return b""
+
     def _flush(self) -> None:
         if self._parts:
             self._put("".join(self._parts).encode())
@@ -205,7 +214,7 @@ class _Pipe:
 
 
 async def _next(pipe: _Pipe) -> bytes:
-    chunk = await asyncio.get_running_loop().run_in_executor(None, pipe.chunks.get)
+    chunk = await asyncio.get_running_loop().run_in_executor(None, pipe.take)
     if isinstance(chunk, Exception):
         raise chunk
     return chunk

@@ -13,9 +13,11 @@ import gc
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +237,7 @@ def measure_stores(folder: Path, aspen: Aspen, plan: Plan) -> dict[str, object]:
                 "index_build_ms": _milliseconds(building),
                 "first_recall_with_fit_ms": _milliseconds(fitting),
                 **_measure_writes(opened, seeds, size, plan),
+                **_measure_changes(opened, plan),
                 "bytes_per_memory": _bytes_per_memory(opened),
             }
     report: dict[str, object] = {
@@ -275,6 +278,25 @@ def _measure_writes(aspen: Aspen, seeds: _stores.Seeds, size: int, plan: Plan) -
         "write_store_p50_ms": _percentile(store, 50),
         "recall_after_write_p50_ms": _percentile(after, 50),
     }
+
+
+def _measure_changes(aspen: Aspen, plan: Plan) -> dict[str, float]:
+    """The recall that follows a change of something that was stored before."""
+    question = calibration_text()[1][0]
+    changed = max(1, plan.writes // 4)
+    ids = [memory.id for memory in aspen.repository.list(limit=2 * changed)]
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for first, second in zip(ids[::2], ids[1::2], strict=True):
+        changes: dict[str, Callable[[], object]] = {
+            "amend": partial(aspen.amend, first, importance=0.9),
+            "relate": partial(aspen.relate, first, second, "supports"),
+            "unrelate": partial(aspen.unrelate, first, second, "supports"),
+            "forget": partial(aspen.forget, first),
+        }
+        for name, change in changes.items():
+            change()
+            seconds[name].append(_timed(aspen.recall, question))
+    return {f"recall_after_{name}_p50_ms": _percentile(each, 50) for name, each in seconds.items()}
 
 
 # -- the program -------------------------------------------------------------------------------------------

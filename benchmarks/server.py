@@ -11,18 +11,14 @@ answered has to be there as it was last answered, each one that was deleted has 
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/server.py` from anywhere
 
 from benchmarks._program import exit_code, positive
+from benchmarks._serving import serving
 
 from aspen import Aspen
 from aspen.benchmarks import output
@@ -49,7 +46,6 @@ _PROMPTS = (
 )
 _REPLY_TOKENS = 16
 _REQUEST_SECONDS = 300.0
-_END_SECONDS = 120.0
 
 
 @dataclass
@@ -173,34 +169,6 @@ class Client:
         return answer
 
 
-@contextmanager
-def _serving(store: Path) -> Iterator[str]:
-    """The address of `aspen serve` in a process of its own, which has ended by itself when the context is left."""
-    arguments = [
-        sys.executable,
-        "-m",
-        "aspen.cli",
-        "serve",
-        "--port",
-        "0",
-        "--rate",
-        "100000",
-        "--store",
-        str(store),
-    ]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as program:
-        url = (program.stdout.readline() if program.stdout else "").strip()
-        if not url:
-            raise AspenError("`aspen serve` did not start.", hint="What it printed says why.")
-        try:
-            yield url
-        finally:
-            program.send_signal(signal.SIGTERM)
-            code = program.wait(timeout=_END_SECONDS)
-    if code:
-        raise AspenError(f"`aspen serve` ended with {code}.")
-
-
 def _lost(store: Path, ledgers: Sequence[Ledger]) -> list[str]:
     """What the store does not have as it was answered."""
     lost = []
@@ -225,7 +193,7 @@ def run(arguments: argparse.Namespace) -> None:
         output.note("filling the store")
         with Aspen.open(store) as aspen:
             import_file(aspen, _STORE)
-        with _serving(store) as url, ThreadPoolExecutor(arguments.clients) as pool:
+        with serving(store) as url, ThreadPoolExecutor(arguments.clients) as pool:
             httpx.post(
                 f"{url}api/v1/recall", json={"prompt": _PROMPTS[0]}, timeout=_REQUEST_SECONDS
             )  # loads the model

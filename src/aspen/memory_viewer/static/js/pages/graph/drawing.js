@@ -3,6 +3,7 @@
 import { EdgeRectangleProgram, MultiDirectedGraph, Sigma } from "../../../vendor/graph.js";
 import { cut } from "../../format.js";
 import { colour } from "../../parts/hooks.js";
+import { batched } from "./batched.js";
 import { MemoryProgram, shared } from "./node_program.js";
 
 const NAMED = 5; // so many of the most active memories have a label, come what may
@@ -30,8 +31,8 @@ export class Drawing {
     this.font = `500 12px ${getComputedStyle(document.body).fontFamily}`;
     this.readColours();
     this.sigma = new Sigma(this.graph, container, {
-      nodeProgramClasses: { memory: MemoryProgram },
-      edgeProgramClasses: { line: EdgeRectangleProgram },
+      nodeProgramClasses: { memory: batched(MemoryProgram) },
+      edgeProgramClasses: { line: batched(EdgeRectangleProgram) },
       defaultNodeType: "memory",
       defaultEdgeType: "line",
       nodeReducer: (id, data) => this.nodeShown(id, data),

@@ -2,7 +2,7 @@
 
 import { html, render, useEffect, useRef, useState } from "../vendor/view.js";
 import { Busy, Told, Trouble } from "./parts/feedback.js";
-import { useTheme } from "./parts/hooks.js";
+import { useKeptFocus, useTheme } from "./parts/hooks.js";
 import { followLinks, usePlace } from "./router.js";
 
 const PAGES = {
@@ -38,6 +38,7 @@ function Frame() {
   const [problem, setProblem] = useState(null);
   const content = useRef(null);
   const first = useRef(true);
+  useKeptFocus(content);
 
   useEffect(() => {
     document.title = name ? `${PAGES[name].word} · Aspen` : "Not found · Aspen";

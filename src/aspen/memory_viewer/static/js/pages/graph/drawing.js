@@ -108,6 +108,7 @@ export class Drawing {
 
   /** Draw anew with the next frame; places and what is there have not changed. */
   redraw() {
+    if (this.killed) return; // what stands on it is taken away after it, and tells it so
     this.sigma.refresh({ skipIndexation: true, schedule: true });
   }
 
@@ -232,6 +233,7 @@ export class Drawing {
   }
 
   kill() {
+    this.killed = true;
     this.sigma.kill();
   }
 }

@@ -1,4 +1,4 @@
-"""A headless Chromium, and what it tells of a page: when it paints, when its content is there, how smoothly it moves."""
+"""A headless Chromium, and what it tells of a page: when it paints, when its content is there, how it moves."""
 
 from __future__ import annotations
 

@@ -23,11 +23,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/viewer.py` from anywhere
 
-from playwright.sync_api import Browser, Page
-
 from benchmarks import _browser, _graphs, _stores
 from benchmarks._program import exit_code, positive
 from benchmarks._serving import serving
+from playwright.sync_api import Browser, Page
 
 from aspen import Aspen
 from aspen.benchmarks import output
@@ -186,7 +185,12 @@ def _print(
         "Graph, frames a second: mean, median, and what 95 of 100 frames reach",
         ["memories asked for", "memories", "relations", *movements],
         [
-            [shown, f"{row['memories']:,}", f"{row['relations']:,}", *(_told(row[name]) for name in movements)]
+            [
+                shown,
+                f"{row['memories']:,}",
+                f"{row['relations']:,}",
+                *(_told(row[name]) for name in movements),
+            ]
             for shown, row in graphs.items()
         ],
         caption=f"drawn by {drawer}",
@@ -202,12 +206,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--memories", type=positive, default=20_000, help="in the store, beside a conversation (default: 20000)"
-    )
+    parser.add_argument("--memories", type=positive, default=20_000, help="in the store (default: 20000)")
     parser.add_argument("--loads", type=positive, default=7, help="of each page (default: 7)")
     parser.add_argument(
-        "--shown", type=positive, nargs="+", default=[500, 2000, 5000], help="memories in the graph (default: 500 2000 5000)"
+        "--shown", type=positive, nargs="+", default=[500, 2000, 5000], help="memories in the graph"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     return parser

@@ -12,12 +12,46 @@ from pathlib import Path
 from aspen.types import MemoryType, RelationType
 
 _WHO = ("Ann", "Bo", "Mara", "my sister", "the neighbour", "our teacher", "a friend", "the baker")
-_DID = ("painted", "lost", "mended", "sold", "found", "planted", "drew", "wrote about", "talked about", "forgot")
-_WHAT = ("the boat", "an old clock", "a blue chair", "the garden", "three letters", "a map", "the piano", "a cat")
-_WHERE = ("in Lisbon", "by the harbour", "at home", "in the attic", "near the mill", "on the ferry", "in Porto")
+_DID = (
+    "painted",
+    "lost",
+    "mended",
+    "sold",
+    "found",
+    "planted",
+    "drew",
+    "wrote about",
+    "talked about",
+    "forgot",
+)
+_WHAT = (
+    "the boat",
+    "an old clock",
+    "a blue chair",
+    "the garden",
+    "three letters",
+    "a map",
+    "the piano",
+    "a cat",
+)
+_WHERE = (
+    "in Lisbon",
+    "by the harbour",
+    "at home",
+    "in the attic",
+    "near the mill",
+    "on the ferry",
+    "in Porto",
+)
 _WHEN = ("in spring", "at night", "after work", "before the storm", "on Monday", "in May", "last year")
 _TAGS = ("home", "work", "travel", "art", "family", "food")
-_SHARES = {MemoryType.SELF: 1, MemoryType.BELIEF: 4, MemoryType.PATTERN: 5, MemoryType.SEMANTIC: 25, MemoryType.EPISODIC: 65}  # fmt: skip
+_SHARES = {
+    MemoryType.SELF: 1,
+    MemoryType.BELIEF: 4,
+    MemoryType.PATTERN: 5,
+    MemoryType.SEMANTIC: 25,
+    MemoryType.EPISODIC: 65,
+}
 _RELATIONS = (RelationType.SUPPORTS, RelationType.CAUSES, RelationType.SIMILAR_TO, RelationType.EXAMPLE_OF)
 _PER_MEMORY = 3  # relations
 _STEEPNESS = 0.5  # of the power law by which memories have relations: few have very many
@@ -28,7 +62,7 @@ _START = datetime(2024, 1, 1, 9, tzinfo=UTC)
 def write(path: Path, *, count: int, seed: int = 7) -> Path:
     """Write `count` memories and about three times as many relations as plain JSON lines; the same for equal seeds."""
     with path.open("w", encoding="utf-8") as file:
-        for line in _lines(count, random.Random(seed)):  # noqa: S311 - no secret
+        for line in _lines(count, random.Random(seed)):
             file.write(json.dumps(line) + "\n")
     return path
 

@@ -18,7 +18,8 @@ _SEEN = """() => {
   const box = one.getBoundingClientRect();
   const shown = (style) => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
   // A radio button or a tick may be drawn by what stands beside it.
-  const marked = [one, one.nextElementSibling, one.parentElement].filter(Boolean).some((part) => shown(getComputedStyle(part)));
+  const near = [one, one.nextElementSibling, one.parentElement].filter(Boolean);
+  const marked = near.some((part) => shown(getComputedStyle(part)));
   return { what: one.outerHTML.slice(0, 120), marked, size: box.width * box.height,
     within: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth };
 }"""

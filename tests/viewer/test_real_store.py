@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -131,7 +130,8 @@ def test_many_memories_are_searched_filtered_and_paged(served: Serve, many: Aspe
     assert 0 < total < MANY / 100
     page.get_by_text("More filters").click()
     page.get_by_label("Tag").fill("travel")
-    expect(page.get_by_text(re.compile(rf"^{many.page(text='piano', type='self', tag='travel').total} memor"))).to_be_visible()
+    total = many.page(text="piano", type="self", tag="travel").total
+    expect(page.get_by_text(re.compile(rf"^{total} memor"))).to_be_visible()
     page.get_by_label("Speaker").fill("Nobody")
     expect(page.get_by_role("heading", name="No memory fits")).to_be_visible()
 

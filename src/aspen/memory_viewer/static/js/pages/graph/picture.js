@@ -3,8 +3,8 @@
 
 import { Sigma } from "../../../vendor/graph.js";
 
-const SLOW = 40; // milliseconds between two frames of a movement: 25 frames a second
-const PATIENCE = 3; // so many slow frames, one after the other, and it is drawn coarser
+const SLOW = 32; // milliseconds between two frames of a movement: with more it is drawn coarser, from then on
+const NEWEST = 0.2; // what the last frame counts in their mean
 const COARSE = 0.5; // of the pixels across
 const REST = 180; // milliseconds without a movement, then it is drawn sharp again
 
@@ -13,11 +13,11 @@ export class Picture extends Sigma {
   stir() {
     const now = performance.now();
     const since = now - this.stirred;
-    this.slow = since > SLOW && since < REST ? (this.slow ?? 0) + 1 : 0;
+    if (since < REST) this.between = (1 - NEWEST) * (this.between ?? 0) + NEWEST * since;
     this.stirred = now;
-    if (this.slow >= PATIENCE) this.patient = false;
+    if (this.between > SLOW) this.coarse = true;
     clearTimeout(this.resting);
-    if (this.patient === false) this.resting = setTimeout(() => this.rest(), REST);
+    if (this.coarse) this.resting = setTimeout(() => this.rest(), REST);
   }
 
   /** Draw sharp what is no longer moved. */
@@ -32,7 +32,7 @@ export class Picture extends Sigma {
   }
 
   get detail() {
-    return this.patient === false && this.resting ? COARSE : 1;
+    return this.coarse && this.resting ? COARSE : 1;
   }
 
   render() {

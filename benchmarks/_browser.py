@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from aspen.errors import AspenError
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_SIZE = {"width": 1280, "height": 860}
+_SIZE: ViewportSize = {"width": 1280, "height": 860}
 _PATIENCE = 180_000  # milliseconds
 _WARM = 8  # frames before a movement is counted: the pipeline is then as full as it gets
 

@@ -52,6 +52,11 @@ def fill(repository: Repository, types: list[str], edges: EdgeRows) -> None:
                 for number, kind in enumerate(types[start : start + _AT_ONCE], start=start + 1)
             ]
         )
+    relate(repository, edges)
+
+
+def relate(repository: Repository, edges: EdgeRows) -> None:
+    """Put the edges into a store that has the memories."""
     for part in _parts(edges):
         repository.relate(part)
 

@@ -7,6 +7,7 @@ a fifth of the spread of each dimension. Word frequencies, text lengths and dist
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -19,7 +20,7 @@ from aspen.engine import Engine
 from aspen.items import memory_id
 from aspen.repository import NewMemory
 from aspen.resonance_search import analyse, dated_text, mentions_in, subject_of
-from aspen.types import FloatArray, MemoryItem
+from aspen.types import FloatArray, MemoryItem, MemoryType
 
 _CONVERSATION, _SESSION = 500, 20  # memories
 _CHANGED = 0.2
@@ -49,7 +50,14 @@ class Seeds:
         words = [word for turn in turns for word in turn.split()]
         return cls(turns, words, encoded, code, pooled, pooled.std(axis=0))
 
-    def memory(self, number: int, random: np.random.Generator, *, source: str = "bench") -> NewMemory:
+    def memory(
+        self,
+        number: int,
+        random: np.random.Generator,
+        *,
+        source: str = "bench",
+        kind: MemoryType = MemoryType.EPISODIC,
+    ) -> NewMemory:
         """A synthetic memory, ready to be stored: the `number`-th of its store."""
         pick = int(random.integers(len(self.turns)))
         speaker, _, text = self.turns[pick].partition(": ")
@@ -65,6 +73,7 @@ class Seeds:
             said_at=_START + timedelta(days=session, minutes=turn),
             conversation=f"conversation {number // _CONVERSATION}",
             source=f"{source}:{number}",
+            type=kind,
         )
         terms = analyse(dated_text(item.text, speaker=item.speaker, said_at=item.said_at))
         encoded = self.encoded[pick]
@@ -82,10 +91,13 @@ class Seeds:
         )
 
 
-def fill(engine: Engine, seeds: Seeds, *, count: int) -> None:
-    """Put `count` synthetic memories into the engine's store."""
+def fill(engine: Engine, seeds: Seeds, *, count: int, types: Sequence[str] = ()) -> None:
+    """Put `count` synthetic memories into the engine's store; `types` are theirs, all are episodic without it."""
+    kinds = [MemoryType(kind) for kind in types] or [MemoryType.EPISODIC] * count
     engine.claim_store()
     random = np.random.default_rng(count)
     for start in range(0, count, _AT_ONCE):
         numbers = range(start, min(start + _AT_ONCE, count))
-        engine.repository.add([seeds.memory(number, random) for number in numbers], stamp=engine.stamp)
+        engine.repository.add(
+            [seeds.memory(number, random, kind=kinds[number]) for number in numbers], stamp=engine.stamp
+        )

@@ -14,18 +14,14 @@ of one after the other, so that what else the machine does meanwhile is shared b
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/server.py` from anywhere
 
 from benchmarks._program import exit_code, positive
+from benchmarks._serving import serving
 
 from aspen import Aspen
 from aspen.benchmarks import output
@@ -58,7 +55,6 @@ _ALONE = {
 _BESIDE = "recall, while a reply is written"
 _LONG_REPLY = 400
 _REQUEST_SECONDS = 300.0
-_END_SECONDS = 120.0
 
 
 @dataclass
@@ -223,34 +219,6 @@ def _write(url: str, writing: threading.Event, enough: threading.Event) -> None:
                         writing.clear()
 
 
-@contextmanager
-def _serving(store: Path) -> Iterator[str]:
-    """The address of `aspen serve` in a process of its own, which has ended by itself when the context is left."""
-    arguments = [
-        sys.executable,
-        "-m",
-        "aspen.cli",
-        "serve",
-        "--port",
-        "0",
-        "--rate",
-        "100000",
-        "--store",
-        str(store),
-    ]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as program:
-        url = (program.stdout.readline() if program.stdout else "").strip()
-        if not url:
-            raise AspenError("`aspen serve` did not start.", hint="What it printed says why.")
-        try:
-            yield url
-        finally:
-            program.send_signal(signal.SIGTERM)
-            code = program.wait(timeout=_END_SECONDS)
-    if code:
-        raise AspenError(f"`aspen serve` ended with {code}.")
-
-
 def _lost(store: Path, ledgers: Sequence[Ledger]) -> list[str]:
     """What the store does not have as it was answered."""
     lost = []
@@ -275,7 +243,7 @@ def run(arguments: argparse.Namespace) -> None:
         output.note("filling the store")
         with Aspen.open(store) as aspen:
             import_file(aspen, _STORE)
-        with _serving(store) as url, ThreadPoolExecutor(arguments.clients) as pool:
+        with serving(store) as url, ThreadPoolExecutor(arguments.clients) as pool:
             httpx.post(
                 f"{url}api/v1/recall", json={"prompt": _PROMPTS[0]}, timeout=_REQUEST_SECONDS
             )  # loads the model

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from aspen.repository import edges_of
+from aspen.repository import EdgeRows, edges_of
 from aspen.server.asked import Body, Id, JsonRoute, Kind, Limit, Name, Origin, Share, Store
 from aspen.server.problems import responses
 from aspen.server.told import Listed, ListedTrace, told_traces
-from aspen.types import MemoryType, Provenance, Relation, RelationType
+from aspen.types import Edge, MemoryType, Provenance, Relation, RelationType
 
 router = APIRouter(route_class=JsonRoute, tags=["relations"])
 
@@ -125,7 +125,7 @@ def unrelate(
 def coactivation(aspen: Store, limit: Limit = 50) -> Listed[Link]:
     """The links that grew because memories were used together, heaviest first."""
     kind = RelationType.CO_ACTIVATED.value
-    edges = [edge for edge in edges_of(aspen.repository.changes(0).edges) if edge.type == kind]
+    edges = _edges_of_type(aspen.repository.changes(0).edges, kind)
     edges.sort(key=lambda edge: (-edge.weight, edge.source, edge.target))
     ends = sorted({end for edge in edges[:limit] for end in (edge.source, edge.target)})
     memories = {one.seq: one for one in aspen.repository.get_by_seq(ends)}
@@ -144,3 +144,17 @@ def coactivation(aspen: Store, limit: Limit = 50) -> Listed[Link]:
                 )
             )
     return Listed(items=links)
+
+
+def _edges_of_type(rows: EdgeRows, kind: str) -> list[Edge]:
+    """Only those are made into edges: a store has a hundred thousand others."""
+    found = [place for place, name in enumerate(rows.types) if name == kind]
+    return edges_of(
+        EdgeRows(
+            sources=rows.sources[found],
+            targets=rows.targets[found],
+            types=[kind] * len(found),
+            weights=rows.weights[found],
+            provenances=[rows.provenances[place] for place in found],
+        )
+    )

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useRef, useState } from "../vendor/view.js";
 import { cut } from "./format.js";
 import { Busy, Told, Trouble } from "./parts/feedback.js";
-import { useTheme } from "./parts/hooks.js";
+import { useKeptFocus, useTheme } from "./parts/hooks.js";
 import { followLinks, scrollBack, usePlace } from "./router.js";
 
 const PAGES = {
@@ -39,6 +39,7 @@ function Frame() {
   const [problem, setProblem] = useState(null);
   const content = useRef(null);
   const first = useRef(true);
+  useKeptFocus(content);
 
   useEffect(() => {
     const within = place.rest.length ? `: ${cut(place.rest.join("/"), 40)}` : "";

@@ -68,6 +68,29 @@ export function useSize(ref) {
   return size;
 }
 
+/**
+ * What has the focus may go away with what a person did, as a link of a list does. The browser then begins again at the
+ * top; here the focus goes to what `ref` holds, so that Tab goes on from there and a screen reader reads on.
+ */
+export function useKeptFocus(ref) {
+  useEffect(() => {
+    let last = null;
+    const remember = ({ target }) => (last = target);
+    const keep = () => {
+      if (!last || last.isConnected || document.activeElement !== document.body) return;
+      last = null;
+      ref.current?.focus({ preventScroll: true });
+    };
+    const watching = new MutationObserver(keep);
+    document.addEventListener("focusin", remember);
+    watching.observe(document.body, { childList: true, subtree: true });
+    return () => {
+      document.removeEventListener("focusin", remember);
+      watching.disconnect();
+    };
+  }, []);
+}
+
 /** The chosen theme, "light" or "dark", followed as it changes: for what is drawn on a canvas. */
 export function useTheme() {
   const now = () => document.documentElement.dataset.theme;

@@ -1,6 +1,6 @@
 // A memory that was clicked in the graph: what it says, what it stands between, where it came from.
 
-import { html } from "../../../vendor/view.js";
+import { html, useEffect, useRef } from "../../../vendor/view.js";
 import { get, part } from "../../api.js";
 import { cut, fixed, saidAt, time, words } from "../../format.js";
 import { Busy, Trouble } from "../../parts/feedback.js";
@@ -21,7 +21,12 @@ export function Details({ id, onChoose, onNeighbours, onClose }) {
     [id],
   );
   const { value, problem } = loaded;
-  return html`<section class="details card" aria-label="The chosen memory">
+  const box = useRef(null);
+  useEffect(() => {
+    // What was chosen with may be gone, as a match of the finder is: reading goes on here.
+    if (["BODY", "MAIN"].includes(document.activeElement.tagName)) box.current.focus({ preventScroll: true });
+  }, [id]);
+  return html`<section class="details card" aria-label="The chosen memory" ref=${box} tabindex="-1">
     <button class="icon close" aria-label="Close" onClick=${onClose}>×</button>
     ${problem ? html`<${Trouble} problem=${problem} again=${loaded.reload} />` : null}
     ${value && value.memory.id === id ? html`<${About_} ...${value} onChoose=${onChoose} onNeighbours=${onNeighbours} />` : problem ? null : html`<${Busy} />`}

@@ -1,9 +1,11 @@
 // The picture of the graph: sigma with the viewer's shapes and colours. It knows nothing of where the graph comes from.
 
-import { EdgeRectangleProgram, MultiDirectedGraph, Sigma } from "../../../vendor/graph.js";
+import { EdgeRectangleProgram, MultiDirectedGraph } from "../../../vendor/graph.js";
 import { cut } from "../../format.js";
 import { colour } from "../../parts/hooks.js";
+import { batched } from "./batched.js";
 import { MemoryProgram, shared } from "./node_program.js";
+import { Picture } from "./picture.js";
 
 const NAMED = 5; // so many of the most active memories have a label, come what may
 const LINE = 16; // pixels that a label is high
@@ -31,9 +33,9 @@ export class Drawing {
     this.played = false;
     this.font = `500 12px ${getComputedStyle(document.body).fontFamily}`;
     this.readColours();
-    this.sigma = new Sigma(this.graph, container, {
-      nodeProgramClasses: { memory: MemoryProgram },
-      edgeProgramClasses: { line: EdgeRectangleProgram },
+    this.sigma = new Picture(this.graph, container, {
+      nodeProgramClasses: { memory: batched(MemoryProgram) },
+      edgeProgramClasses: { line: batched(EdgeRectangleProgram) },
       defaultNodeType: "memory",
       defaultEdgeType: "line",
       nodeReducer: (id, data) => this.nodeShown(id, data),
@@ -111,7 +113,19 @@ export class Drawing {
 
   /** Draw anew with the next frame; places and what is there have not changed. */
   redraw() {
+    if (this.killed) return; // what stands on it is taken away after it, and tells it so
     this.sigma.refresh({ skipIndexation: true, schedule: true });
+  }
+
+  /** Draw anew what is lit; all of it where sigma has not taken up yet what was added. */
+  redrawLit() {
+    if (this.sigma.needToProcess) {
+      this.redraw();
+      return;
+    }
+    const nodes = [...this.glow.keys()].filter((id) => this.graph.hasNode(id));
+    const edges = [...this.lit.keys()].filter((key) => this.graph.hasEdge(key));
+    this.sigma.refresh({ skipIndexation: true, schedule: true, partialGraph: { nodes, edges } });
   }
 
   nodeShown(id, data) {
@@ -174,8 +188,12 @@ export class Drawing {
   /** Show activation: `glow` in [0, 1] by id, `lit` in [0, 1] by edge, `pulses` as [{source, target, share, strength}]. */
   light({ glow, lit, pulses }) {
     const most = [...glow].sort((one, other) => other[1] - one[1]).slice(0, NAMED);
+    // From one moment to the next only what is lit changes, unless more of them are.
+    const same = this.played && glow.size === this.glow.size && lit.size === this.lit.size;
     Object.assign(this, { glow, lit, pulses, played: true, named: new Set(most.map(([id]) => id)) });
-    this.redraw();
+    this.sigma.stir();
+    if (same) this.redrawLit();
+    else this.redraw();
   }
 
   unlight() {
@@ -235,6 +253,7 @@ export class Drawing {
   }
 
   kill() {
+    this.killed = true;
     this.sigma.kill();
   }
 }

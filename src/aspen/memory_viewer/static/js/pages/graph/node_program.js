@@ -13,7 +13,7 @@ attribute float a_size;
 attribute float a_shape;
 attribute float a_glow;
 attribute float a_ring;
-attribute float a_angle;
+attribute vec2 a_corner;
 uniform mat3 u_matrix;
 uniform float u_sizeRatio;
 uniform float u_correctionRatio;
@@ -26,9 +26,9 @@ varying float v_feather;
 const float bias = 255.0 / 254.0;
 
 void main() {
-  // A triangle around everything that is drawn; v_place is 1 at the radius of the shape.
-  float reach = 1.35 + a_glow * ${HALO.toFixed(1)};
-  vec2 corner = 2.0 * reach * vec2(cos(a_angle), sin(a_angle));
+  // A square around everything that is drawn, and no more, for each pixel costs; v_place is 1 at the radius of the shape.
+  float reach = 1.25 + 0.2 * a_ring + a_glow * ${HALO.toFixed(1)};
+  vec2 corner = reach * a_corner;
   float radius = a_size * u_correctionRatio / u_sizeRatio * 2.0;
   gl_Position = vec4((u_matrix * vec3(a_position + corner * radius, 1)).xy, 0, 1);
   v_place = corner;
@@ -71,6 +71,10 @@ void main() {
   #ifdef PICKING_MODE
   gl_FragColor = d > 0.25 ? vec4(0.0) : v_color;
   #else
+  if (d < -v_feather && v_ring == 0.0) { // most of what is drawn, and quickly told
+    gl_FragColor = vec4(v_color.rgb, 1.0);
+    return;
+  }
   float inside = 1.0 - smoothstep(-v_feather, v_feather, d);
   float rim = (1.0 - smoothstep(-v_feather, v_feather, d - 0.14)) - inside; // keeps neighbours apart
   float ring = v_ring * (smoothstep(-v_feather, v_feather, d - 0.16) - smoothstep(-v_feather, v_feather, d - 0.32));
@@ -84,7 +88,7 @@ void main() {
 }`;
 
 const { FLOAT, UNSIGNED_BYTE } = WebGLRenderingContext;
-const THIRD = (2 * Math.PI) / 3;
+const CORNERS = [[-1, -1], [1, -1], [-1, 1], [-1, 1], [1, -1], [1, 1]]; // of two triangles
 
 /** Colours that all nodes share, as [r, g, b] in [0, 1], and how strong the halo is; set before the picture is drawn anew. */
 export const shared = { halo: [0.4, 0.3, 0.9], strength: 0.5, ink: [0, 0, 0], ground: [1, 1, 1] };
@@ -92,7 +96,7 @@ export const shared = { halo: [0.4, 0.3, 0.9], strength: 0.5, ink: [0, 0, 0], gr
 export class MemoryProgram extends NodeProgram {
   getDefinition() {
     return {
-      VERTICES: 3,
+      VERTICES: CORNERS.length,
       VERTEX_SHADER_SOURCE: VERTEX,
       FRAGMENT_SHADER_SOURCE: FRAGMENT,
       METHOD: WebGLRenderingContext.TRIANGLES,
@@ -106,9 +110,31 @@ export class MemoryProgram extends NodeProgram {
         { name: "a_glow", size: 1, type: FLOAT },
         { name: "a_ring", size: 1, type: FLOAT },
       ],
-      CONSTANT_ATTRIBUTES: [{ name: "a_angle", size: 1, type: FLOAT }],
-      CONSTANT_DATA: [[0], [THIRD], [2 * THIRD]],
+      CONSTANT_ATTRIBUTES: [{ name: "a_corner", size: 2, type: FLOAT }],
+      CONSTANT_DATA: CORNERS,
     };
+  }
+
+  /** Draw what is seen. Which memory lies where is drawn apart from it, by `pick`, and only once somebody asks. */
+  render(params) {
+    this.asked = params;
+    this.pass(this.normalProgram, params);
+  }
+
+  /** Draw which memory lies where, unless that was done since what is seen was drawn. */
+  pick() {
+    if (!this.asked) return;
+    const { pixelRatio, downSizingRatio } = this.asked;
+    this.pass(this.pickProgram, { ...this.asked, pixelRatio: pixelRatio / downSizingRatio });
+    this.asked = null;
+  }
+
+  pass(program, params) {
+    if (this.hasNothingToRender()) return;
+    program.gl.viewport(0, 0, params.width * params.pixelRatio, params.height * params.pixelRatio);
+    this.bindProgram(program);
+    this.renderProgram(params, program);
+    this.unbindProgram(program);
   }
 
   processVisibleItem(nodeIndex, startIndex, data) {

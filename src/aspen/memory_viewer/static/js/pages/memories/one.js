@@ -11,6 +11,8 @@ import { AllWords, memoryAddress, MemoryLine, Priority } from "../../parts/memor
 import { address, go } from "../../router.js";
 import { Relate } from "./relate.js";
 
+const LISTED = 50; // relations; a memory that much leads to may have thousands
+
 export function OneMemory({ id }) {
   const path = `/memories/${part(id)}`;
   const loaded = useLoaded(
@@ -95,6 +97,7 @@ function factsOf(memory) {
 }
 
 function Relations({ memory, relations, reload }) {
+  const [all, setAll] = useState(false);
   const gone = useAction(async (relation) => {
     const { source, target, type, weight, provenance } = relation;
     await remove("/relations", { source, target, type });
@@ -104,14 +107,15 @@ function Relations({ memory, relations, reload }) {
   return html`<section aria-label="Relations"><h2>Relations</h2>
     <${Trouble} problem=${gone.problem} />
     ${relations.length
-      ? html`<ul class="lined">${relations.map((relation) => {
+      ? html`<ul class="lined">${(all ? relations : relations.slice(0, LISTED)).map((relation) => {
           const from = relation.source === memory.id;
           return html`<li key=${`${relation.source} ${relation.type} ${relation.target}`} class="relation">
             <span class="small soft">${from ? `${words(relation.type)} →` : `← ${words(relation.type)}`} <br /><span class="number">weight ${fixed(relation.weight)}</span></span>
             <${MemoryLine} memory=${{ id: relation.other, type: relation.other_type, text: relation.other_text, provenance: "said", stability: "tentative" }} />
             ${MADE.includes(relation.type) ? html`<span></span>` : html`<button class="icon" aria-label="Remove this relation" title="Remove this relation" disabled=${gone.busy} onClick=${() => gone.run(relation)}>×</button>`}
           </li>`;
-        })}</ul>`
+        })}</ul>
+        ${all || relations.length <= LISTED ? null : html`<button class="quiet" onClick=${() => setAll(true)}>Show all ${count(relations.length)} relations</button>`}`
       : html`<p class="soft">Nothing leads from it or to it. Relate it to another memory, so that activation passes between them.</p>`}
   </section>`;
 }

@@ -35,8 +35,9 @@ expect.set_options(timeout=_PATIENCE)
 Serve = Callable[..., Opened]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each file: as long as the driver runs it has an event loop, and tests of other files need their own."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip(_INSTALL)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from starlette.testclient import TestClient
 from tests.front_door import facts
 
@@ -9,11 +11,14 @@ from aspen import Aspen, Config, __version__
 from aspen.server.app import create_api
 from aspen.server.room import Room
 from aspen.server.settings import ServerSettings
+from aspen.testing.fake_model import FakeModel
+from aspen.types import FloatArray
 
 
 def test_health_tells_sizes_and_does_not_wait_for_the_model(client: TestClient, aspen: Aspen) -> None:
     told = client.get("/api/v1/health").json()
     assert (told["version"], told["model"]["state"], told["keys"]) == (__version__, "unloaded", None)
+    assert told["index"]["arms"] is None
     assert told["store"]["location"] == ":memory:"
     facts(aspen)
     told = client.get("/api/v1/health").json()
@@ -53,5 +58,25 @@ def test_once_loaded_the_model_says_what_it_is(aspen: Aspen) -> None:
     app = create_api(aspen, settings=ServerSettings(), warm=False)
     app.state.room.load_model()
     with TestClient(app) as client:
-        model = client.get("/api/v1/health").json()["model"]
+        told = client.get("/api/v1/health").json()
+    model = told["model"]
     assert (model["state"], model["name"], model["layers"], model["device"]) == ("ready", "fake-0", 3, "cpu")
+    assert told["index"]["arms"][:3] == ["activation", "keyword", "heads"]
+    assert "vector" not in told["index"]["arms"]
+
+
+class _Lengths:
+    """An embedder: a text as its length."""
+
+    name = "lengths-1"
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+
+def test_an_embedder_that_was_given_is_told_of(aspen: Aspen) -> None:
+    with Aspen.open(":memory:", model=FakeModel(), config=aspen.config, embedder=_Lengths()) as other:
+        app = create_api(other, settings=ServerSettings(), warm=False)
+        app.state.room.load_model()
+        with TestClient(app) as client:
+            assert "vector" in client.get("/api/v1/health").json()["index"]["arms"]

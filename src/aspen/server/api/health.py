@@ -55,11 +55,16 @@ class KeyHealth(BaseModel):
 
 
 class IndexHealth(BaseModel):
-    """What a recall searches: every key, exactly. `key_bytes` is what all of them take."""
+    """What a recall searches: every key, exactly. `key_bytes` is what all of them take.
+
+    `arms` are the arms and priors that a recall runs: "vector" among them where an embedder was given. Null before the
+    model is loaded.
+    """
 
     kind: str
     memories: int
     key_bytes: int
+    arms: list[str] | None
 
 
 class Health(BaseModel):
@@ -108,7 +113,12 @@ def health(room: InRoom, aspen: Store) -> Health:
         ),
         model=_model(room),
         keys=_keys(room, stamp) if stamp else None,
-        index=IndexHealth(kind="exact", memories=stats.memories, key_bytes=key_bytes),
+        index=IndexHealth(
+            kind="exact",
+            memories=stats.memories,
+            key_bytes=key_bytes,
+            arms=list(room.aspen.engine.search.arm_names) if room.model_state == "ready" else None,
+        ),
         generations=room.generations.under_way,
         jobs=dict(Counter(job.state for job in room.jobs.listed())),
         slow_recalls=room.slow_recalls,

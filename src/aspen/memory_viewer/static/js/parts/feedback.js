@@ -1,6 +1,7 @@
 // What tells a person how things stand: nothing here yet, under way, gone wrong, done.
 
 import { html, useEffect, useState } from "../../vendor/view.js";
+import { percent } from "../format.js";
 
 /** Nothing to show yet, and the step that changes that. */
 export function Empty({ title, children }) {
@@ -22,10 +23,11 @@ export function Busy({ what = "Loading" }) {
   return html`<p class="busy soft" role="status"><span class="dots" aria-hidden="true"></span>${what}</p>`;
 }
 
-/** A job with its progress; `total` may be unknown. */
+/** A job with its progress; `total` may be unknown, and is 1 where `done` is a share. */
 export function Progress({ job, label }) {
   const share = job.total ? job.done / job.total : null;
-  const text = job.total ? `${job.done} of ${job.total} ${job.unit ?? ""}` : job.message || job.state;
+  const far = job.total === 1 ? percent(share) : job.total ? `${job.done} of ${job.total} ${job.unit ?? ""}` : "";
+  const text = [far, job.message].filter(Boolean).join(" · ") || job.state;
   return html`<div class="progress">
     <div role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax=${job.total ?? undefined}
       aria-valuenow=${job.total ? job.done : undefined} aria-valuetext=${text} class=${share === null ? "unknown" : ""}>

@@ -22,14 +22,24 @@ export function asked(query) {
     types: list(query.get("types")),
     arms: list(query.get("arms")),
     rerank: query.get("rerank") === "1",
+    since: timeIn(query.get("since")),
+    until: timeIn(query.get("until")),
     spreading,
   };
 }
 
 const list = (text) => (text ? text.split(",") : []);
 
+const ISO = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** A time of the address, in ISO 8601; "" for what is none. Without a zone it is UTC, as for the server. */
+function timeIn(text) {
+  if (!text || !ISO.test(text) || Number.isNaN(Date.parse(text))) return "";
+  return /T[^Z+-]*$/.test(text) ? `${text}Z` : text;
+}
+
 /** The same as a query of the address. */
-export function queryOf({ prompt, preset, limit, types, arms, rerank, spreading }) {
+export function queryOf({ prompt, preset, limit, types, arms, rerank, since, until, spreading }) {
   return {
     prompt,
     preset: preset === "balanced" ? "" : preset,
@@ -37,6 +47,8 @@ export function queryOf({ prompt, preset, limit, types, arms, rerank, spreading 
     types: types.join(","),
     arms: arms.join(","),
     rerank: rerank ? "1" : "",
+    since,
+    until,
     hops: spreading.max_hops,
     decay: spreading.decay,
     least: spreading.min_weight,
@@ -45,7 +57,7 @@ export function queryOf({ prompt, preset, limit, types, arms, rerank, spreading 
 }
 
 /** The same as the body of a request; `settings` are those of the preset, which fill what is not set. */
-export function bodyOf({ prompt, preset, limit, types, arms, rerank, spreading }, settings) {
+export function bodyOf({ prompt, preset, limit, types, arms, rerank, since, until, spreading }, settings) {
   const boosts = spreading.type_boost && { type_boost: { ...settings?.type_boost, ...spreading.type_boost } };
   const changed = { ...spreading, ...boosts };
   return {
@@ -56,6 +68,8 @@ export function bodyOf({ prompt, preset, limit, types, arms, rerank, spreading }
     ...(types.length ? { types } : {}),
     ...(arms.length ? { arms } : {}),
     ...(rerank ? { rerank } : {}),
+    ...(since ? { since } : {}),
+    ...(until ? { until } : {}),
     ...(Object.keys(changed).length ? { spreading: changed } : {}),
   };
 }

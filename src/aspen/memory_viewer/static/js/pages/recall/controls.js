@@ -12,7 +12,8 @@ const LIMITS = ["5", "10", "25", "50"];
 
 export function Controls({ recall, presets, onChange }) {
   const preset = presets[recall.preset] ?? presets.balanced;
-  const now = { ...preset.settings, ...recall.spreading, type_boost: { ...preset.settings.type_boost, ...recall.spreading.type_boost } };
+  const boosts = { ...preset.settings.type_boost, ...recall.spreading.type_boost };
+  const now = { ...preset.settings, ...recall.spreading, type_boost: boosts };
   const set = (changed) => onChange({ ...recall, ...changed });
   const spread = (changed) => set({ spreading: { ...recall.spreading, ...changed } });
   const touched = Object.keys(recall.spreading).length > 0;
@@ -27,32 +28,41 @@ export function Controls({ recall, presets, onChange }) {
     <div>
       <${Choice} label="Preset" value=${recall.preset} options=${Object.keys(presets)}
         onChange=${(value) => set({ preset: value, spreading: {} })} />
-      <p class="small soft">${preset.when}</p>
+      <p class="small soft below-field">${preset.when}</p>
     </div>
     <details open=${WIDE}><summary class="small">How activation spreads</summary><div class="sliders">
-      <${Slider} label="Hops over relations" value=${now.max_hops} min="0" max="3" step="1" onInput=${(value) => spread({ max_hops: value })} />
-      <${Slider} label="Left after each hop" value=${now.decay} min="0.05" max="1" step="0.05" shown=${fixed(now.decay)} onInput=${(value) => spread({ decay: value })} />
-      <${Slider} label="Least weight of a relation" value=${now.min_weight} min="0" max="1" step="0.05" shown=${fixed(now.min_weight)} onInput=${(value) => spread({ min_weight: value })} />
+      <${Slider} label="Hops over relations" value=${now.max_hops} min="0" max="3" step="1"
+        onInput=${(value) => spread({ max_hops: value })} />
+      <${Slider} label="Left after each hop" value=${now.decay} min="0.05" max="1" step="0.05"
+        shown=${fixed(now.decay)} onInput=${(value) => spread({ decay: value })} />
+      <${Slider} label="Least weight of a relation" value=${now.min_weight} min="0" max="1" step="0.05"
+        shown=${fixed(now.min_weight)} onInput=${(value) => spread({ min_weight: value })} />
+      <h3 class="small">Boost by type</h3>
       ${BOOSTED.map(
-        (type) => html`<${Slider} key=${type} label=${html`<${TypeMark} type=${type} />`} value=${now.type_boost[type] ?? 1} min="1" max="4" step="0.05"
-          shown=${`× ${fixed(now.type_boost[type] ?? 1)}`}
+        (type) => html`<${Slider} key=${type} label=${html`<${TypeMark} type=${type} />`} min="1" max="4" step="0.05"
+          value=${now.type_boost[type] ?? 1} shown=${`× ${fixed(now.type_boost[type] ?? 1)}`}
           onInput=${(value) => spread({ type_boost: { ...recall.spreading.type_boost, [type]: value } })} />`,
       )}
-      ${touched ? html`<button class="quiet" onClick=${() => set({ spreading: {} })}>As the preset has it</button>` : null}
+      ${touched
+        ? html`<button class="quiet" onClick=${() => set({ spreading: {} })}>As the preset has it</button>` : null}
     </div></details>
     <details open=${recall.types.length > 0 || recall.arms.length > 0 || recall.rerank}>
       <summary class="small">What may come back, and how it is found</summary>
       <div class="stack">
         <fieldset><legend class="small">Types</legend>
           ${types.map((type) => html`<div key=${type}><${Tick} label=${html`<${TypeMark} type=${type} />`}
-            checked=${!recall.types.length || recall.types.includes(type)} onChange=${() => toggle("types", type, types)} /></div>`)}
+            checked=${!recall.types.length || recall.types.includes(type)}
+            onChange=${() => toggle("types", type, types)} /></div>`)}
         </fieldset>
         <fieldset><legend class="small">Arms</legend>
           ${ARMS.map(([name, word]) => html`<div key=${name}><${Tick} label=${word}
-            checked=${!recall.arms.length || recall.arms.includes(name)} onChange=${() => toggle("arms", name, arms)} /></div>`)}
+            checked=${!recall.arms.length || recall.arms.includes(name)}
+            onChange=${() => toggle("arms", name, arms)} /></div>`)}
         </fieldset>
-        <${Choice} label="Most hits" value=${String(recall.limit)} options=${LIMITS} onChange=${(value) => set({ limit: Number(value) })} />
-        <${Tick} label="Read the first hits again" hint="(slower)" checked=${recall.rerank} onChange=${(value) => set({ rerank: value })} />
+        <${Choice} label="Most hits" value=${String(recall.limit)} options=${LIMITS}
+          onChange=${(value) => set({ limit: Number(value) })} />
+        <${Tick} label="Read the first hits again" hint="(slower)" checked=${recall.rerank}
+          onChange=${(value) => set({ rerank: value })} />
       </div>
     </details>
   </form>`;

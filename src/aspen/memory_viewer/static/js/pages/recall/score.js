@@ -6,13 +6,31 @@ import { Path } from "../../parts/memories.js";
 
 /** The parts of a score in four groups; the words say what each is. */
 export const GROUPS = [
-  { key: "found", word: "Found by", parts: { activation: "activation", keyword: "keyword", heads: "heads", vector: "vector" } },
-  { key: "leaning", word: "Leaning", parts: { subject: "who it is about", dates: "when", traits: "kind of statement", priority: "priority" } },
-  { key: "spread", word: "Spread to it", parts: { neighbours: "neighbouring turns", names: "shared names", relations: "relations" } },
-  { key: "context", word: "Afterwards", parts: { session: "session", kept: "kept in place", corrected: "correction", rerank: "re-ranked" } },
+  {
+    key: "found",
+    word: "Found by",
+    parts: { activation: "activation", keyword: "keyword", heads: "heads", vector: "vector" },
+  },
+  {
+    key: "leaning",
+    word: "Leaning",
+    parts: { subject: "who it is about", dates: "when", traits: "kind of statement", priority: "priority" },
+  },
+  {
+    key: "spread",
+    word: "Spread to it",
+    parts: { neighbours: "neighbouring turns", names: "shared names", relations: "relations" },
+  },
+  {
+    key: "context",
+    word: "Afterwards",
+    parts: { session: "session", kept: "kept in place", corrected: "correction", rerank: "re-ranked" },
+  },
 ];
 
-const KNOWN = new Map(GROUPS.flatMap(({ key, parts }) => Object.entries(parts).map(([name, word]) => [name, { key, word }])));
+const KNOWN = new Map(
+  GROUPS.flatMap(({ key, parts }) => Object.entries(parts).map(([name, word]) => [name, { key, word }])),
+);
 const LEAST = 0.005; // what rounds to 0.00 is no part
 
 /** The parts of a hit that count, in the order of their groups: [{name, word, group, value}]. */
@@ -20,7 +38,10 @@ export function partsOf(hit) {
   const names = [...KNOWN.keys(), ...Object.keys(hit.arms).filter((name) => !KNOWN.has(name))];
   return names
     .filter((name) => Math.abs(hit.arms[name] ?? 0) >= LEAST)
-    .map((name) => ({ name, value: hit.arms[name], word: KNOWN.get(name)?.word ?? name, group: KNOWN.get(name)?.key ?? "context" }));
+    .map((name) => {
+      const { word = name, key: group = "context" } = KNOWN.get(name) ?? {};
+      return { name, value: hit.arms[name], word, group };
+    });
 }
 
 /** How far the bars of some hits reach to each side of zero. */
@@ -30,7 +51,8 @@ export function scaleOf(hits) {
     return [values.filter((value) => value < 0), values.filter((value) => value > 0)];
   });
   const sum = (values) => values.reduce((total, value) => total + value, 0);
-  return scale(Math.min(0, ...sides.map(([against]) => sum(against))), Math.max(0.1, ...sides.map(([, by]) => sum(by))));
+  const [least, most] = [sides.map(([against]) => sum(against)), sides.map(([, by]) => sum(by))];
+  return scale(Math.min(0, ...least), Math.max(0.1, ...most));
 }
 
 /** How far the parts reach, each by itself. */
@@ -53,15 +75,17 @@ export function ScoreBar({ hit, reach }) {
   });
   return html`<div class="score-bar" aria-hidden="true">
     ${pieces.map(({ name, word, value, group, left: at, width }) => html`<span key=${name} class=${`piece ${group}`}
-      title=${`${word} ${signed(value)}`} style=${{ left: `${at}%`, width: `${width}%` }}></span>`)}
+      title=${`${word} ${signed(value)} σ`} style=${{ left: `${at}%`, width: `${width}%` }}></span>`)}
     <span class="zero" style=${{ left: `${reach.at(0)}%` }}></span>
   </div>`;
 }
 
 export function ScoreLegend() {
   return html`<ul class="score-legend small soft" aria-hidden="true">
-    ${GROUPS.map(({ key, word, parts }) => html`<li key=${key} title=${Object.values(parts).join(", ")}><span class=${`swatch piece ${key}`}></span>${word}</li>`)}
-  </ul>`;
+      ${GROUPS.map(({ key, word, parts }) => html`<li key=${key} title=${Object.values(parts).join(", ")}>
+        <span class=${`swatch piece ${key}`}></span>${word}</li>`)}
+    </ul>
+    <span class="small soft">in standard deviations (σ)</span>`;
 }
 
 /** Each part on a line of its own, and the ways on which activation came with their shares. */
@@ -77,7 +101,10 @@ export function ScoreTable({ hit, textOf }) {
             left: `${reach.at(Math.min(0, value))}%`, width: `${(Math.abs(value) / reach.width) * 100}%` }}></span></td>
           <td class="number">${signed(value)}</td>
         </tr>`)}
-        ${hit.type_boost === 1 ? null : html`<tr><th scope="row">type boost</th><td class="soft">each step to it counts</td><td class="number">× ${hit.type_boost}</td></tr>`}
+        ${hit.type_boost === 1
+          ? null
+          : html`<tr><th scope="row">type boost</th><td class="soft">each step to it counts</td>
+              <td class="number">× ${hit.type_boost}</td></tr>`}
       </tbody>
     </table>
     ${hit.paths.length ? html`<${Paths} paths=${hit.paths} textOf=${textOf} />` : null}`;

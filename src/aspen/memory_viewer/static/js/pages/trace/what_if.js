@@ -1,6 +1,6 @@
 // Run an inference again with one thing changed, and see where the two part.
 
-import { html, useState } from "../../../vendor/view.js";
+import { html, useMemo, useState } from "../../../vendor/view.js";
 import { part, runJob } from "../../api.js";
 import { token } from "../../format.js";
 import { Busy, Trouble } from "../../parts/feedback.js";
@@ -8,32 +8,72 @@ import { Choice, Lines, Text } from "../../parts/fields.js";
 import { useAction } from "../../parts/hooks.js";
 import { Verdict } from "../conversation/why.js";
 import { HeatMap } from "./heat_map.js";
-import { SavePicture } from "./measures.js";
-import { distances } from "./shapes.js";
+import { distances, textOf } from "./shapes.js";
 
-const CHANGES = [["edit", "What was said"], ["note", "The memories it was given"], ["no_note", "No memories at all"], ["seed", "The seed"], ["temperature", "The temperature"]];
+const HOTTEST = 100; // the highest temperature that the server takes
 
-export function WhatIf({ trace, said }) {
+/** What can be changed: its name in a request, in words, and what then stays as it was. */
+const CHANGES = {
+  edit: { word: "What was said", stays: "the other tokens of the prompt, the way they were fed, the seed" },
+  note: { word: "The memories it was given", stays: "what was said, the way it was fed, the seed" },
+  no_note: { word: "No memories at all", stays: "what was said, the way it was fed, the seed" },
+  seed: { word: "The seed", stays: "all of the prompt, the way it was fed, the temperature" },
+  temperature: { word: "The temperature", stays: "all of the prompt, the way it was fed, the seed" },
+};
+
+/** A number as people write it, with a point or a comma; null for what is none. */
+function numberIn(text) {
+  const value = text.trim() ? Number(text.trim().replace(",", ".")) : NaN;
+  return Number.isFinite(value) ? value : null;
+}
+
+/** What is sent for a change; null where its field holds nothing that can be sent. */
+function bodyOf(change, values) {
+  if (change === "no_note") return { no_note: true };
+  if (change === "seed" || change === "temperature") {
+    const value = numberIn(values[change]);
+    const allowed = value !== null && value >= 0 && (change === "seed" || value <= HOTTEST);
+    return allowed ? { [change]: value } : null;
+  }
+  return values[change].trim() ? { [change]: values[change] } : null;
+}
+
+export function WhatIf({ trace }) {
   const [change, setChange] = useState("edit");
-  const [values, setValues] = useState({ edit: said, note: "", seed: String(trace.seed + 1), temperature: "0.8" });
+  const [values, setValues] = useState(() => ({
+    edit: textOf(trace, ["message", "user"]).trim(),
+    note: textOf(trace, ["note"]),
+    seed: String(trace.seed + 1),
+    temperature: "0.8",
+  }));
   const [found, setFound] = useState(null);
   const set = (name) => (value) => setValues((before) => ({ ...before, [name]: value }));
-  const body = { edit: { edit: values.edit }, note: { note: values.note }, no_note: { no_note: true },
-    seed: { seed: Number(values.seed) }, temperature: { temperature: Number(values.temperature) } }[change];
-  const ready = change === "no_note" || String(values[change]).trim() !== "";
-  const run = useAction(async (sent) => setFound(await runJob(`/traces/${part(trace.id)}/replay`, sent)));
+  const body = bodyOf(change, values);
+  const run = useAction(async (sent) => {
+    setFound(null);
+    setFound(await runJob(`/traces/${part(trace.id)}/replay`, sent));
+  });
+  const ask = (event) => {
+    event.preventDefault();
+    if (body) run.run(body);
+  };
   return html`<section class="stack" aria-label="What if">
-    <p class="soft">Everything else stays: the other tokens, the way they were fed, the seed. Nothing of it is stored.</p>
-    <form class="stack" onSubmit=${(event) => { event.preventDefault(); run.run(body); }}>
+    <p class="soft">Everything else stays: ${CHANGES[change].stays}. Nothing of it is stored.</p>
+    <form class="stack" onSubmit=${ask}>
       <div class="row bottom">
-        <${Choice} label="What is changed" value=${change} options=${CHANGES} onChange=${setChange} />
-        ${change === "seed" ? html`<${Text} label="Seed" value=${values.seed} inputmode="numeric" onInput=${(value) => set("seed")(value.replace(/\D/g, "").slice(0, 15))} />` : null}
-        ${change === "temperature" ? html`<${Text} label="Temperature" value=${values.temperature} inputmode="decimal" onInput=${set("temperature")} />` : null}
+        <${Choice} label="What is changed" value=${change} onChange=${setChange}
+          options=${Object.entries(CHANGES).map(([name, { word }]) => [name, word])} />
+        <${Changed} change=${change} values=${values} set=${set} valid=${body !== null} />
       </div>
-      ${change === "edit" ? html`<${Lines} label="What was said instead" value=${values.edit} onInput=${set("edit")} />` : null}
-      ${change === "note" ? html`<${Lines} label="Memories, one a line" rows="3" placeholder="One memory a line" value=${values.note} onInput=${set("note")} />` : null}
-      <div class="row"><button disabled=${run.busy || !ready}>Run both</button>
-        <button type="button" class="quiet" disabled=${run.busy} onClick=${() => run.run({})}>Verify as it was</button></div>
+      ${change === "edit"
+        ? html`<${Lines} label="What was said instead" value=${values.edit} onInput=${set("edit")} />` : null}
+      ${change === "note"
+        ? html`<${Lines} label="The note of memories instead" rows="3" placeholder="One memory a line"
+            value=${values.note} onInput=${set("note")} />`
+        : null}
+      <div class="row"><button disabled=${run.busy || !body}>Run both</button>
+        <button type="button" class="quiet" disabled=${run.busy} onClick=${() => run.run({})}>Verify as it was</button>
+      </div>
     </form>
     ${run.busy ? html`<${Busy} what="Running it again" />` : null}
     <${Trouble} problem=${run.problem} />
@@ -41,15 +81,37 @@ export function WhatIf({ trace, said }) {
   </section>`;
 }
 
+/** The field of a number that is changed, beside the choice of what is. */
+function Changed({ change, values, set, valid }) {
+  if (change === "seed") {
+    return html`<${Text} label="Seed" value=${values.seed} inputmode="numeric"
+      onInput=${(value) => set("seed")(value.replace(/\D/g, "").slice(0, 15))} />`;
+  }
+  if (change === "temperature") {
+    return html`<${Text} label="Temperature" hint=${`a number from 0 to ${HOTTEST}`} inputmode="decimal"
+      value=${values.temperature} aria-invalid=${String(!valid)} onInput=${set("temperature")} />`;
+  }
+  return null;
+}
+
 function Difference({ found }) {
+  const apart = useMemo(() => distances(found.divergence), [found]);
   return html`<p role="status">${found.explanation}</p>
-    <div class="answers two"><div class="reply"><p class="speaker small">As it was · seed ${found.before.seed}</p><p class="all-words" dir="auto">${found.before.reply}</p></div>
-      <div class="reply"><p class="speaker small">Changed · seed ${found.after.seed}</p><p class="all-words" dir="auto">${found.after.reply}</p></div></div>
+    <div class="answers two">
+      <${Reply} word="As it was" run=${found.before} /><${Reply} word="Changed" run=${found.after} />
+    </div>
     <h3>Token by token</h3>
     <${Tokens} pairs=${found.tokens} />
-    ${found.divergence.texts.length
-      ? html`<h3>How far the activations of shared tokens are apart</h3><${HeatMap} map=${distances(found.divergence)} name="Distance" /><div class="row"><${SavePicture} name=${`${found.trace_id}-what-if`} /></div>`
+    ${apart.columns.length
+      ? html`<h3>How far the activations of shared tokens are apart</h3>
+          <${HeatMap} map=${apart} name="Distance" about=${`${found.trace_id}: ${found.explanation}`}
+            file=${`${found.trace_id}-what-if`} />`
       : null}`;
+}
+
+function Reply({ word, run }) {
+  return html`<div class="reply"><p class="speaker small">${word} · seed ${run.seed}</p>
+    <p class="all-words" dir="auto">${run.reply}</p></div>`;
 }
 
 /** Both runs as one text: what only the first has is struck out, what only the second has is underlined. */
@@ -64,7 +126,10 @@ function Tokens({ pairs }) {
       last.is += piece.is;
     } else runs.push({ kind, in_prompt: pair.in_prompt, ...piece });
   }
-  return html`<p class="token-text mono" dir="auto">${runs.map((run, at) => run.kind === "same"
-    ? html`<span key=${at} class=${run.in_prompt ? "soft" : ""}>${run.was}</span>`
-    : html`${run.was ? html`<del key=${`${at} was`}>${token(run.was)}</del>` : null}${run.is ? html`<ins key=${`${at} is`}>${token(run.is)}</ins>` : null}`)}</p>`;
+  return html`<p class="token-text mono" dir="auto">${runs.map((run, at) =>
+    run.kind === "same"
+      ? html`<span key=${at} class=${run.in_prompt ? "soft" : ""}>${run.was}</span>`
+      : html`${run.was ? html`<del key=${`${at} was`}>${token(run.was)}</del>` : null}${
+          run.is ? html`<ins key=${`${at} is`}>${token(run.is)}</ins>` : null}`,
+  )}</p>`;
 }

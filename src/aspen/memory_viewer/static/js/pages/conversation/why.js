@@ -70,10 +70,18 @@ export function Why({ turn }) {
     <dl class="facts small">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     <div class="row">
       ${traceId ? html`<${Replay} traceId=${traceId} />` : null}
-      ${turn.said ? html`<a class="button quiet" href=${address("recall", [], { prompt: turn.said.text, until: turn.said.said_at })}>Why these?</a>` : null}
+      ${turn.said ? html`<a class="button quiet" href=${address("recall", [], recallOf(turn))}>Why these?</a>` : null}
       ${traceId ? html`<a class="button quiet" href=${address("trace", [traceId])}>Open trace</a>` : null}
     </div>
   </div>`;
+}
+
+/**
+ * The recall of a turn, asked again of what was there before it. A bound in time leaves out what has no time: where some of
+ * the memories have none, all are asked.
+ */
+function recallOf({ said, injected = [] }) {
+  return { prompt: said.text, until: injected.every((memory) => memory.said_at) ? said.said_at : null };
 }
 
 /** A reply of which nothing is known but its words. */

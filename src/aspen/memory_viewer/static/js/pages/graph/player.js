@@ -16,17 +16,27 @@ export function Player({ recall, drawing, onChoose, onStop }) {
   const film = useRef(null);
   const [moment, setMoment] = useState(0);
   const [playing, setPlaying] = useState(true);
+  const at = useRef(0); // the moment that is drawn; the state follows for the slider and the words
   const stopped = useRef(false); // at once; a frame that was asked for before would go on otherwise
   film.current ??= timeline(frames);
   const { last } = film.current;
   const hop = Math.min(last, Math.ceil(moment - 0.001));
 
-  useEffect(() => drawing?.light(film.current.at(moment)), [drawing, moment]);
-  useEffect(() => () => drawing?.unlight(), [drawing]);
+  // Drawn here and now, and not as an effect of the state: that would come frames later.
+  const show = (to) => {
+    at.current = Math.max(0, Math.min(last, to));
+    drawing?.light(film.current.at(at.current));
+    setMoment(at.current);
+    if (at.current >= last) setPlaying(false);
+  };
+  useEffect(() => {
+    show(at.current);
+    return () => drawing?.unlight();
+  }, [drawing]);
   useEffect(() => {
     if (!playing || !drawing) return undefined;
     if (stillness()) {
-      const timer = setInterval(() => setMoment((before) => Math.min(last, Math.floor(before) + 1)), HOP);
+      const timer = setInterval(() => show(Math.floor(at.current) + 1), HOP);
       return () => clearInterval(timer);
     }
     let then = performance.now();
@@ -34,24 +44,21 @@ export function Player({ recall, drawing, onChoose, onStop }) {
       if (stopped.current) return;
       const step = Math.min(MOST_AT_ONCE, Math.max(0, now - then) / HOP);
       then = now;
-      setMoment((before) => Math.min(last, before + step));
       frame = requestAnimationFrame(draw);
+      show(at.current + step);
     });
     return () => cancelAnimationFrame(frame);
   }, [playing, drawing]);
-  useEffect(() => {
-    if (moment >= last) setPlaying(false);
-  }, [moment]);
 
   const go = (to) => {
     stopped.current = true;
     setPlaying(false);
-    setMoment(Math.max(0, Math.min(last, to)));
+    show(to);
   };
   const play = () => {
-    if (moment >= last) setMoment(0);
     stopped.current = playing;
     setPlaying(!playing);
+    if (at.current >= last) show(0);
   };
   const words = told(frames[hop], hop, memories);
   return html`<section class="player card" aria-label="The spreading, hop by hop">

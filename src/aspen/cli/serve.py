@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.error
 import urllib.request
 import webbrowser
@@ -141,6 +142,7 @@ def _serve(
 
     def started(address: Address) -> None:
         put(address.entrance)
+        sys.stdout.flush()  # whoever started it through a pipe waits for the address
         say(f"Serving {aspen.repository.location}. Ctrl-C ends it.")
         shown(address)
 

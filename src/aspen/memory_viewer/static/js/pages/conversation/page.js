@@ -70,7 +70,7 @@ function Turns({ name, begun, onChange }) {
     [],
   );
   const talk = useTalk(name);
-  const end = useRef(null);
+  const list = useRef(null);
 
   useEffect(() => {
     if (!newest.value) return;
@@ -94,16 +94,18 @@ function Turns({ name, begun, onChange }) {
   }, [answered]);
 
   const written = talk ? Object.values(talk.replies).map(({ text }) => text.length).join() : "";
-  const toEnd = () => end.current?.scrollIntoView({ block: "end" });
+  // Not by scrollIntoView, from which on Tab would go, past the links at the top.
+  const toEnd = () => scrollTo(0, document.documentElement.scrollHeight);
   useEffect(toEnd, [Boolean(newest.value), Boolean(talk)]);
   useEffect(() => {
     const { scrollHeight } = document.documentElement;
-    if (scrollHeight - innerHeight - scrollY < NEAR) toEnd();
+    const among = list.current.contains(document.activeElement); // somebody goes through the turns
+    if (!among && scrollHeight - innerHeight - scrollY < NEAR) toEnd();
   }, [written, turns.length]);
 
   const nothing = newest.value && !turns.length && !newest.value.items.length && !talk;
   return html`<section class="talk" aria-label=${`Conversation ${name}`}>
-    <div class="turns" role="log" aria-busy=${Boolean(talk?.busy)}>
+    <div class="turns" ref=${list} role="log" aria-busy=${Boolean(talk?.busy)}>
       ${next ? html`<button class="quiet" disabled=${older.busy} onClick=${() => older.run()}>Show earlier turns</button>` : null}
       ${newest.busy && !newest.value ? html`<${Busy} />` : null}
       <${Trouble} problem=${newest.problem} again=${newest.reload} />
@@ -115,7 +117,6 @@ function Turns({ name, begun, onChange }) {
         return html`<${Turn} key=${idOf(turn)} turn=${whole} without=${told?.without} />`;
       })}
       ${talk ? html`<${Talking} talk=${talk} />` : null}
-      <div ref=${end} class="end"></div>
     </div>
     <${Composer} busy=${Boolean(talk?.busy)} onSay=${(message, how) => say(name, message, how)} onStop=${() => talk.stop()} />
   </section>`;

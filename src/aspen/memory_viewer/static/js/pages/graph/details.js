@@ -29,11 +29,11 @@ export function Details({ id, onChoose, onNeighbours, onClose }) {
   return html`<section class="details card" aria-label="The chosen memory" ref=${box} tabindex="-1">
     <button class="icon close" aria-label="Close" onClick=${onClose}>×</button>
     ${problem ? html`<${Trouble} problem=${problem} again=${loaded.reload} />` : null}
-    ${value && value.memory.id === id ? html`<${About_} ...${value} onChoose=${onChoose} onNeighbours=${onNeighbours} />` : problem ? null : html`<${Busy} />`}
+    ${value && value.memory.id === id ? html`<${Chosen} ...${value} onChoose=${onChoose} onNeighbours=${onNeighbours} />` : problem ? null : html`<${Busy} />`}
   </section>`;
 }
 
-function About_({ memory, relations, history, traces, onChoose, onNeighbours }) {
+function Chosen({ memory, relations, history, traces, onChoose, onNeighbours }) {
   return html`<div class="stack">
     <p class="row small"><${TypeMark} type=${memory.type} /><${Priority} value=${memory.priority} /></p>
     <${AllWords} text=${memory.text} />

@@ -2,8 +2,9 @@
 
 import { EdgeRectangleProgram, MultiDirectedGraph } from "../../../vendor/graph.js";
 import { cut } from "../../format.js";
-import { colour } from "../../parts/hooks.js";
+import { colour, stillness } from "../../parts/hooks.js";
 import { batched } from "./batched.js";
+import { edgeKey } from "./joined.js";
 import { MemoryProgram, shared } from "./node_program.js";
 import { Picture } from "./picture.js";
 
@@ -177,7 +178,8 @@ export class Drawing {
     const data = this.sigma.getNodeDisplayData(id);
     if (!data) return;
     const camera = this.sigma.getCamera();
-    await camera.animate({ x: data.x, y: data.y, ratio: Math.min(camera.ratio, 0.35) }, { duration: 350 });
+    const duration = stillness() ? 0 : 350;
+    await camera.animate({ x: data.x, y: data.y, ratio: Math.min(camera.ratio, 0.35) }, { duration });
   }
 
   hide({ types, relations }) {
@@ -257,9 +259,6 @@ export class Drawing {
     this.sigma.kill();
   }
 }
-
-/** What tells an edge from others. */
-export const edgeKey = ({ source, target, type, relation }) => `${source} ${type ?? relation} ${target}`;
 
 function channels(hex) {
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));

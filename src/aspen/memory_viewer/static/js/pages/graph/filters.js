@@ -1,17 +1,20 @@
 // What of the graph is drawn, and a way to a memory by its words.
 
 import { html, useState } from "../../../vendor/view.js";
-import { count, cut } from "../../format.js";
+import { count, cut, fixed, words } from "../../format.js";
 import { Choice, Tick } from "../../parts/fields.js";
-import { TYPES, TypeMark } from "../../parts/marks.js";
+import { RELATIONS, TYPES, TypeMark } from "../../parts/marks.js";
+import { memoryAddress } from "../../parts/memories.js";
+import { edgeKey } from "./joined.js";
 
 const GROUPS = [
-  { word: "Relations", types: ["supports", "contradicts", "causes", "similar_to", "example_of", "is_generalization_of", "summarizes", "derived_from"] },
+  { word: "Relations", types: RELATIONS },
   { word: "Turns that follow", types: ["next"] },
   { word: "Used together", types: ["co_activated"] },
   { word: "Corrections", types: ["historical_version_of"] },
 ];
-export const SIZES = ["100", "500", "2000", "5000"];
+const ROWS = 200; // of a table
+const SIZES = ["100", "500", "2000", "5000"];
 
 export function Filters({ counts, hidden, onHide, size, onSize }) {
   const toggle = (set, names) => {
@@ -54,15 +57,32 @@ export function Finder({ drawing, onChoose }) {
   </div>`;
 }
 
-/** The picture as a table: for those who do not see it, or where WebGL is missing. */
+/** The picture as tables: for those who do not see it, or where WebGL is missing. */
 export function GraphTable({ graph }) {
   const [open, setOpen] = useState(false);
-  const rows = open ? [...graph.nodes].sort((one, other) => other.degree - one.degree).slice(0, 200) : [];
   return html`<details onToggle=${(event) => setOpen(event.currentTarget.open)}><summary class="small">The graph as a table</summary>
-    ${open ? html`<div class="scroll-y"><table class="small"><caption>The ${rows.length} memories with the most relations, of ${count(graph.nodes.length)}</caption>
-      <thead><tr><th scope="col">Type</th><th scope="col">Memory</th><th scope="col" class="number">Relations</th><th scope="col" class="number">Priority</th></tr></thead>
-      <tbody>${rows.map((node) => html`<tr key=${node.id}><td><${TypeMark} type=${node.type} /></td>
-        <td><a href=${`/memories/${encodeURIComponent(node.id)}`} dir="auto">${cut(node.text, 120)}</a></td>
-        <td class="number">${count(node.degree)}</td><td class="number">${node.priority.toFixed(2)}</td></tr>`)}</tbody></table></div>` : null}
+    ${open ? html`<${MemoriesTable} nodes=${graph.nodes} /><${RelationsTable} ...${graph} />` : null}
   </details>`;
+}
+
+function MemoriesTable({ nodes }) {
+  const rows = [...nodes].sort((one, other) => (other.degree ?? 0) - (one.degree ?? 0)).slice(0, ROWS);
+  return html`<div class="scroll-y"><table class="small">
+    <caption>${rows.length < nodes.length ? `The ${count(rows.length)} memories with the most relations, of ${count(nodes.length)}` : "Memories"}</caption>
+    <thead><tr><th scope="col">Type</th><th scope="col">Memory</th><th scope="col" class="number">Relations</th>
+      <th scope="col" class="number">Priority, 0 to 1</th></tr></thead>
+    <tbody>${rows.map(({ id, type, text, degree, priority }) => html`<tr key=${id}><td><${TypeMark} type=${type} /></td>
+      <td><a href=${memoryAddress(id)} dir="auto">${cut(text, 120)}</a></td>
+      <td class="number">${degree === undefined ? "" : count(degree)}</td><td class="number">${fixed(priority)}</td></tr>`)}</tbody></table></div>`;
+}
+
+function RelationsTable({ nodes, edges }) {
+  const texts = new Map(nodes.map(({ id, text }) => [id, text]));
+  const rows = [...edges].sort((one, other) => other.weight - one.weight).slice(0, ROWS);
+  return html`<div class="scroll-y"><table class="small">
+    <caption>${rows.length < edges.length ? `The ${count(rows.length)} heaviest relations, of ${count(edges.length)}` : "Relations"}</caption>
+    <thead><tr><th scope="col">From</th><th scope="col">Relation</th><th scope="col">To</th><th scope="col" class="number">Weight, 0 to 1</th></tr></thead>
+    <tbody>${rows.map((edge) => html`<tr key=${edgeKey(edge)}><td dir="auto">${cut(texts.get(edge.source) ?? "", 80)}</td>
+      <td>${words(edge.type)}</td><td dir="auto">${cut(texts.get(edge.target) ?? "", 80)}</td>
+      <td class="number">${fixed(edge.weight)}</td></tr>`)}</tbody></table></div>`;
 }

@@ -1,7 +1,6 @@
 // Asks the worker for places, and sets them as they come.
 
 const FULL = 320; // rounds for a small graph; large ones get fewer, for each costs more
-let round = 0;
 
 /** Lay out what is drawn; `onStep(share)` as it goes, 1 at the end. Returns what stops it. */
 export function layOut(drawing, { rounds, onStep = () => {} } = {}) {
@@ -18,7 +17,6 @@ export function layOut(drawing, { rounds, onStep = () => {} } = {}) {
     weights[at] = Math.max(0.05, weight);
     at += 1;
   });
-  round += 1;
   const worker = new Worker("/static/js/pages/graph/layout_worker.js", { type: "module" });
   const total = rounds ?? Math.max(60, Math.min(FULL, Math.round(240000 / Math.max(1, ids.length))));
   worker.onmessage = ({ data }) => {
@@ -34,6 +32,6 @@ export function layOut(drawing, { rounds, onStep = () => {} } = {}) {
     onStep(data.done / data.rounds);
     if (data.done >= data.rounds) worker.terminate();
   };
-  worker.postMessage({ round, ids, positions, edges, weights, rounds: total });
+  worker.postMessage({ ids, positions, edges, weights, rounds: total });
   return () => worker.terminate();
 }

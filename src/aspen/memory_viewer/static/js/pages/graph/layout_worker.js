@@ -5,7 +5,7 @@ import { DirectedGraph, forceAtlas2 } from "../../../vendor/layout.js";
 const STEP = 120; // milliseconds between two pictures
 
 /** Takes {ids, positions: Float32Array [2n], edges: Uint32Array [2m], weights: Float32Array [m], rounds}. */
-onmessage = ({ data: { round, ids, positions, edges, weights, rounds } }) => {
+onmessage = ({ data: { ids, positions, edges, weights, rounds } }) => {
   const graph = new DirectedGraph();
   ids.forEach((id, at) => graph.addNode(id, { x: positions[2 * at], y: positions[2 * at + 1] }));
   for (let at = 0; at < weights.length; at += 1) {
@@ -34,7 +34,7 @@ onmessage = ({ data: { round, ids, positions, edges, weights, rounds } }) => {
       positions[2 * at] = x;
       positions[2 * at + 1] = y;
     });
-    postMessage({ round, positions, done: Math.min(done, rounds), rounds });
+    postMessage({ positions, done: Math.min(done, rounds), rounds });
     chunk = Math.max(1, Math.min(60, Math.round((chunk * STEP) / Math.max(4, performance.now() - started))));
   }
 };

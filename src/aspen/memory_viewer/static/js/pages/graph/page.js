@@ -10,6 +10,7 @@ import { asked, bodyOf, loadPresets, queryOf } from "../recall/asking.js";
 import { Prompt } from "../recall/page.js";
 import { Details } from "./details.js";
 import { Filters, Finder, GraphTable } from "./filters.js";
+import { joined } from "./joined.js";
 import { Player } from "./player.js";
 
 const DRAWN = "500";
@@ -20,7 +21,11 @@ export function Page({ place }) {
   const center = place.rest[0] ?? null;
   const recall = asked(place.query);
   const graph = useLoaded(
-    (signal) => get("/graph", center ? { center, hops: 2, limit: size } : { limit: size }, { signal }),
+    async (signal) => ({
+      ...(await get("/graph", center ? { center, hops: 2, limit: size } : { limit: size }, { signal })),
+      center,
+      key: `${size} ${center}`, // a picture is of what was loaded, which comes later than what is asked for
+    }),
     [size, center],
   );
   const played = useLoaded(
@@ -42,7 +47,7 @@ export function Page({ place }) {
       ? html`<${Empty} title="There is nothing to draw yet"><p>Memories become points here, and what relates them becomes lines. <a href="/memories/transfer">Import some</a>,
           or <a href="/conversation">tell it something</a>.</p><//>`
       : graph.value
-        ? html`<${Picture} key=${`${size} ${center}`} graph=${graph.value} size=${size} onSize=${(value) => to({ size: value === DRAWN ? "" : value })}
+        ? html`<${Picture} key=${graph.value.key} graph=${graph.value} size=${size} onSize=${(value) => to({ size: value === DRAWN ? "" : value })}
             recall=${recall.prompt ? played.value : null} recalling=${Boolean(recall.prompt) && played.busy} onStop=${() => to({ prompt: "" })} start=${center} />`
         : graph.problem ? null : html`<${Busy} what="Reading the graph" />`}
   </div>`;
@@ -55,7 +60,8 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
   const [hidden, setHidden] = useState(NOTHING);
   const [problem, setProblem] = useState(null);
   const [settling, setSettling] = useState(true);
-  const [extra, setExtra] = useState(0);
+  const [shown, setShown] = useState(graph); // and what was loaded around it since
+  const whole = useRef(graph); // the same, for what the drawing calls long after it was made
   const theme = useTheme();
   const tools = useRef(null);
   const stopLayout = useRef(() => {});
@@ -64,6 +70,12 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
     stopLayout.current();
     setSettling(true);
     stopLayout.current = tools.current.layOut(one, { ...options, onStep: (share) => setSettling(share < 1) });
+  };
+  const grow = (more) => {
+    const before = whole.current.nodes.length;
+    whole.current = joined(whole.current, more);
+    setShown(whole.current);
+    return whole.current.nodes.length - before;
   };
   useEffect(() => {
     let gone = false;
@@ -99,29 +111,28 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
     const on = new Set(frames.flatMap((frame) => [...Object.keys(frame.activation), ...frame.edges.flatMap(({ source, target }) => [source, target])]));
     const nodes = [...on].filter((id) => memories[id]).map((id) => ({ ...memories[id], priority: memories[id].priority ?? 0.5 }));
     const added = drawing.add({ nodes, edges: frames.flatMap((frame) => frame.edges) });
-    setExtra((before) => before + added);
+    grow({ nodes, edges: [] });
     if (added) arrange(drawing, { rounds: 80 });
   }, [drawing, recall]);
 
   const choose = (id) => setChosen(id);
   const find = (id) => {
     setChosen(id);
-    drawing.show(id);
+    drawing?.show(id);
   };
   const neighbours = async (id, one = drawing) => {
     try {
       const around = await get("/graph", { center: id, hops: 1, limit: 300 });
-      const added = one.add(around, { near: id });
-      setExtra((before) => before + added);
-      tell(added ? `${counted(added, "neighbour")} more.` : "All of its neighbours are drawn already.");
-      if (added) arrange(one, { rounds: 60 });
+      const added = grow(around);
+      if (one?.add(around, { near: id })) arrange(one, { rounds: 60 }); // there is no drawing without WebGL
+      tell(added ? `${counted(added, "neighbour")} more.` : "All of its neighbours are here already.");
       setChosen(id);
     } catch (failure) {
       setProblem(failure);
     }
   };
-  const counts = useMemo(() => countsOf(graph), [graph]);
-  const nodes = graph.nodes.length + extra;
+  const counts = useMemo(() => countsOf(shown), [shown]);
+  const nodes = shown.nodes.length;
   return html`<div class=${recall ? "graph-frame playing" : "graph-frame"}>
     <div class="graph-side">
       <${Finder} drawing=${drawing} onChoose=${find} />
@@ -137,7 +148,7 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
       ${recall?.explanation && !recalling
         ? html`<${Player} key=${recall.prompt + recall.seconds} recall=${recall} drawing=${drawing} onChoose=${find} onStop=${onStop} />`
         : null}
-      <${GraphTable} graph=${graph} />
+      <${GraphTable} graph=${shown} />
     </div>
   </div>`;
 }

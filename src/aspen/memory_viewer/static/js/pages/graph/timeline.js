@@ -1,6 +1,6 @@
 // A recall's spreading as a film: at any moment between two hops, how active each memory is and which edges carry.
 
-import { edgeKey } from "./drawing.js";
+import { edgeKey } from "./joined.js";
 
 const PAST = 0.35; // how bright an edge stays once its hop is over
 

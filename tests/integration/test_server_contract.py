@@ -1,6 +1,6 @@
 """Whatever fits the OpenAPI, or does not, is answered as it says: no mistake of the server, no answer of another shape.
 
-A modest number of cases runs with the slow tests; `ASPEN_CONTRACT_EXAMPLES=100` makes more than 5,000 of them.
+A modest number of cases runs with `make test-all`; `ASPEN_CONTRACT_EXAMPLES=100` makes more than 5,000 of them.
 """
 
 from __future__ import annotations

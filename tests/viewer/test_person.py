@@ -73,6 +73,7 @@ def test_chat_see_why_correct_ask_again_and_forget(served: Serve, bundled: Aspen
     page.get_by_role("button", name="Forget").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("This cannot be undone")
+    expect(dialog).to_contain_text("What it corrected holds again")
     dialog.get_by_role("button", name="Forget", exact=True).click()
     expect(page).to_have_url(re.compile("/memories$"))
     assert not bundled.repository.known([newer])

@@ -80,7 +80,7 @@ function Shown({ memory, relations, history, traces, path, reload }) {
     ${doing === "edit" ? html`<${Edit} memory=${memory} path=${path} onClose=${close} onDone=${done} reload=${reload} />` : null}
     ${doing === "correct" ? html`<${Correct} memory=${memory} path=${path} onClose=${close} />` : null}
     ${doing === "relate" ? html`<${Relate} memory=${memory} onClose=${close} onDone=${done} />` : null}
-    ${doing === "forget" ? html`<${Forget} memory=${memory} path=${path} onClose=${close} />` : null}
+    ${doing === "forget" ? html`<${Forget} memory=${memory} path=${path} before=${history.filter((version) => version.corrected_by === memory.id)} onClose=${close} />` : null}
   </div>`;
 }
 
@@ -179,7 +179,8 @@ function Correct({ memory, path, onClose }) {
   <//>`;
 }
 
-function Forget({ memory, path, onClose }) {
+/** `before` are the versions that it corrected: they hold again once it is gone. */
+function Forget({ memory, path, before, onClose }) {
   const going = useLoaded((signal) => get(`${path}/forgetting`, {}, { signal }), [memory.id]);
   const forget = useAction(async () => {
     const { forgotten } = await remove(path);
@@ -200,6 +201,10 @@ function Forget({ memory, path, onClose }) {
       <${Trouble} problem=${going.problem ?? forget.problem} />
       ${told
         ? html`${goes.length ? html`<p>With it go:</p><ul class="going">${goes.map((one) => html`<li key=${one}>${one}</li>`)}</ul>` : html`<p>Nothing else goes with it.</p>`}
+            ${before.length
+              ? html`<p>What it corrected holds again, and is to be forgotten by itself:</p>
+                <ul class="going">${before.map((version) => html`<li key=${version.id} dir="auto">${cut(version.text, 120)}</li>`)}</ul>`
+              : null}
             <p><strong>This cannot be undone.</strong> It is deleted and overwritten. To change what it says, correct it instead.</p>`
         : going.problem ? null : html`<${Busy} what="Looking what goes with it" />`}
       <div class="row end"><button class="quiet" onClick=${onClose}>Keep it</button><button class="danger" disabled=${!told || forget.busy} onClick=${() => forget.run()}>Forget</button></div>

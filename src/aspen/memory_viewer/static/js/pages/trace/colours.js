@@ -1,6 +1,8 @@
 // Colours of heat maps: cividis for what grows from little to much, one scale through grey for what goes both ways.
 // Cividis looks the same to most colour-blind eyes and grows evenly in lightness (Nunez, Anderton and Renslow 2018).
 
+import { fixed } from "../../format.js";
+
 const CIVIDIS = [
   "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
 ];
@@ -23,14 +25,19 @@ const TABLES = { grows: table(CIVIDIS), both: table(BOTH_WAYS) };
 export function scaleOf(values, { both = false } = {}) {
   // Numbers of one kind are sorted several times as fast as a list: a map can have half a million.
   const known = Float64Array.from(values.flat().filter(Number.isFinite)).sort();
-  if (!known.length) return { low: 0, high: 1, both };
+  if (!known.length) return { low: 0, high: 1, least: 0, most: 1, both };
   const quantile = (share) => known[Math.min(known.length - 1, Math.max(0, Math.round(share * (known.length - 1))))];
-  const [low, high] = [quantile(0.01), quantile(0.99)];
+  const [low, high, least, most] = [quantile(0.01), quantile(0.99), known[0], known.at(-1)];
   if (both) {
-    const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
-    return { low: -most, high: most, both };
+    const reach = Math.max(Math.abs(low), Math.abs(high)) || 1;
+    return { low: -reach, high: reach, least, most, both };
   }
-  return { low, high: high > low ? high : low + 1, both };
+  return { low, high: high > low ? high : low + 1, least, most, both };
+}
+
+/** What stands at both ends of a scale; values beyond it have the colour of its end. */
+export function endsOf({ low, high, least, most }) {
+  return [`${least < low ? "≤ " : ""}${fixed(low)}`, `${most > high ? "≥ " : ""}${fixed(high)}`];
 }
 
 /** The colour of a value as [r, g, b]. */

@@ -1,9 +1,9 @@
 // How a heat map is drawn on a canvas: its cells, the names of rows, segments and tokens; and the whole as a picture
 // for a file, which tells its title, its unit and its scale by itself.
 
-import { fixed, token } from "../../format.js";
+import { token } from "../../format.js";
 import { colour } from "../../parts/hooks.js";
-import { colourOf } from "./colours.js";
+import { colourOf, endsOf } from "./colours.js";
 
 export const LEFT = 56; // room for the names of rows, CSS pixels
 export const BAND = 20; // the names of segments above
@@ -147,10 +147,10 @@ export function pictureOf(map, { title, about, scale, topDown }) {
     context.fillStyle = colour("--ink-soft");
     context.font = `11px ${bodyFont()}`;
     context.fillText(about, 0, 22, room);
-    const low = fixed(scale.low);
+    const [low, high] = endsOf(scale);
     const lowWidth = context.measureText(low).width + 8;
     context.fillText(low, 0, 44);
-    context.fillText(`${fixed(scale.high)} ${map.unit}`, lowWidth + STRIP.width + 8, 44);
+    context.fillText(`${high} ${map.unit}`, lowWidth + STRIP.width + 8, 44);
     context.save();
     context.translate(lowWidth, 44);
     drawStrip(context, scale);

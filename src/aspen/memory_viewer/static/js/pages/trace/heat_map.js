@@ -5,7 +5,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/view
 import { count, fixed, token } from "../../format.js";
 import { Trouble } from "../../parts/feedback.js";
 import { useAction, useSize, useTheme } from "../../parts/hooks.js";
-import { scaleOf } from "./colours.js";
+import { endsOf, scaleOf } from "./colours.js";
 import { BAND, drawMap, drawStrip, layoutOf, LEFT, paint, pictureOf } from "./heat_drawing.js";
 
 /** What a table shows at most: with more of them a browser is busy for many seconds. */
@@ -106,10 +106,11 @@ const known = (value) => value !== null && value !== undefined;
 function Scale({ scale, unit }) {
   const strip = useRef(null);
   useEffect(() => drawStrip(strip.current.getContext("2d"), scale), [scale]);
+  const [low, high] = endsOf(scale);
   return html`<span class="scale">
-    <span class="number">${fixed(scale.low)}</span>
+    <span class="number">${low}</span>
     <canvas ref=${strip} width="120" height="10" aria-hidden="true"></canvas>
-    <span class="number">${fixed(scale.high)} ${unit}</span>
+    <span class="number">${high} ${unit}</span>
   </span>`;
 }
 

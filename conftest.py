@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,27 @@ ROOT = Path(__file__).parent
 def run_console(example: Example) -> None:
     """Run each line behind a `$`, with the commands of this environment; the exit code must be 0.
 
-    Make targets are not run, which would run this test again, but they must exist.
+    Make targets are not run, which would run this test again, but they must exist. What `curl` asks of a block, it asks
+    of one server that runs meanwhile, and must be answered.
     """
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for line in str(example.parsed).splitlines():
-        if not line.startswith("$ "):
-            continue
-        command = line[2:].split("  #")[0].strip()
+    lines = [line[2:] for line in str(example.parsed).splitlines() if line.startswith("$ ")]
+    commands = [line.split("  #")[0].strip() for line in lines]
+    asked = [command for command in commands if command.startswith("curl ")]
+    if asked and shutil.which("curl") is None:
+        pytest.skip("curl is not installed: apt-get install curl")
+    for command in commands:
         if command.startswith("make "):
-            command = f"make --dry-run -C {ROOT} {command[5:]}"
-        done = _run(command, environment)
-        if done.returncode:
-            raise AssertionError(f"`{command}` exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+            command = f"make --dry-run -C {ROOT} {command[5:]}"  # noqa: PLW2901 - what is run in its place
+        if command not in asked:
+            _check(command, _run(command, environment))
+    if asked:
+        _check("aspen serve", _served(["aspen", "serve"], environment, asked=asked))
+
+
+def _check(command: str, done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        raise AssertionError(f"`{command}` exited with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
 def _run(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -57,8 +67,13 @@ def _run(command: str, environment: dict[str, str]) -> subprocess.CompletedProce
     )
 
 
-def _served(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A server that ran until it had answered, and was then told to end. One at a time: all take the same port."""
+def _served(
+    command: list[str], environment: dict[str, str], *, asked: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """A server that ran until it had answered, also what is `asked`, and was then told to end.
+
+    One at a time: all take the same port.
+    """
     no_window = {**environment, "BROWSER": "true"}
     with (
         FileLock(Path(tempfile.gettempdir()) / "aspen-docs-server.lock"),
@@ -70,6 +85,8 @@ def _served(command: list[str], environment: dict[str, str]) -> subprocess.Compl
         try:
             if address.startswith("http"):
                 urllib.request.urlopen(address).close()  # noqa: S310 - http, as was just looked at
+            for question in asked:
+                _check(question, _run(question.replace("curl ", "curl --fail-with-body ", 1), environment))
         finally:
             server.send_signal(signal.SIGINT)
             told, _ = server.communicate(timeout=120)

@@ -7,6 +7,7 @@
     │   └── PromptTooLong           the prompt does not fit the model's context
     ├── NotFound                    no memory, trace or conversation has this id
     ├── Conflict                    it was changed since the caller read it; nothing was written
+    │   └── AlreadyCorrected        something else holds in its place: that is to be changed
     ├── MissingDependency           an optional package is not installed
     ├── ModelError                  the language model cannot do what was asked
     │   ├── ModelNotFound           no such model, or it is not one Aspen can run
@@ -87,6 +88,10 @@ class Conflict(AspenError):
     """It was changed since the caller read it; nothing was written."""
 
     exit_code = 8
+
+
+class AlreadyCorrected(Conflict):
+    """Another memory holds in the place of this one: that one is to be changed."""
 
 
 class MissingDependency(AspenError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -132,6 +133,14 @@ def test_a_reply_may_take_longer_than_a_request_to_come(aspen: Aspen) -> None:
     ):
         answer = httpx.post(f"{address.url}api/v1/chat", json={"message": "So?"}, timeout=30)
     assert answer.json()["text"].startswith("Well")
+
+
+def test_what_is_written_of_it_has_a_time(connect: Connect, capfd: pytest.CaptureFixture[str]) -> None:
+    connection = connect()
+    connection.sendall(b"GET\r\n\r\n")
+    assert rest(connection).startswith(b"HTTP/1.1 400")
+    line = capfd.readouterr().err.strip()
+    assert re.fullmatch(r"[\d-]{10} [\d:,]{12} WARNING uvicorn.error: Invalid HTTP request received\.", line)
 
 
 @pytest.mark.parametrize(

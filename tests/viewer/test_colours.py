@@ -47,7 +47,7 @@ TO_LAB = np.array(
 
 def themes() -> dict[str, dict[str, str]]:
     text = TOKENS.read_text(encoding="utf-8")
-    light, dark = re.findall(r":root(?:\[[^]]*\])? \{(.*?)\n\}", text, flags=re.DOTALL)
+    light, dark = re.findall(r"^:root(?:\[[^]]*\])? \{(.*?)\n\}", text, flags=re.DOTALL | re.MULTILINE)
     found = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in (light, dark)]
     return {"light": found[0], "dark": found[1]}
 

@@ -57,6 +57,12 @@ def test_files_have_one_subject(path: Path) -> None:
     assert lines <= (900 if path.suffix == ".css" else 400)
 
 
+@pytest.mark.parametrize("path", [path for path in OWN if path.suffix == ".js"], ids=name)
+def test_lines_fit_a_screen(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [f"line {number}" for number, line in enumerate(lines, 1) if len(line) > 120] == []
+
+
 def test_what_is_vendored_has_its_licence() -> None:
     vendor = STATIC / "vendor"
     licences = (vendor / "LICENCES.txt").read_text(encoding="utf-8")

@@ -268,6 +268,8 @@ def _injection(declared: Mapping[str, Any] | None) -> Injection | None:
         trace_ids=tuple(str(id_) for id_ in declared["trace_ids"]),
         tokens=_typed(declared, "tokens", int),
         figures={str(name): float(value) for name, value in declared["figures"].items()},
+        # Traces that were written before it was kept do not have it.
+        best=_typed({"best": None, **declared}, "best", str, type(None)),
     )
 
 

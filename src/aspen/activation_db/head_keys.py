@@ -72,7 +72,8 @@ def decode_head_keys(bodies: Sequence[bytes], *, heads: HeadSet) -> tuple[TokenK
     """
     if not all(map(heads.fits, bodies)):
         raise InvalidInput(
-            "Head keys of a memory are of other heads.", hint="Run `aspen doctor` on the store."
+            "Head keys of a memory are of other heads.",
+            hint="Let the doctor (`aspen doctor`) look at the store.",
         )
     tag, start = len(heads.tag), heads.head_size
     nothing = np.frombuffer(b"".join([body[tag:start] for body in bodies]), dtype=_MASS)

@@ -89,7 +89,7 @@ class KeyCode:
         if keys.shape[1] != self.size:
             raise InvalidInput(
                 f"A key of this calibration has {self.size} bytes, got {keys.shape[1]}.",
-                hint="Run `aspen doctor` on the store.",
+                hint="Let the doctor (`aspen doctor`) look at the store.",
             )
         found, start = [], 0
         for code in self.layers:

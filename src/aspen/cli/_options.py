@@ -57,6 +57,9 @@ JsonOption = Annotated[
 ConversationOption = Annotated[
     str | None, typer.Option("--conversation", "-c", metavar="NAME", help="Only this conversation.")
 ]
+SpeakerOption = Annotated[
+    str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
+]
 TalkOption = Annotated[
     str, typer.Option("--conversation", "-c", metavar="NAME", help="The conversation to go on with.")
 ]

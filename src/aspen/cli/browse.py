@@ -15,6 +15,7 @@ from aspen.cli._options import (
     JsonOption,
     LimitOption,
     SeedFilterOption,
+    SpeakerOption,
     StoreOption,
     open_aspen,
     time_of,
@@ -50,9 +51,7 @@ def list_memories(
     ] = None,
     tag: Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Only what has this tag.")] = None,
     conversation: ConversationOption = None,
-    speaker: Annotated[
-        str | None, typer.Option("--speaker", metavar="NAME", help="Only what this speaker said.")
-    ] = None,
+    speaker: SpeakerOption = None,
     provenance: Annotated[
         Provenance | None,
         typer.Option("--provenance", metavar="ORIGIN", help=f"Only what was {', '.join(Provenance)}."),

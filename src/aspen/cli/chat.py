@@ -105,9 +105,9 @@ def chat(
 
     \b
     With --json (and a message): {"text", "seed", "conversation", "injection": null or {"strategy", "asked",
-      "reason", "memory_ids", "trace_ids", "tokens", "figures": {name: number}}, "note": null or {"text",
-      "tokens", "memory_ids"}, "recall": null or as in `recall --json`, "trace_id", "memories": [{id, text, ...}],
-      "dropped_history", "finish_reason", "prompt_tokens", "reply_tokens", "prefill_seconds",
+      "reason", "memory_ids", "trace_ids", "tokens", "figures": {name: number}, "best": id or null}, "note": null
+      or {"text", "tokens", "memory_ids"}, "recall": null or as in `recall --json`, "trace_id", "memories":
+      [{id, text, ...}], "dropped_history", "finish_reason", "prompt_tokens", "reply_tokens", "prefill_seconds",
       "decode_seconds"}
     """
     if as_json and message is None:

@@ -22,6 +22,7 @@ from aspen.cli import (
     demo,
     maps,
     memories,
+    recall,
     relations,
     replay,
     sample,
@@ -49,7 +50,7 @@ Exit codes:
   5  the store
   6  a trace, or a stored KV fragment, that cannot be used
   7  `replay` could not verify the trace
-  8  the memory was amended meanwhile
+  8  the memory was changed meanwhile, or corrected already
   130  interrupted (Ctrl-C); the store is sound
   141  the reader of the output went away
 
@@ -84,6 +85,7 @@ for group in (
     sample,
     ask,
     memories,
+    recall,
     browse,
     relations,
     versions,

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from types import EllipsisType
 
-from aspen.errors import InvalidInput
+from aspen.errors import AlreadyCorrected, InvalidInput
 from aspen.front_door.relating import Relating
 from aspen.items import check_item
 from aspen.items import memory_id as id_of
-from aspen.repository import MAX_LIMIT, NEXT, edges_of
+from aspen.repository import MAX_LIMIT, NEXT, check_version, edges_of
 from aspen.types import (
     Edge,
     Emotion,
@@ -58,13 +58,17 @@ class Amending(Relating):
             check_count(version, what="version", maximum=2**53)
         return self.repository.amend(memory_id, fields, version=version)
 
-    def correct(self, memory_id: str, text: str, *, said_at: datetime | None = None) -> Memory:
+    def correct(
+        self, memory_id: str, text: str, *, said_at: datetime | None = None, version: int | None = None
+    ) -> Memory:
         """Put `text` in the place of a memory, and keep that as its historical version; returns the new memory.
 
         The new one takes over speaker, conversation, type, stability, importance, emotion and tags. Doing it again
-        changes nothing. InvalidInput where the memory was corrected otherwise: what holds now is to be corrected.
+        changes nothing. AlreadyCorrected where the memory was corrected otherwise: what holds now is to be corrected.
+        Conflict, and no change, where `version` is given and the memory has another one, or where somebody changes it
+        before the correction is stored.
         """
-        old = self.repository.get([memory_id])[0]
+        old = self._read(memory_id, version=version)
         item = MemoryItem(
             text,
             old.speaker,
@@ -79,7 +83,7 @@ class Amending(Relating):
         )
         for newer in self._corrections_of(old):
             if (newer.text, newer.source) != (text, item.source):
-                raise InvalidInput(
+                raise AlreadyCorrected(
                     f"The memory {old.id} was corrected already.",
                     hint=f"Correct {newer.id} instead.",
                     corrected_by=newer.id,
@@ -87,7 +91,17 @@ class Amending(Relating):
             return newer
         item = check_item(item)
         relation = Relation(old.id, id_of(item), _CORRECTED, 1.0)
-        return self._remembered([item], relations=[relation])[0]
+        return self._remembered([item], relations=[relation], versions={old.id: old.version})[0]
+
+    def _read(self, memory_id: str, *, version: int | None) -> Memory:
+        """A memory that is to be changed; Conflict where `version` is given and it has another one.
+
+        What is written then goes by the version that was read: the store looks at it once more as it writes.
+        """
+        (memory,) = self.repository.get([memory_id])
+        if version is not None:
+            check_version(memory, check_count(version, what="version", maximum=2**53))
+        return memory
 
     def history(self, memory_id: str) -> tuple[Memory, ...]:
         """All versions of a memory, oldest first; the last one is what holds now."""
@@ -111,32 +125,36 @@ class Amending(Relating):
         edges = edges_of(self.repository.in_edges([memory.seq], fan=MAX_LIMIT))
         return self.repository.get_by_seq([edge.source for edge in edges if edge.type == _CORRECTED])
 
-    def restore(self, memory_id: str) -> Memory:
+    def restore(self, memory_id: str, *, version: int | None = None) -> Memory:
         """Let a memory hold again that was corrected, or merged into another one; returns it.
 
         What holds in its place now, and what that took over when they were merged, stays, as a memory beside it: forget
-        it where it is wrong. InvalidInput where the memory was not corrected.
+        it where it is wrong. InvalidInput where the memory was not corrected. Conflict as `correct`.
         """
-        memory = self.repository.get([memory_id])[0]
+        memory = self._read(memory_id, version=version)
         newer = self._corrections_of(memory)
         if not newer:
             raise InvalidInput(
                 f"The memory {memory.id} was not corrected: it holds.",
-                hint="`aspen history` shows the versions of a memory.",
+                hint="The history of a memory (`aspen history`) shows its versions.",
                 id=memory.id,
             )
-        self.repository.unrelate([(memory.seq, one.seq, _CORRECTED.value) for one in newer])
+        over = [(memory.seq, one.seq, _CORRECTED.value) for one in newer]
+        self.repository.relate([], without=over, versions={memory.id: memory.version})
         return self.repository.get([memory_id])[0]
 
-    def merge(self, keep_id: str, *other_ids: str) -> Memory:
+    def merge(self, keep_id: str, *other_ids: str, version: int | None = None) -> Memory:
         """Let one memory hold for others that say the same; returns it.
 
         The others become its historical versions, as what was corrected does: they stay, with all that they have, and
         `restore` lets each hold again. Their relations are taken over, but for those of place in a conversation and of
         versions; of two of one kind with the same memory the heavier one counts. Merging again changes nothing more.
-        InvalidInput where one of them was corrected or merged otherwise; NotFound, and no change, for an unknown id.
+        AlreadyCorrected where one of them was corrected or merged otherwise; NotFound, and no change, for an unknown
+        id. Conflict, and no change, where `version` is given and is not that of the memory that is kept, or where
+        somebody changes one of them before it is done.
         """
-        keep, *others = self.repository.get(list(dict.fromkeys([keep_id, *other_ids])))
+        keep = self._read(keep_id, version=version)
+        others = self.repository.get([one for one in dict.fromkeys(other_ids) if one != keep.id])
         if not others:
             raise InvalidInput(
                 "Merging takes a memory to keep, and others.", hint="Name two memories at least.", id=keep_id
@@ -144,7 +162,7 @@ class Amending(Relating):
         for memory in (keep, *others):
             for newer in self._corrections_of(memory):
                 if newer.seq != keep.seq:
-                    raise InvalidInput(
+                    raise AlreadyCorrected(
                         f"The memory {memory.id} was corrected already.",
                         hint=f"Merge {newer.id} instead, which holds now.",
                         corrected_by=newer.id,
@@ -154,7 +172,8 @@ class Amending(Relating):
         merged = {edge.source for edge in own if edge.type == _CORRECTED} | set(seqs)
         taken = _taken_over(own, self._edges_of(seqs), merged=merged - {keep.seq}, by=keep.seq)
         versions = [Edge(seq, keep.seq, _CORRECTED.value, 1.0, Provenance.SAID) for seq in seqs]
-        self.repository.relate([*taken, *versions])
+        read = {memory.id: memory.version for memory in (keep, *others)}
+        self.repository.relate([*taken, *versions], versions=read)
         return self.repository.get([keep_id])[0]
 
     def _edges_of(self, seqs: Sequence[int]) -> list[Edge]:

@@ -139,7 +139,7 @@ class Recalling(FrontDoor):
             prompt=prompt,
             hits=hits,
             familiarity=result.overall_familiarity,
-            candidates=len(result.seqs),
+            candidates=result.searched,
             arms=result.arms,
             partial_pass=partial_pass,
             seconds=seconds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
+from aspen.errors import InvalidInput
 from aspen.front_door.base import FrontDoor
 from aspen.items import check_item, memory_id
 from aspen.summaries import summaries_of
@@ -18,7 +19,7 @@ from aspen.types import (
     Relation,
     Stability,
 )
-from aspen.validation import check_kind
+from aspen.validation import check_count, check_kind
 
 
 class Remembering(FrontDoor):
@@ -82,21 +83,25 @@ class Remembering(FrontDoor):
         items: Sequence[MemoryItem],
         *,
         relations: Sequence[Relation] = (),
+        versions: Mapping[str, int] | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> list[Memory]:
-        """Store items that are checked, and relations between them or to what is there, in one transaction."""
+        """Store items that are checked, and relations between them or to what is there, in one transaction.
+
+        Conflict, and nothing is stored, where a memory has another version by then than in `versions`.
+        """
         ids = [memory_id(item) for item in items]
         known = self.repository.known(ids)
         new = {id_: item for id_, item in zip(ids, items, strict=True) if id_ not in known}
         if new:
             self.engine.claim_store()
             encoded = self.engine.encode(list(new.items()), progress=progress)
-            self.repository.add(encoded, stamp=self.engine.stamp, relations=relations)
+            self.repository.add(encoded, stamp=self.engine.stamp, relations=relations, versions=versions)
         elif relations:
-            self.repository.add([], relations=relations)
+            self.repository.add([], relations=relations, versions=versions)
         return self.repository.get(ids)
 
-    def forget(self, *memory_ids: str) -> int:
+    def forget(self, *memory_ids: str, version: int | None = None) -> int:
         """Delete memories, for good, with the pattern memories that were made of them (see `summarise`).
 
         Returns how many traces went with them. When it returns,
@@ -109,10 +114,14 @@ class Remembering(FrontDoor):
 
         What was handed out (`Memory`, `Recall`, `Reply`) is the caller's. Other processes that have the store open let
         go at their next recall. Copies made by `backup` or `export` stay as they are. NotFound, and nothing is
-        deleted, if one id is unknown.
+        deleted, if one id is unknown. Conflict, and nothing is deleted, where `version` is given and the memory has
+        another one; InvalidInput where it is given beside several memories.
         """
+        versions = None if version is None else _version_of(memory_ids, version)
         seqs = list(self._seqs(memory_ids).values())
-        traces = self.repository.forget([*memory_ids, *summaries_of(self.repository, seqs)])
+        traces = self.repository.forget(
+            [*memory_ids, *summaries_of(self.repository, seqs)], versions=versions
+        )
         self._by_words.forget()
         if self._engine is not None:
             self._engine.search.forget()
@@ -142,3 +151,12 @@ class Remembering(FrontDoor):
         where this one ended. `progress` is called with the number of keys made so far.
         """
         return self.engine.rekey(progress=progress)
+
+
+def _version_of(memory_ids: Sequence[str], version: int) -> dict[str, int]:
+    if len(memory_ids) != 1:
+        raise InvalidInput(
+            f"A version is that of one memory, got {len(memory_ids)} memories.",
+            hint="Forget them one by one, or leave the version out.",
+        )
+    return {memory_ids[0]: check_count(version, what="version", maximum=2**53)}

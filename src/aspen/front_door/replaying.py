@@ -236,7 +236,7 @@ class Replaying(Conversing):
         if not turns:
             raise NotFound(
                 f"No turn of conversation {conversation!r} has a trace.",
-                hint="`aspen traces` lists what was recorded, `aspen list --conversations` what there is.",
+                hint="The list of traces (`aspen traces`) shows what was recorded, and of which conversations.",
             )
         reports = []
         for done, trace_id in enumerate(turns, start=1):

@@ -49,7 +49,8 @@ def export_memories(
     seqs = _oldest_first(aspen.repository, conversation)
     if conversation is not None and not seqs:
         raise NotFound(
-            f"There is no conversation {conversation!r}.", hint="`aspen list --conversations` shows them."
+            f"There is no conversation {conversation!r}.",
+            hint="The list of conversations (`aspen list --conversations`) shows them.",
         )
     if not isinstance(target, str | Path):
         return _write(aspen.repository, seqs, target, progress)

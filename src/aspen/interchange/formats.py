@@ -60,7 +60,7 @@ def detect_format(path: Path) -> Format:
         return Format.PLAIN
     raise InvalidInput(
         f"The format of {path} is not one that Aspen knows.",
-        hint=f"If it is one, name it with --format: {', '.join(Format)}.",
+        hint=f"If it is one, say which format it is: {', '.join(Format)}.",
         path=str(path),
     )
 

@@ -51,7 +51,7 @@ def _document(source: Source) -> list[Mapping[str, object]]:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{source.path} is not a LoCoMo file: it cannot be read as JSON ({error}).",
-            hint="A file with one JSON object a line is JSONL: say --format chat or --format plain.",
+            hint="A file with one JSON object a line is JSONL: say that its format is chat, or plain.",
             path=str(source.path),
         ) from error
     samples = document if isinstance(document, list) else [document]

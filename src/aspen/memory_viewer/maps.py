@@ -150,6 +150,12 @@ class _Inference:
 def _check(measure: str, prompt: str | None) -> None:
     if measure not in MEASURES:
         raise InvalidInput(f"There is no measure {measure!r}.", hint=f"One of {', '.join(MEASURES)}.")
+    if measure == "resonance" and prompt is None:
+        raise InvalidInput(
+            "The measure 'resonance' needs `prompt`, which it is held against, and there is none.",
+            hint="Give a prompt of some words, or take another measure.",
+            parameter="prompt",
+        )
     if measure == "resonance":
         check_text(prompt, what="prompt")
     elif prompt is not None:

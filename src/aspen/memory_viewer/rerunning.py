@@ -78,7 +78,9 @@ def _fed_again(aspen: Aspen, trace: Trace) -> Recording:
 
 def _differs(aspen: Aspen, trace: Trace, place: tuple[int, int] | None) -> TraceError:
     why = explain_fingerprint(aspen.model, trace)
-    hint = f"`aspen replay {trace.id}` says more." if not why else f"{why[0].upper()}{why[1:]}."
+    hint = (
+        f"A replay of it (`aspen replay {trace.id}`) says more." if not why else f"{why[0].upper()}{why[1:]}."
+    )
     if place is None:
         return TraceError(
             f"The trace {trace.id}, fed again, gives other activations than it recorded.",

@@ -4,6 +4,7 @@
 comes out.
 """
 
+from aspen.repository._changing import check_version
 from aspen.repository._in_memory import InMemoryRepository
 from aspen.repository._incoming import MAX_LIMIT, stamp_mismatch, to_microseconds
 from aspen.repository._opening import open_repository
@@ -88,6 +89,7 @@ __all__ = [
     "TraceInfo",
     "TraceStore",
     "TraitRows",
+    "check_version",
     "edges_of",
     "open_repository",
     "stamp_mismatch",

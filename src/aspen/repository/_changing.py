@@ -33,16 +33,30 @@ def amended(memory: Memory, fields: Mapping[str, object], *, version: int | None
 
     Conflict where `version` is given and is not the memory's.
     """
-    if version is not None and version != memory.version:
+    if version is not None:
+        check_version(memory, version)
+    changed = replace(memory, **fields)  # type: ignore[arg-type]  # the fields are checked
+    return memory if changed == memory else replace(changed, version=memory.version + 1)
+
+
+def check_version(memory: Memory, version: int) -> None:
+    """Conflict where the memory has another version."""
+    if version != memory.version:
         raise Conflict(
-            f"Memory {memory.id} has version {memory.version}, not {version}: it was amended meanwhile.",
-            hint="Read it again, and amend what it is now.",
+            f"Memory {memory.id} has version {memory.version}, not {version}: it was changed meanwhile.",
+            hint="Read it again, and change what it is now.",
             id=memory.id,
             version=memory.version,
             expected=version,
         )
-    changed = replace(memory, **fields)  # type: ignore[arg-type]  # the fields are checked
-    return memory if changed == memory else replace(changed, version=memory.version + 1)
+
+
+def check_versions(versions: Mapping[str, int], memories: Mapping[str, Memory]) -> None:
+    """NotFound for a memory of `versions` that is not among those stored, Conflict where it has another version."""
+    for memory_id, version in versions.items():
+        if memory_id not in memories:
+            raise incoming.unknown("memory", memory_id)
+        check_version(memories[memory_id], version)
 
 
 def check_relations(relations: Sequence[Relation]) -> None:

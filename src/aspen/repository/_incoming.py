@@ -191,11 +191,11 @@ def current_stamp(current: KeyStamp | None, given: KeyStamp | None, *, location:
 
 def stamp_mismatch(stored: KeyStamp, current: KeyStamp, *, location: str) -> ModelMismatch:
     """The error for a store at `location` whose keys, of `stored`, are not those of the model in use, `current`."""
-    rekey = f"Run `aspen rekey --store {shlex.quote(location)}`" if location != ":memory:" else "Call rekey()"
+    command = "Aspen.rekey" if location == ":memory:" else f"aspen rekey --store {shlex.quote(location)}"
     return ModelMismatch(
         f"The store's keys were made by {stored.model_name} ({stored.model_id}, keys {stored.key_version}), "
         f"the model in use is {current.model_name} ({current.model_id}, keys {current.key_version}).",
-        hint=f"{rekey}, or open the store with {stored.model_name}.",
+        hint=f"Make the keys anew (`{command}`), or open the store with {stored.model_name}.",
         stored=stored.model_id,
         current=current.model_id,
         location=location,
@@ -374,8 +374,8 @@ def required_time(time: object, *, what: str) -> datetime:
 
 def unknown(what: str, name: object) -> AspenError:
     """The error for a memory or trace that is not there."""
-    command = {"memory": "list", "trace": "traces"}.get(what)
-    hint = f"`aspen {command}` shows the ids, which have to be given whole." if command else ""
+    lists = {"memory": "memories (`aspen list`)", "trace": "traces (`aspen traces`)"}
+    hint = f"Give the id whole, as it stands in the list of {lists[what]}." if what in lists else ""
     return NotFound(f"The store has no {what} {name!r}.", hint=hint, id=name)
 
 

@@ -1,7 +1,8 @@
 """What Aspen asks of a store. A store keeps, finds by name and hands over; it ranks nothing.
 
 Every method that writes is one transaction: when it returns, what it wrote survives the loss of power; when it
-raises, nothing of it was written. Several threads and processes may use one store at once. A value that cannot
+raises, nothing of it was written. Several threads and processes may use one store at once. Where `versions` are
+given, by id, it is a Conflict, and nothing is written, if a memory has another one by then. A value that cannot
 be stored as it is (NaN, NUL, a lone surrogate, a key of another length) raises InvalidInput.
 """
 
@@ -46,6 +47,7 @@ class MemoryStore(Protocol):
         trace: NewTrace | None = None,
         stamp: KeyStamp | None = None,
         relations: Sequence[Relation] = (),
+        versions: Mapping[str, int] | None = None,
     ) -> list[Memory]:
         """Store memories (and the trace they come from, and relations) and return them in input order.
 
@@ -96,7 +98,7 @@ class MemoryStore(Protocol):
         The time of the last access never goes back. Memories forgotten meanwhile are left out.
         """
 
-    def forget(self, ids: Sequence[str]) -> int:
+    def forget(self, ids: Sequence[str], *, versions: Mapping[str, int] | None = None) -> int:
         """Delete memories with their keys, fragments, terms, names, traits, edges, and every trace in which they stand.
 
         These are the traces that they refer to, or that mention them; other memories stay, without their trace.
@@ -156,7 +158,11 @@ class NameStore(Protocol):
 
 
 class EdgeStore(Protocol):
-    """Relations between memories."""
+    """Relations between memories.
+
+    The version of a memory counts one more whenever an edge "historical_version_of" from it comes or goes, in whatever
+    way: something else holds in its place then, or no longer does.
+    """
 
     def relate(
         self,
@@ -165,6 +171,7 @@ class EdgeStore(Protocol):
         without: Sequence[tuple[int, int, str]] = (),
         used: Sequence[int] = (),
         at: datetime | None = None,
+        versions: Mapping[str, int] | None = None,
     ) -> None:
         """Store edges; one with the same ends and type takes the new weight and provenance.
 

@@ -9,10 +9,13 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.types import Edge, MemoryItem, MemoryType, Provenance, Seqs, Stability
+from aspen.types import Edge, MemoryItem, MemoryType, Provenance, RelationType, Seqs, Stability
 
 NEXT = "next"
 """Type of the edge from each memory of a conversation to the one that follows it."""
+
+CORRECTED = RelationType.HISTORICAL_VERSION_OF.value
+"""Type of the edge from a memory to what holds in its place: its version counts those that come and go."""
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands for "no said_at" in the columns of `MemoryRows`."""

@@ -54,6 +54,7 @@ _MOST_ALONE = 5000
 class SearchResult:
     """Ranked candidates, best first. `seqs` [n] of all candidates, by row; `familiarity` by row of the ranked.
 
+    searched: how many of the candidates pass the filters, and could be ranked;
     overall_familiarity: how likely it is that the candidates can answer the prompt, in [0, 1]; priority: float64 [n] in
     [0, 1]; truncated: whether a bound kept activation from all it could have reached over relations; explanation: how
     it came about, where that was asked for.
@@ -61,6 +62,7 @@ class SearchResult:
 
     ranked: tuple[Ranked, ...]
     seqs: Seqs
+    searched: int
     familiarity: Mapping[int, float]
     overall_familiarity: float
     arms: tuple[ArmReport, ...]
@@ -176,6 +178,7 @@ class ResonanceSearch:
             return SearchResult(
                 ranked=tuple(ranked),
                 seqs=candidates.seqs,
+                searched=int(allowed.sum()),
                 familiarity={hit.row: float(known[hit.row]) for hit in ranked if len(known)},
                 overall_familiarity=float(best[0]) if len(best) else 0.0,
                 arms=(*reports, *more),

@@ -197,7 +197,7 @@ class Snapshot:
             if len(rows) == 0:
                 raise NotFound(
                     f"There is no conversation {conversation!r}.",
-                    hint="`aspen list --conversations` shows them.",
+                    hint="The list of conversations (`aspen list --conversations`) shows them.",
                     conversation=conversation,
                 )
             columns = {name: column[rows] for name, column in columns.items()}

@@ -127,7 +127,7 @@ def _note(model: LanguageModel, trace: Trace, text: str) -> list[_Replacement]:
     if not system:
         raise InvalidInput(
             "The prompt of this trace has no memory note to replace, and no system prompt to put one behind.",
-            hint="Ask anew with `aspen chat --seed`, or replay with another --strategy.",
+            hint="Ask anew with the seed of the trace, or replay it with another strategy.",
         )
     stop = system[-1].stop
     return [_Replacement(stop, stop, model.tokenize(f"\n\n{text}"))]

@@ -29,6 +29,7 @@ from aspen.server.api import (
     upkeep,
 )
 from aspen.server.asked import ALWAYS
+from aspen.server.heads import Heads
 from aspen.server.limits import BodyLimit, TimeLimit
 from aspen.server.mistakes import Mistakes
 from aspen.server.problems import Problem, handle_errors, responses
@@ -63,9 +64,9 @@ def create_app(aspen: Aspen, *, settings: ServerSettings, warm: bool = True) -> 
 
 
 def guarded(app: ASGIApp, *, settings: ServerSettings) -> ASGIApp:
-    """What stands before the routes, outermost first: headers, who asks, how much, how long."""
+    """What stands before the routes, outermost first: HEAD, headers, who asks, how much, how long."""
     limited = BodyLimit(TimeLimit(app, settings=settings), settings=settings)
-    return SafeHeaders(Guard(limited, settings=settings))
+    return Heads(SafeHeaders(Guard(limited, settings=settings)))
 
 
 def create_api(aspen: Aspen, *, settings: ServerSettings, warm: bool) -> FastAPI:

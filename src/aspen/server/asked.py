@@ -6,13 +6,16 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any
 
+from fastapi import Body as FromBody
 from fastapi import Depends, Path, Query
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aspen.aspen import Aspen
+from aspen.errors import InvalidInput
 from aspen.memory_graph import PRESETS
 from aspen.memory_injector import StrategyName
 from aspen.server.problems import Refused
@@ -39,31 +42,65 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
+def optional(kind: type[Body]) -> Any:
+    """Goes with a body of which every field may be left out: all of it may be."""
+    return FromBody(default_factory=kind)
+
+
 class JsonRoute(APIRoute):
-    """A route whose unsafe methods take JSON only. No form of a foreign page can send that."""
+    """A route that takes the parameters it names and no others, and whose unsafe methods take JSON only.
+
+    No form of a foreign page can send JSON.
+    """
 
     media_types: tuple[str, ...] = (_JSON,)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI: what answers a request."""
         answer = super().get_route_handler()
+        known = sorted(_parameters(self.dependant))
 
         async def checked(request: Request) -> Response:
-            if request.method in ("POST", "PUT", "PATCH"):
+            _check_parameters(request, known=known)
+            if request.method in ("POST", "PUT", "PATCH") and not self._may_be_without(request):
                 self._check_media_type(request)
             return await answer(request)
 
         return checked
 
+    def _may_be_without(self, request: Request) -> bool:
+        """Whether there is no body, of no kind, and none is needed."""
+        length = request.headers.get("content-length", "0")
+        nothing = length == "0" and not {"content-type", "transfer-encoding"} & set(request.headers)
+        return nothing and self.body_field is not None and not self.body_field.field_info.is_required()
+
     def _check_media_type(self, request: Request) -> None:
         given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if given not in self.media_types:
+            came = f"not {given}" if given else "and the request does not say what its body is"
             raise Refused(
                 415,
                 error="UnsupportedMediaType",
-                detail=f"This takes {', '.join(self.media_types)}, not {given or 'a body of no named kind'}.",
+                detail=f"This takes {' or '.join(self.media_types)}, {came}.",
                 hint=f"Send the header `Content-Type: {self.media_types[0]}`.",
             )
+
+
+def _check_parameters(request: Request, *, known: list[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            raise InvalidInput(
+                f"There is no parameter {name!r} here.",
+                hint=f"What there is: {', '.join(known)}." if known else "This takes none.",
+                parameter=name,
+                known=known,
+            )
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    """The query parameters of a route and of all that it depends on."""
+    own = {one.alias for one in dependant.query_params}
+    return own.union(*map(_parameters, dependant.dependencies))
 
 
 def _room(request: Request) -> Room:

@@ -43,7 +43,8 @@ _ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 class Job:
     """A job as it is just now.
 
-    `done` of `total`, in `unit`; `total` is null while it is not known. `message` says what it is at. `result` is
+    `done` of `total`, in `unit`; `total` is null while it is not known. When it is done both are the same: 1 where it
+    has no steps to count. `message` says what it is at. `result` is
     there when it is done, `problem` (as in problem+json) where it failed.
     """
 
@@ -237,6 +238,10 @@ class Jobs:
             ended = {"state": JobState.FAILED, "problem": problem_of(error)}
         after()
         await asyncio.sleep(0)  # what was told from the thread comes first
+        if ended["state"] is JobState.DONE:
+            job = running.job
+            whole = job.total if job.total is not None else max(job.done, 1)
+            ended |= {"done": whole, "total": whole}
         self._change(running, message="", finished_at=datetime.now(UTC), **ended)
 
     def _change(self, running: _Running, **told: Any) -> None:

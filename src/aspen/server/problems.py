@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,6 +27,7 @@ _STATUS: tuple[tuple[type[errors.AspenError], int], ...] = (
     # The first that fits counts: the leaves of the tree before what they grow from.
     (errors.InvalidInput, 422),
     (errors.NotFound, 404),
+    (errors.AlreadyCorrected, 409),
     (errors.Conflict, 412),
     (errors.StoreBusy, 503),
     (errors.StoreNotWritable, 409),
@@ -50,9 +52,9 @@ class Problem(BaseModel):
                     "type": "urn:aspen:problem:NotFound",
                     "title": "Not Found",
                     "status": 404,
-                    "detail": "There is no memory 'm_0'.",
+                    "detail": "The store has no memory 'm_0'.",
                     "error": "NotFound",
-                    "hint": "",
+                    "hint": "Give the id whole, as it stands in the list of memories (`aspen list`).",
                     "details": {"id": "m_0"},
                 }
             ]
@@ -209,13 +211,15 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> Response:
         status = error.status_code
-        headers = dict(error.headers or {})
-        # The router names the methods of the first route with this path alone; pages stand in no OpenAPI.
-        if status == 405 and (methods := _methods(app, request)):
-            headers["Allow"] = ", ".join(sorted(methods))
+        headers, hint = dict(error.headers or {}), ""
+        if status == 405:
+            # The router names the methods of the first route with this path alone; pages stand in no OpenAPI.
+            methods = _methods(app, request) or set(re.findall(r"[A-Z]+", headers.get("Allow", "")))
+            headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+            hint = f"This path takes {headers['Allow']}."
         name = _SAID_WITH_HTTP.get(status, HTTPStatus(status).phrase.replace(" ", ""))
         detail = f"{request.method} {request.url.path}: {error.detail}."
-        return problem_response(status, error=name, detail=detail, headers=headers)
+        return problem_response(status, error=name, detail=detail, hint=hint, headers=headers)
 
 
 def _methods(app: FastAPI, request: Request) -> set[str]:

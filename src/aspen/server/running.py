@@ -25,6 +25,16 @@ _ON_ALL = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - how to reach
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+_LOG_LINES = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {name: {"handlers": ["output"], "level": "WARNING"} for name in ("uvicorn", "aspen.server")},
+}
+"""What is written to stderr: uvicorn's lines and the server's own alike, each with its time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a server can be reached: `url` without the token, `entrance` with it, where one is asked for."""
@@ -86,6 +96,7 @@ class _Server(uvicorn.Server):
             ws="none",
             loop="asyncio",
             lifespan="on",
+            log_config=_LOG_LINES,
             log_level="warning",
             access_log=False,  # addresses hold what was searched for
             server_header=False,

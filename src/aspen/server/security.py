@@ -111,7 +111,7 @@ class Guard:
                 421,
                 error="ForeignHost",
                 detail="This server does not go by the name in the Host header.",
-                hint=f"It goes by {', '.join(sorted(self._settings.hosts))}; --allow-host adds a name.",
+                hint=f"It goes by {', '.join(sorted(self._settings.hosts))}. Add one (`aspen serve --allow-host`).",
             )
         return given[0].lower()
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ from aspen.repository import Repository, edges_of
 from aspen.testing.repository_builders import NEXT_STAMP, NOON, accesses_of, new_key, new_memory, new_trace
 from aspen.types import Edge, Emotion, MemoryType, Provenance, Relation, RelationType, Stability
 
-_SUPPORTS = RelationType.SUPPORTS
+_SUPPORTS, _CORRECTED = RelationType.SUPPORTS, RelationType.HISTORICAL_VERSION_OF
 
 
 class AmendingContract:
@@ -88,6 +89,64 @@ class AmendingContract:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda number: store.amend("a", {"tags": [str(number)]}), range(8)))
         assert store.get(["a"])[0].version == 10
+
+    def test_what_takes_the_place_of_a_memory_or_gives_it_back_counts_in_its_version(
+        self, store: Repository
+    ) -> None:
+        a, b, _ = (memory.seq for memory in store.add([new_memory("a"), new_memory("b"), new_memory("c")]))
+
+        def versions() -> list[int]:
+            return [memory.version for memory in store.list()][::-1]
+
+        store.add([], relations=[Relation("a", "c", _CORRECTED), Relation("a", "b", _SUPPORTS)])
+        assert versions() == [2, 1, 1]
+        store.add([], relations=[Relation("a", "c", _CORRECTED, 0.5)])
+        assert versions() == [2, 1, 1]  # it does so already
+        store.relate([Edge(a, b, _CORRECTED.value, 1.0), Edge(b, a, _CORRECTED.value, 1.0)])
+        assert versions() == [3, 2, 1]
+        assert store.unrelate([(a, b, _CORRECTED.value), (a, b, "supports"), (b, 99, _CORRECTED.value)]) == 2
+        assert versions() == [4, 2, 1]
+        store.relate([], without=[(b, a, _CORRECTED.value)])
+        assert versions() == [4, 3, 1]
+        store.forget(["c"])
+        assert versions() == [5, 3]
+        with pytest.raises(Conflict):
+            store.amend("a", {"importance": 0.5}, version=4)
+        assert store.check() == []
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda store, versions: store.add(
+                [new_memory("new")], relations=[Relation("a", "new", _CORRECTED)], versions=versions
+            ),
+            lambda store, versions: store.relate([Edge(1, 2, "x", 0.5)], versions=versions),
+            lambda store, versions: store.relate([], without=[(2, 1, "x")], versions=versions),
+            lambda store, versions: store.forget(["a"], versions=versions),
+        ],
+        ids=["add", "relate", "relate without", "forget"],
+    )
+    def test_nothing_is_written_where_a_version_is_another_by_then(
+        self, store: Repository, write: Callable[[Repository, dict[str, int]], object]
+    ) -> None:
+        a, b = store.add([new_memory("a"), new_memory("b")])
+        store.relate([Edge(b.seq, a.seq, "x", 0.5)])
+        store.amend("b", {"importance": 0.5})
+        before = store.revision()
+        for versions, name, version in (({"a": 1, "b": 1}, "b", 2), ({"a": 3}, "a", 1)):
+            with pytest.raises(Conflict) as caught:
+                write(store, versions)
+            assert caught.value.details == {"id": name, "version": version, "expected": versions[name]}
+        with pytest.raises(NotFound):
+            write(store, {"a": 1, "nobody": 1})
+        assert store.revision() == before
+        write(store, {"a": 1, "b": 2})
+        assert store.revision() == before + 1
+        assert store.check() == []
+
+    def test_what_is_corrected_as_it_comes_has_a_version_more(self, store: Repository) -> None:
+        store.add([new_memory("a"), new_memory("b")], relations=[Relation("a", "b", _CORRECTED)])
+        assert [memory.version for memory in store.get(["a", "b"])] == [2, 1]
 
     @pytest.mark.parametrize(
         "fields",

@@ -50,7 +50,7 @@ _FILTERS = [
 ]
 _ids = st.sampled_from(_IDS)
 _seqs = st.integers(0, 40)
-_types = st.sampled_from(["a", "next"])
+_types = st.sampled_from(["a", "next", "historical_version_of"])
 _weights = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
 _ranges = st.tuples(st.integers(0, _MOST_TERMS), st.integers(0, _MOST_TERMS))  # cut to the terms of a memory
 _traits = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([0.1, 1.0]))

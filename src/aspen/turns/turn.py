@@ -115,7 +115,10 @@ def prepare(
     history: list[Memory],
     recall: KeptRecall,
 ) -> Prepared:
-    """The prompt, fed as the strategy has it. Its injection tells how familiar the message was."""
+    """The prompt, fed as the strategy has it.
+
+    Its injection tells how familiar the message was, and which of the memories fed back was the best hit.
+    """
     prepared = strategy.prepare(
         situation_of(engine, turn, session=session, recording=recording, history=history, recall=recall)
     )
@@ -123,7 +126,9 @@ def prepare(
     if injection is None or last is None:
         return prepared
     figures = {"familiarity": last.familiarity, **injection.figures}
-    return replace(prepared, injection=replace(injection, figures=figures))
+    given = frozenset(injection.memory_ids)
+    best = next((hit.memory.id for hit in last.hits if hit.memory.id in given), None)
+    return replace(prepared, injection=replace(injection, figures=figures, best=best))
 
 
 def trace_of(

@@ -86,7 +86,8 @@ class Memory:
 
     `token_count` is that of the text with its speaker, by the model that was in use when it was stored. `trace_id`
     names the inference that it comes from, if any. `tags` ascend. `accessed_at` is when it was last used, None where it
-    never was, `access_count` how often. `version` is 1 when it is stored, and one more after each amendment.
+    never was, `access_count` how often. `version` is 1 when it is stored, and one more after each amendment, and
+    each time that another memory takes its place or gives it back.
     """
 
     id: str

@@ -157,9 +157,9 @@ class Recall:
     """The answer to a prompt: hits, best first, and how they were found.
 
     `familiarity` in [0, 1] is how likely it is that the candidates can answer the prompt at all; `candidates` is how
-    many memories were searched. `partial_pass` is None where no forward pass was made. `seconds` leaves out the loading
-    of the model. `truncated` says that a bound kept activation from all that it could have reached over relations.
-    `explanation` is there where it was asked for.
+    many memories were searched: those that pass the filters, of which each could be a hit. `partial_pass` is None where
+    no forward pass was made. `seconds` leaves out the loading of the model. `truncated` says that a bound kept
+    activation from all that it could have reached over relations. `explanation` is there where it was asked for.
     """
 
     prompt: str

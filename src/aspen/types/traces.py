@@ -67,7 +67,8 @@ class Injection:
 
     strategy: what was done; asked: what was asked for, which differs where a strategy chose another or fell back on it;
     reason: why, in one sentence; memory_ids: memories whose content reached the model; trace_ids: traces that did;
-    tokens: how many tokens of the prompt are theirs; figures: what was measured on the way, by name.
+    tokens: how many tokens of the prompt are theirs; figures: what was measured on the way, by name; best: which of
+    `memory_ids`, whose order is that of what was told, scored best in the recall; None where that is not known.
     """
 
     strategy: str
@@ -77,6 +78,7 @@ class Injection:
     trace_ids: tuple[str, ...] = ()
     tokens: int = 0
     figures: Mapping[str, float] = field(default_factory=dict)
+    best: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

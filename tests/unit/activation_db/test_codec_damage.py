@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.fake_traces import traced
 from aspen.activation_db.codec import decode_trace, encode_trace
 from aspen.activation_db.trace_file import MAX_BYTES, TRACE_FILE
 from aspen.errors import TraceCorrupt, TraceVersionError
-from aspen.types import Pass, TraceLevel
+from aspen.types import Injection, Pass, TraceLevel
 
 DATA = encode_trace(traced(), level=TraceLevel.INT8)
 PREFIX = struct.Struct("<8sIIQ")
@@ -32,10 +33,10 @@ def assembled(header: Any, frame: bytes, *, version: int = 2) -> bytes:
     return sealed(PREFIX.pack(b"ASPNTRCE", version, len(text), len(frame)) + text + frame)
 
 
-def parts() -> tuple[dict[str, Any], bytes]:
-    _, _, header_length, body_length = PREFIX.unpack_from(DATA)
+def parts(data: bytes = DATA) -> tuple[dict[str, Any], bytes]:
+    _, _, header_length, body_length = PREFIX.unpack_from(data)
     start = PREFIX.size + header_length
-    return json.loads(DATA[PREFIX.size : start]), DATA[start : start + body_length]
+    return json.loads(data[PREFIX.size : start]), data[start : start + body_length]
 
 
 @settings(max_examples=300, deadline=None)
@@ -88,6 +89,18 @@ def test_the_first_format_is_still_read() -> None:
     trace = decode_trace(assembled(old, frame, version=1))
     assert (trace.passes, trace.injection) == ((Pass(trace.prompt_length),), None)
     assert encode_trace(trace) == DATA
+
+
+def test_an_injection_that_does_not_name_its_best_memory_is_still_read() -> None:
+    injection = Injection("note", "note", memory_ids=("m_1", "m_2"), best="m_2")
+    data = encode_trace(replace(traced(), injection=injection))
+    assert decode_trace(data).injection == injection
+    header, frame = parts(data)
+    del header["injection"]["best"]
+    assert decode_trace(assembled(header, frame)).injection == replace(injection, best=None)
+    header["injection"]["best"] = 2
+    with pytest.raises(TraceCorrupt):
+        decode_trace(assembled(header, frame))
 
 
 def test_a_pickle_is_not_run() -> None:

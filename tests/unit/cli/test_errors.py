@@ -30,9 +30,19 @@ ID = memory_id(MemoryItem("something"))
         (("chat", "a", "--seed", "-1"), 2, "InvalidInput", "seed"),
         (("chat", "a", "--temperature", "nan"), 2, "InvalidInput", "temperature"),
         (("chat", "a", "--temperature", "-1"), 2, "InvalidInput", "temperature"),
-        (("show", "m_1"), 3, "NotFound", "no memory 'm_1'. `aspen list` shows the ids"),
+        (
+            ("show", "m_1"),
+            3,
+            "NotFound",
+            "no memory 'm_1'. Give the id whole, as it stands in the list of memories (`aspen list`)",
+        ),
         (("forget", "m_1", "--yes"), 3, "NotFound", "m_1"),
-        (("replay", "t_1"), 3, "NotFound", "no trace 't_1'. `aspen traces` shows the ids"),
+        (
+            ("replay", "t_1"),
+            3,
+            "NotFound",
+            "no trace 't_1'. Give the id whole, as it stands in the list of traces (`aspen traces`)",
+        ),
         (
             ("import", "missing.jsonl"),
             2,

@@ -63,7 +63,7 @@ def test_a_correction_is_what_holds_and_the_old_text_stays_readable(cli: Cli, id
 def test_another_correction_of_the_same_memory_is_refused(cli: Cli, ids: tuple[str, str]) -> None:
     new = cli("correct", ids[0], "A film").out.strip()
     result = cli("correct", ids[0], "A book", "--json")
-    assert result.code == 2
+    assert result.code == 8
     assert json.loads(result.err)["details"] == {"corrected_by": new}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from tests.front_door import WHAT, Open, Telling, related, remembered
 
 from aspen import Aspen, Memory, MemoryItem
-from aspen.errors import Conflict, InvalidInput, NotFound
+from aspen.errors import AlreadyCorrected, Conflict, InvalidInput, NotFound
 from aspen.types import Emotion, MemoryType, Relation, RelationType, Stability
 
 # Amending
@@ -126,6 +128,78 @@ def test_a_correction_is_stored_with_its_relation_or_not_at_all(
     assert aspen.repository.revision() == before + 1
 
 
+Change = Callable[[Aspen, str, int | None], object]
+CHANGES: dict[str, Change] = {
+    "correct": lambda aspen, id_, version: aspen.correct(id_, "new", version=version),
+    "forget": lambda aspen, id_, version: aspen.forget(id_, version=version),
+    "merge": lambda aspen, id_, version: aspen.merge(id_, aspen.remember("twin").id, version=version),
+    "restore": lambda aspen, id_, version: aspen.restore(id_, version=version),
+}
+
+
+def to_change(aspen: Aspen, change: str) -> Memory:
+    """A memory of which each change has something to do."""
+    memory = aspen.remember("old")
+    aspen.remember("twin")
+    if change == "restore":
+        aspen.correct(memory.id, "newer")
+    return aspen.repository.get([memory.id])[0]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_can_name_the_version_that_it_is_based_on(aspen: Aspen, change: str) -> None:
+    memory = to_change(aspen, change)
+    stale, current = memory.version, aspen.amend(memory.id, importance=0.9).version
+    before = aspen.repository.revision()
+    with pytest.raises(Conflict) as caught:
+        CHANGES[change](aspen, memory.id, stale)
+    assert caught.value.details == {"id": memory.id, "version": current, "expected": stale}
+    with pytest.raises(InvalidInput):
+        CHANGES[change](aspen, memory.id, 0)
+    assert aspen.repository.revision() == before
+    CHANGES[change](aspen, memory.id, current)
+    assert aspen.repository.revision() == before + 1
+
+
+@pytest.mark.parametrize("change", ["correct", "merge", "restore"])
+@pytest.mark.parametrize("given", [False, True], ids=["any version", "a version"])
+def test_no_edit_is_lost_between_reading_and_writing(
+    aspen: Aspen, change: str, monkeypatch: pytest.MonkeyPatch, *, given: bool
+) -> None:
+    memory = to_change(aspen, change)
+    method = "add" if change == "correct" else "relate"
+    write = getattr(aspen.repository, method)
+
+    def amended_meanwhile(*arguments: Any, **options: Any) -> Any:
+        aspen.repository.amend(memory.id, {"tags": ["meanwhile"]})
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(aspen.repository, method, amended_meanwhile)
+    with pytest.raises(Conflict):
+        CHANGES[change](aspen, memory.id, memory.version if given else None)
+    monkeypatch.undo()
+    corrected = change == "restore"
+    assert len(aspen.history(memory.id)) == 1 + corrected
+    assert aspen.repository.get([memory.id])[0].tags == ("meanwhile",)
+
+
+def test_a_version_is_that_of_one_memory(aspen: Aspen) -> None:
+    one, two = aspen.remember("one"), aspen.remember("two")
+    with pytest.raises(InvalidInput, match="got 2 memories"):
+        aspen.forget(one.id, two.id, version=1)
+    assert aspen.page().total == 2
+
+
+def test_what_is_corrected_already_is_a_conflict(aspen: Aspen) -> None:
+    old = aspen.remember("one")
+    new = aspen.correct(old.id, "two")
+    with pytest.raises(AlreadyCorrected) as caught:
+        aspen.correct(old.id, "three")
+    assert caught.value.details == {"corrected_by": new.id}
+    with pytest.raises(Conflict, match="version 2, not 1"):
+        aspen.correct(old.id, "three", version=1)
+
+
 def test_a_use_is_noted_whole_or_not_at_all(aspen: Aspen, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [aspen.remember(text).id for text in ("one", "two", "three")]
     aspen.reinforce(ids[:2])
@@ -203,7 +277,7 @@ def test_a_merge_is_undone_one_by_one(aspen: Aspen) -> None:
     keep, twin, triplet = list(memories.values())[:3]
     before = relations_of(aspen, triplet)
     aspen.merge(keep.id, twin.id, triplet.id)
-    assert aspen.restore(triplet.id) == triplet
+    assert aspen.restore(triplet.id) == replace(triplet, version=triplet.version + 2)
     assert relations_of(aspen, triplet) == before
     assert [memory.id for memory in aspen.history(keep.id)] == [twin.id, keep.id]
 
@@ -219,15 +293,15 @@ def test_merges_that_cannot_be_are_refused(aspen: Aspen) -> None:
     old, other = aspen.remember("one"), aspen.remember("other")
     newer = aspen.correct(old.id, "two")
     revision = aspen.repository.revision()
-    for keep, others in (
-        (other, [old]),  # it was corrected: what holds is to be merged
-        (old, [other]),
-        (other, []),
-        (other, [other]),
+    for keep, others, error in (
+        (other, [old], AlreadyCorrected),  # it was corrected: what holds is to be merged
+        (old, [other], AlreadyCorrected),
+        (other, [], InvalidInput),
+        (other, [other], InvalidInput),
     ):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(error):
             aspen.merge(keep.id, *(memory.id for memory in others))
-    with pytest.raises(InvalidInput, match="corrected already") as caught:
+    with pytest.raises(AlreadyCorrected, match="corrected already") as caught:
         aspen.merge(old.id, newer.id)
     assert newer.id in caught.value.hint
     for ids in (("m_nowhere", old.id), (other.id, "m_nowhere")):

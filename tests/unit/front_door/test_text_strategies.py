@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from tests.builders import FACTS, NOON
@@ -50,11 +51,35 @@ def test_every_budget_is_kept_and_every_reply_replays(aspen: Aspen, name: str, n
     assert injection.asked == name
     assert injection.tokens <= note_tokens
     assert (injection.tokens == 0) == (injection.memory_ids == ()) == (reply.note is None)
+    assert injection.best in (injection.memory_ids or (None,))
     if reply.note is None:
         assert injection.reason
     assert verified(aspen, reply)
     assert reply.trace_id is not None
     assert aspen.trace(reply.trace_id).injection == injection
+
+
+def test_the_best_of_what_was_told_is_named_and_kept(open_aspen: Open) -> None:
+    """In a note memories stand in the order in which they were said, whichever is the best."""
+    texts = ("My sister did move the piano.", "My sister did move to Porto.")
+    days = [datetime(2024, month, 14, tzinfo=UTC) for month in (1, 5)]
+    best, first = set[str](), set[str]()
+    for order in (days, days[::-1]):
+        aspen = open_aspen(":memory:", model=Telling())
+        aspen.remember_many([MemoryItem(fact, "Ann", said_at=NOON) for fact in FACTS[1:]])
+        said = aspen.remember_many(
+            [MemoryItem(text, "Ann", said_at=day) for text, day in zip(texts, order, strict=True)]
+        )
+        reply = aspen.chat(WHERE, strategy="note", note_tokens=NOTE_TOKENS)
+        assert reply.injection is not None
+        assert reply.recall is not None
+        assert reply.injection.best == reply.recall.hits[0].memory.id
+        text_of = {memory.id: memory.text for memory in said}
+        best.add(text_of[reply.injection.best])
+        first.add(text_of[reply.injection.memory_ids[0]])
+        assert reply.trace_id is not None
+        assert aspen.trace(reply.trace_id).injection == reply.injection
+    assert (len(best), len(first)) == (1, 2)
 
 
 @pytest.mark.parametrize("name", NAMES)

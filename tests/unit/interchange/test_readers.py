@@ -233,5 +233,5 @@ def test_the_format_is_told_by_the_content(write: Write, content: str, expected:
 
 @pytest.mark.parametrize("content", ["hello\n", jsonl({"a": 1}), "\n\n", b"\xff\xfe\x00\x01"])
 def test_a_file_of_no_known_format_is_refused(write: Write, content: str | bytes) -> None:
-    with pytest.raises(InvalidInput, match="--format: chat, plain, locomo, aspen"):
+    with pytest.raises(InvalidInput, match="which format it is: chat, plain, locomo, aspen"):
         detect_format(write("file", content))

@@ -167,7 +167,7 @@ def result(*scores: float) -> SearchResult:
         for row, score in enumerate(scores)
     )
     return SearchResult(
-        ranked, np.arange(len(scores)), {}, 0.5, (), priority=np.zeros(len(scores)), truncated=False
+        ranked, np.arange(len(scores)), 0, {}, 0.5, (), priority=np.zeros(len(scores)), truncated=False
     )
 
 

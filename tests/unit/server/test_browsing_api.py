@@ -82,6 +82,59 @@ def test_a_stale_edit_is_refused(client: TestClient) -> None:
     assert client.patch(path, json={"importance": 0.3}, headers={"if-match": "*"}).status_code == 200
 
 
+@pytest.mark.parametrize("change", ["correct", "merge", "restore", "delete"])
+def test_every_change_of_a_memory_goes_by_its_version(client: TestClient, change: str) -> None:
+    made, twin = remember(client, "A fox.", "a fox")
+    path = f"/api/v1/memories/{made['id']}"
+    if change == "restore":
+        client.post(f"{path}/correct", json={"text": "A wolf."})
+    body = {"correct": {"text": "A dog."}, "merge": {"others": [twin["id"]]}, "restore": {}}
+
+    def changed(etag: str) -> Any:
+        headers = {"if-match": etag}
+        if change == "delete":
+            return client.delete(path, headers=headers)
+        return client.post(f"{path}/{change}", json=body[change], headers=headers)
+
+    etag = client.get(path).headers["etag"]
+    amended = client.patch(path, json={"importance": 0.9}, headers={"if-match": etag})
+    stale = changed(etag)
+    assert (stale.status_code, stale.json()["error"]) == (412, "Conflict")
+    assert stale.json()["details"] == {
+        "id": made["id"],
+        "version": amended.json()["version"],
+        "expected": made["version"] + (change == "restore"),
+    }
+    assert client.get(path).headers["etag"] == amended.headers["etag"]
+    assert changed("x").json()["error"] == "BadIfMatch"
+    done = changed(amended.headers["etag"])
+    assert done.status_code in (200, 201)
+    if change != "delete":
+        assert done.headers["etag"] == f'"{done.json()["version"]}"'
+
+
+def test_what_takes_the_place_of_a_memory_changes_its_etag(client: TestClient) -> None:
+    (made,) = remember(client, "Mara lives in Lisbon.")
+    path = f"/api/v1/memories/{made['id']}"
+
+    def etags() -> list[str]:
+        """Of a correction that comes and goes, and comes and is taken back."""
+        found = [client.get(path).headers["etag"]]
+        new = client.post(f"{path}/correct", json={"text": "Mara lives in Porto."}).json()
+        found.append(client.get(path).headers["etag"])
+        client.delete(f"/api/v1/memories/{new['id']}")
+        found.append(client.get(path).headers["etag"])
+        client.post(f"{path}/correct", json={"text": "Mara lives in Faro."})
+        client.post(f"{path}/restore", json={})
+        return [*found, client.get(path).headers["etag"]]
+
+    found = etags()
+    assert len(set(found)) == 4
+    for etag in found[:-1]:
+        answer = client.patch(path, json={"importance": 0.1}, headers={"if-match": etag})
+        assert answer.status_code == 412
+
+
 @pytest.mark.parametrize(
     "version", ["x", "", '"', '"1', '"1" "2"', '"1",, "2"', '"99999999999999999999"', "-1", "1e3", "\u0661"]
 )

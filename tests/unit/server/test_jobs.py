@@ -61,8 +61,18 @@ def test_a_job_tells_how_far_it_is_and_what_came_out() -> None:
         assert running.started_at is not None
         gate.open.set()
         done = await until(jobs, job, JobState.DONE)
-        assert (done.done, done.total, done.result, done.problem) == (2, 3, {"steps": 3}, None)
+        assert (done.done, done.total, done.result, done.problem) == (3, 3, {"steps": 3}, None)
         assert done.finished_at is not None
+
+    run(test)
+
+
+def test_a_job_without_steps_is_done_whole() -> None:
+    async def test(jobs: Jobs) -> None:
+        job = jobs.start("quick", lambda progress: {}, unit="runs")
+        assert (job.done, job.total) == (0, None)
+        done = await until(jobs, job, JobState.DONE)
+        assert (done.done, done.total) == (1, 1)
 
     run(test)
 

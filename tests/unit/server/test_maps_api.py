@@ -57,3 +57,6 @@ def test_what_there_is_not_is_refused(client: TestClient, trace_id: str) -> None
     ):
         assert client.get(f"/api/v1/traces/{trace_id}/{path}", params=query).status_code == 422
     assert client.get("/api/v1/traces/t_0/map").status_code == 404
+    told = client.get(f"/api/v1/traces/{trace_id}/map", params={"measure": "resonance"}).json()
+    assert "`prompt`" in told["detail"] and "NoneType" not in told["detail"]
+    assert told["details"] == {"parameter": "prompt"}

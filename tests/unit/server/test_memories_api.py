@@ -88,7 +88,8 @@ def test_a_correction_takes_the_place_of_a_memory(client: TestClient) -> None:
         versions = client.get(f"/api/v1/memories/{one['id']}/history").json()["items"]
         assert [version["id"] for version in versions] == [old["id"], new["id"]]
     again = client.post(f"/api/v1/memories/{old['id']}/correct", json={"text": "Mara lives in Faro."})
-    assert (again.status_code, again.json()["details"]["corrected_by"]) == (422, new["id"])
+    assert (again.status_code, again.json()["details"]["corrected_by"]) == (409, new["id"])
+    assert again.json()["error"] == "AlreadyCorrected"
 
 
 def test_relations_tell_the_other_end(client: TestClient, aspen: Aspen) -> None:

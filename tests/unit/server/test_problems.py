@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +46,26 @@ def test_being_busy_says_when_to_come_back() -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
 
 
+def test_hints_fit_a_client_of_the_api_as_well() -> None:
+    """What a command would be is named beside what there is to do: not in its place."""
+    package = Path(errors.__file__).parent
+    of_commands = ("cli", "demo", "benchmarks", "testing", "doctor.py")
+    hints = [
+        line.strip()
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).parts[0] not in of_commands and path.name != "running.py"
+        for line in path.read_text().splitlines()
+        if "hint" in line
+    ]
+    assert len(hints) > 200
+    assert [hint for hint in hints if re.search(r"(?<!\()`aspen |--\w+(?![^(]*`\))", hint)] == []
+
+
+def test_what_is_not_there_says_where_ids_are_found(client: TestClient) -> None:
+    told = client.get("/api/v1/memories/m_0").json()
+    assert told["hint"] == "Give the id whole, as it stands in the list of memories (`aspen list`)."
+
+
 def test_a_mistake_becomes_a_problem_with_safe_headers(aspen: Aspen, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("a secret")
@@ -61,14 +83,60 @@ def test_a_mistake_becomes_a_problem_with_safe_headers(aspen: Aspen, monkeypatch
 def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     assert client.get("/api/v1/nothing").json()["error"] == "NotFound"
     for path, methods in (
-        ("recall", "POST"),
-        ("memories", "GET, POST"),
-        ("memories/m_0", "DELETE, GET, PATCH"),
-        ("memories/forget", "POST"),
+        ("api/v1/recall", "POST"),
+        ("api/v1/memories", "GET, HEAD, POST"),
+        ("api/v1/memories/m_0", "DELETE, GET, HEAD, PATCH"),
+        ("api/v1/memories/forget", "POST"),
+        ("", "GET, HEAD"),
     ):
-        answer = client.put(f"/api/v1/{path}", json={})
+        answer = client.put(f"/{path}", json={})
         assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+        assert answer.json()["hint"] == f"This path takes {methods}."
     assert answer.json()["error"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/live", "/api/v1/memories", "/api/v1/openapi.json", "/", "/memories"]
+)
+def test_head_answers_as_get_does_without_a_body(client: TestClient, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers == whole.headers
+    assert client.head("/api/v1/memories/m_0").status_code == 404
+    assert client.head("/api/v1/recall").status_code == 405
+
+
+def test_parameters_that_there_are_not_are_refused_on_every_route(client: TestClient) -> None:
+    answer = client.get("/api/v1/memories", params={"typ": "belief", "limit": 3})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    told = answer.json()
+    assert "'typ'" in told["detail"] and "type" in told["hint"]
+    assert told["details"]["parameter"] == "typ"
+    assert {"type", "limit", "cursor", "min_priority"} <= set(told["details"]["known"])
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    for path, methods in paths.items():
+        for method in methods:
+            answer = client.request(method, path.replace("{", "").replace("}", ""), params={"nothing": 1})
+            assert (answer.status_code, answer.json()["error"]) == (422, "InvalidInput"), path
+            assert answer.json()["details"]["parameter"] == "nothing"
+
+
+def test_a_body_of_which_nothing_is_needed_may_be_left_out(client: TestClient, aspen: Aspen) -> None:
+    trace = aspen.chat("Where is Mara?").trace_id
+    old = aspen.remember("Mara lives in Lisbon.")
+    aspen.correct(old.id, "Mara lives in Porto.")
+    for path in (f"memories/{old.id}/restore", "doctor", "rekey", "summarise", f"traces/{trace}/replay"):
+        assert client.post(f"/api/v1/{path}").status_code in (200, 202), path
+        of_json = client.post(f"/api/v1/{path}", headers={"content-type": "application/json"})
+        assert of_json.status_code in (200, 202) or "it holds" in of_json.json()["detail"]  # restored already
+        foreign = client.post(f"/api/v1/{path}", headers={"content-type": "text/plain"})
+        assert foreign.status_code == 415
+        assert client.post(f"/api/v1/{path}", content=b"{}").status_code == 415
+    operation = client.get("/api/v1/openapi.json").json()["paths"]["/api/v1/doctor"]["post"]
+    assert not operation["requestBody"].get("required", False)
+    told = client.post("/api/v1/recall").json()
+    expected = "This takes application/json, and the request does not say what its body is."
+    assert (told["status"], told["detail"]) == (415, expected)
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"prompt": ' + b"1" * 5000 + b"}", b""])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 from tests.front_door import WHAT, WHERE, facts, related
+from tests.unit.server.test_memories_api import remember
 
 from aspen import Aspen
 from aspen.memory_graph import PRESETS, preset_settings
@@ -21,6 +22,22 @@ def test_a_recall_is_that_of_the_front_door(client: TestClient, aspen: Aspen) ->
     assert told["hits"][0]["arms"] == pytest.approx(dict(found.hits[0].arms), rel=1e-3)
     assert told["candidates"] == 5
     assert told["partial_pass"]["n_layers"] == 3
+
+
+def test_what_was_searched_is_counted_behind_the_filters(client: TestClient) -> None:
+    remember(client, "A fox.", said_at="2020-01-01T00:00:00Z", tags=["animal"])
+    remember(client, "A wolf.", said_at="2022-01-01T00:00:00Z", speaker="Ann")
+    remember(client, "A stone.", type="belief")
+    for filters, searched in (
+        ({}, 3),
+        ({"until": "2021-01-01T00:00:00Z"}, 1),
+        ({"since": "2020-01-01T00:00:00Z"}, 2),
+        ({"tags": ["animal"], "types": ["belief"]}, 0),
+        ({"speaker": "Ann"}, 1),
+        ({"types": ["belief"]}, 1),
+    ):
+        told = client.post("/api/v1/recall", json={"prompt": "A fox", **filters}).json()
+        assert (told["candidates"], len(told["hits"])) == (searched, searched), filters
 
 
 def test_filters_and_presets_are_handed_on(client: TestClient, aspen: Aspen) -> None:

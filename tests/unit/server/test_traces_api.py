@@ -114,7 +114,9 @@ def test_a_replay_that_fails_says_why_as_a_problem(client: TestClient, aspen: As
 
 def test_upkeep_comes_as_jobs(client: TestClient, aspen: Aspen) -> None:
     facts(aspen)
-    found = ended(client, client.post("/api/v1/doctor", json={}).json())["result"]["findings"]
+    job = ended(client, client.post("/api/v1/doctor", json={}).json())
+    found = job["result"]["findings"]
+    assert job["done"] == job["total"] == len(found)
     assert {"python", "store"} <= {finding["name"] for finding in found} | {"store"}
     keys = ended(client, client.post("/api/v1/rekey", json={}).json())
     assert keys["result"] == {"keys": 0, "model": "fake-0"}

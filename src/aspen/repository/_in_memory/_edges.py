@@ -32,13 +32,12 @@ class Edges:
         self._revisions[name] = revision
         self._from[edge.source][name] = self._to[edge.target][name] = edge
 
-    def remove(self, names: Iterable[_Name], revision: int) -> int:
-        """Drop edges that are there; returns how many."""
-        there = [name for name in names if name in self._edges]
+    def remove(self, names: Iterable[_Name], revision: int) -> None:
+        """Drop edges that are there."""
+        there = self.there(names)
         self._drop(there)
         if there:
             self._removed = revision
-        return len(there)
 
     def forget(self, seqs: Iterable[int]) -> None:
         """Drop the edges from and to these memories."""
@@ -51,9 +50,13 @@ class Edges:
             del self._edges[name], self._revisions[name]
             del self._from[name[0]][name], self._to[name[1]][name]
 
-    def there(self, names: Iterable[_Name]) -> bool:
-        """Whether one of them is stored."""
-        return any(name in self._edges for name in names)
+    def there(self, names: Iterable[_Name]) -> set[_Name]:
+        """Those that are stored."""
+        return {name for name in names if name in self._edges}
+
+    def names_into(self, seqs: Iterable[int]) -> set[_Name]:
+        """The edges that lead to these memories."""
+        return {name for seq in seqs for name in self._to.get(seq, {})}
 
     def removed_since(self, revision: int) -> bool:
         """Whether `remove` dropped one after a revision."""

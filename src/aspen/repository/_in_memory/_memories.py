@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -93,6 +93,12 @@ class Memories:
     def put(self, memory: Memory) -> None:
         """Keep a memory in the place of that of its seq."""
         self._by_seq[memory.seq] = memory
+
+    def count_versions(self, seqs: Iterable[int]) -> None:
+        """Let the versions of those that are there count one more."""
+        for seq in seqs:
+            if seq in self:
+                self.put(replace(self._by_seq[seq], version=self._by_seq[seq].version + 1))
 
     def forget(self, memory: Memory) -> None:
         """Drop a memory."""

@@ -16,6 +16,7 @@ from aspen.repository._in_memory._browsing_store import BrowsingStore
 from aspen.repository._in_memory._columns import access_rows, edge_rows, memory_rows, trait_rows
 from aspen.repository._in_memory._key_store import KeyStore
 from aspen.repository.values import (
+    CORRECTED,
     NEXT,
     Attached,
     Changes,
@@ -44,11 +45,13 @@ class InMemoryRepository(BrowsingStore, KeyStore):
         trace: NewTrace | None = None,
         stamp: KeyStamp | None = None,
         relations: Sequence[Relation] = (),
+        versions: Mapping[str, int] | None = None,
     ) -> list[Memory]:
         checked = [incoming.checked_memory(new) for new in memories]
         trace = incoming.checked_trace(trace, memories) if trace else None
         changing.check_relations(relations)
         with self._lock:
+            self._check_versions(versions)
             if not memories and not relations:
                 return []
             current = incoming.current_stamp(self._stamp, stamp, location=self.location)
@@ -71,8 +74,7 @@ class InMemoryRepository(BrowsingStore, KeyStore):
                     if trace and memory.trace_id == coming:
                         self._traces.add(trace)
             ends = {memory.id: memory.seq for memory in self.get(changing.ends_of(relations))}
-            for edge in changing.edges_between(relations, ends):
-                self._edges.put(edge, self._revision)
+            self._put_edges(changing.edges_between(relations, ends))
             return self.get([new.id for new in memories])
 
     def amend(self, memory_id: str, fields: Mapping[str, object], *, version: int | None = None) -> Memory:
@@ -85,6 +87,10 @@ class InMemoryRepository(BrowsingStore, KeyStore):
                 self._memories.put(amended)
                 self._row_revisions[memory.seq] = self._revision
             return amended
+
+    def _check_versions(self, versions: Mapping[str, int] | None) -> None:
+        if versions:
+            changing.check_versions(versions, {memory.id: memory for memory in self.get(list(versions))})
 
     def attached(self, ids: Sequence[str]) -> Attached:
         with self._lock:
@@ -126,8 +132,9 @@ class InMemoryRepository(BrowsingStore, KeyStore):
                 self._revision += 1
                 self._access_revisions.update(dict.fromkeys(touched, self._revision))
 
-    def forget(self, ids: Sequence[str]) -> int:
+    def forget(self, ids: Sequence[str], *, versions: Mapping[str, int] | None = None) -> int:
         with self._lock:
+            self._check_versions(versions)
             gone = {memory.seq: memory for memory in self.get(ids)}
             if not gone:
                 return 0
@@ -139,6 +146,7 @@ class InMemoryRepository(BrowsingStore, KeyStore):
                 del self._row_revisions[seq]
                 self._access_revisions.pop(seq, None)
                 self._forgotten[seq] = self._revision
+            self._count_versions(self._edges.names_into(gone))
             self._edges.forget(gone)
             self._close_gaps(gone.values())
             referred = {memory.trace_id for memory in gone.values() if memory.trace_id is not None}
@@ -183,11 +191,13 @@ class InMemoryRepository(BrowsingStore, KeyStore):
         without: Sequence[tuple[int, int, str]] = (),
         used: Sequence[int] = (),
         at: datetime | None = None,
+        versions: Mapping[str, int] | None = None,
     ) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
         names = incoming.checked_edge_names(without)
         time = incoming.required_time(at, what="at") if used else None
         with self._lock:
+            self._check_versions(versions)
             for edge in checked:
                 for end in (edge.source, edge.target):
                     if end not in self._memories:
@@ -195,9 +205,8 @@ class InMemoryRepository(BrowsingStore, KeyStore):
             touched = self._memories.touch(incoming.storable_seqs(used), time) if time else set()
             if checked or touched or self._edges.there(names):
                 self._revision += 1
-            self._edges.remove(names, self._revision)
-            for edge in checked:
-                self._edges.put(edge, self._revision)
+            self._remove_edges(names)
+            self._put_edges(checked)
             self._access_revisions.update(dict.fromkeys(touched, self._revision))
 
     def unrelate(self, edges: Sequence[tuple[int, int, str]]) -> int:
@@ -205,7 +214,23 @@ class InMemoryRepository(BrowsingStore, KeyStore):
         with self._lock:
             if self._edges.there(names):
                 self._revision += 1
-            return self._edges.remove(names, self._revision)
+            return self._remove_edges(names)
+
+    def _put_edges(self, edges: Sequence[Edge]) -> None:
+        names = {(edge.source, edge.target, edge.type) for edge in edges}
+        self._count_versions(names - self._edges.there(names))
+        for edge in edges:
+            self._edges.put(edge, self._revision)
+
+    def _remove_edges(self, names: Iterable[tuple[int, int, str]]) -> int:
+        there = self._edges.there(names)
+        self._count_versions(there)
+        self._edges.remove(there, self._revision)
+        return len(there)
+
+    def _count_versions(self, changed: Iterable[tuple[int, int, str]]) -> None:
+        """One more for each memory that something holds in place of, or no longer, by edges that come or go."""
+        self._memories.count_versions({source for source, _, kind in changed if kind == CORRECTED})
 
     def out_edges(
         self, seqs: Sequence[int], *, fan: int, min_weight: float = 0.0, types: Collection[str] | None = None

@@ -32,13 +32,15 @@ class GraphStore(OpenStore):
         without: Sequence[tuple[int, int, str]] = (),
         used: Sequence[int] = (),
         at: datetime | None = None,
+        versions: Mapping[str, int] | None = None,
     ) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
         names = incoming.checked_edge_names(without)
         time = incoming.required_time(at, what="at") if used else None
-        if not checked and not names and time is None:
+        if not checked and not names and time is None and not versions:
             return
         with self._writing() as session:
+            steps.check_versions(session, versions)
             ends = [end for edge in checked for end in (edge.source, edge.target)]
             known = steps.existing(session, [*ends, *used])
             for end in ends:

@@ -67,13 +67,15 @@ class PostgresRepository(BrowsingStore, GraphStore):
         trace: NewTrace | None = None,
         stamp: KeyStamp | None = None,
         relations: Sequence[Relation] = (),
+        versions: Mapping[str, int] | None = None,
     ) -> list[Memory]:
         checked = [incoming.checked_memory(new) for new in memories]
         trace = incoming.checked_trace(trace, memories) if trace else None
         changing.check_relations(relations)
-        if not memories and not relations:
+        if not memories and not relations and not versions:
             return []
         with self._writing() as session:
+            steps.check_versions(session, versions)
             number = keying.check_keys(session, memories, stamp, location=self.location)
             known_trace = steps.check_traces(session, memories, trace)
             ids = [memory.id for memory in checked]
@@ -127,8 +129,9 @@ class PostgresRepository(BrowsingStore, GraphStore):
         by_seq = {memory.seq: memory for memory in map(rows.memory_of, found)}
         return [by_seq[seq] for seq in wanted if seq in by_seq]
 
-    def forget(self, ids: Sequence[str]) -> int:
+    def forget(self, ids: Sequence[str], *, versions: Mapping[str, int] | None = None) -> int:
         with self._writing() as session:
+            steps.check_versions(session, versions)
             seqs = steps.known_seqs(session, ids)
             if not seqs:
                 return 0

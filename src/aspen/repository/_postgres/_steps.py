@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from aspen.repository import _changing as changing
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
-from aspen.repository._postgres._edges import put_edges
+from aspen.repository._postgres._edges import count_versions, put_edges
 from aspen.repository._postgres._keys import put_keys
 from aspen.repository._postgres._names import add_names
 from aspen.repository._postgres._pool import Session
-from aspen.repository.values import NEXT, Attached, NewMemory, NewTrace, TraceInfo
+from aspen.repository.values import CORRECTED, NEXT, Attached, NewMemory, NewTrace, TraceInfo
 from aspen.types import Edge, Memory, Provenance
 
 
@@ -20,6 +21,12 @@ def by_id(session: Session, ids: Iterable[str]) -> dict[str, Memory]:
     wanted = [name for name in ids if incoming.findable(name)]
     found = session.rows("memories_by_id", ids=wanted)
     return {memory.id: memory for memory in map(rows.memory_of, found)}
+
+
+def check_versions(session: Session, versions: Mapping[str, int] | None) -> None:
+    """See `Repository`: nobody else writes while this transaction does."""
+    if versions:
+        changing.check_versions(versions, by_id(session, versions))
 
 
 def seqs_by_id(session: Session, ids: Iterable[str]) -> dict[str, int]:
@@ -168,6 +175,7 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
     revision: int = session.value("next_revision")
     traces = len(session.rows("forget_traces", seqs=seqs))
     session.run("forget_postings", seqs=seqs)
+    count_versions(session, [seq for (seq,) in session.rows("corrected_by", seqs=seqs, type=CORRECTED)])
     gone = [row for row in session.rows("forget_memories", seqs=seqs) if row[1] is not None]
     if gone:
         session.run(

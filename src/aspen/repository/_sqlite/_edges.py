@@ -10,11 +10,21 @@ from datetime import datetime
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
 from aspen.repository._sqlite._pool import Session
-from aspen.repository.values import EdgeRows
+from aspen.repository.values import CORRECTED, EdgeRows
 from aspen.types import Edge
 
 
-def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
+def put_edges(session: Session, edges: Sequence[Edge], revision: int) -> None:
+    """Add or replace edges. What one of them corrects anew counts a version more."""
+    corrections = [edge for edge in edges if edge.type == CORRECTED]
+    count_versions(
+        session,
+        {
+            edge.source
+            for edge in corrections
+            if not session.rows("edge_exists", source=edge.source, target=edge.target, type=edge.type)
+        },
+    )
     session.run_many(
         "put_edge",
         [
@@ -33,11 +43,18 @@ def put_edges(session: Session, edges: Iterable[Edge], revision: int) -> None:
 
 def remove_edges(session: Session, names: Iterable[tuple[int, int, str]]) -> int:
     """Delete the edges that are there; returns how many. Those who follow the changes have to be told."""
-    return sum(
-        len(session.rows("remove_edge", source=source, target=target, type=kind))
+    removed = [
+        (source, kind)
         for source, target, kind in names
-        if incoming.findable(kind)
-    )
+        if incoming.findable(kind) and session.rows("remove_edge", source=source, target=target, type=kind)
+    ]
+    count_versions(session, {source for source, kind in removed if kind == CORRECTED})
+    return len(removed)
+
+
+def count_versions(session: Session, seqs: Collection[int]) -> None:
+    """Let the versions of memories count one more: something holds in their place, or no longer."""
+    session.run_many("count_version", [{"seq": seq} for seq in seqs])
 
 
 def out_edges(

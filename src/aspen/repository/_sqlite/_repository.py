@@ -57,13 +57,15 @@ class SQLiteRepository(BrowsingStore, KeyStore):
         trace: NewTrace | None = None,
         stamp: KeyStamp | None = None,
         relations: Sequence[Relation] = (),
+        versions: Mapping[str, int] | None = None,
     ) -> list[Memory]:
         checked = [incoming.checked_memory(new) for new in memories]
         trace = incoming.checked_trace(trace, memories) if trace else None
         changing.check_relations(relations)
-        if not memories and not relations:
+        if not memories and not relations and not versions:
             return []
         with self._writing() as session:
+            steps.check_versions(session, versions)
             number = keying.check_keys(session, memories, stamp, location=self.location)
             steps.check_traces(session, memories, trace)
             ids = [memory.id for memory in checked]
@@ -127,8 +129,9 @@ class SQLiteRepository(BrowsingStore, KeyStore):
                 touched = [seq for seq in incoming.storable_seqs(seqs) if seq in known]
                 relating.touch(session, touched, at=time, revision=session.value("next_revision"))
 
-    def forget(self, ids: Sequence[str]) -> int:
+    def forget(self, ids: Sequence[str], *, versions: Mapping[str, int] | None = None) -> int:
         with self._writing() as session:
+            steps.check_versions(session, versions)
             seqs = steps.known_seqs(session, ids)
             if not seqs:
                 return 0
@@ -166,13 +169,15 @@ class SQLiteRepository(BrowsingStore, KeyStore):
         without: Sequence[tuple[int, int, str]] = (),
         used: Sequence[int] = (),
         at: datetime | None = None,
+        versions: Mapping[str, int] | None = None,
     ) -> None:
         checked = [incoming.checked_edge(edge) for edge in edges]
         names = incoming.checked_edge_names(without)
         time = incoming.required_time(at, what="at") if used else None
-        if not checked and not names and time is None:
+        if not checked and not names and time is None and not versions:
             return
         with self._writing() as session:
+            steps.check_versions(session, versions)
             ends = [end for edge in checked for end in (edge.source, edge.target)]
             known = steps.existing(session, [*ends, *used])
             for end in ends:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from aspen.repository import _changing as changing
 from aspen.repository import _incoming as incoming
 from aspen.repository import _rows as rows
-from aspen.repository._sqlite._edges import put_edges
+from aspen.repository._sqlite._edges import count_versions, put_edges
 from aspen.repository._sqlite._keys import put_keys
 from aspen.repository._sqlite._names import add_names
 from aspen.repository._sqlite._pool import Session
-from aspen.repository.values import NEXT, Attached, NewMemory, NewTrace, TraceInfo
+from aspen.repository.values import CORRECTED, NEXT, Attached, NewMemory, NewTrace, TraceInfo
 from aspen.types import Edge, Memory, Provenance
 
 
@@ -26,6 +27,12 @@ def by_id(session: Session, ids: Iterable[str]) -> dict[str, Memory]:
     return {
         memory.id: memory for memory in map(rows.memory_of, session.rows("memories_by_id", ids=names(ids)))
     }
+
+
+def check_versions(session: Session, versions: Mapping[str, int] | None) -> None:
+    """See `Repository`: nobody else writes while this transaction does."""
+    if versions:
+        changing.check_versions(versions, by_id(session, versions))
 
 
 def seqs_by_id(session: Session, ids: Iterable[str]) -> dict[str, int]:
@@ -164,6 +171,8 @@ def forget(session: Session, seqs: Sequence[int]) -> int:
     revision: int = session.value("next_revision")
     traces = len(session.rows("forget_traces", seqs=json.dumps(seqs)))
     _forget_words(session, seqs)
+    corrected = session.rows("corrected_by", seqs=json.dumps(seqs), type=CORRECTED)
+    count_versions(session, [seq for (seq,) in corrected])
     gone = session.rows("places_of", seqs=json.dumps(seqs))
     session.run_many("forget_memory", [{"seq": seq} for seq in seqs])
     provenance = Provenance.INFERRED.value

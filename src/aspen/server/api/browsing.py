@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from aspen.errors import Conflict
 from aspen.front_door.browsing import ALIKE
 from aspen.repository import DayCount
-from aspen.server.api.memories import Feeling, etag_of
+from aspen.server.api.memories import Feeling
 from aspen.server.asked import (
     Body,
     Cursor,
@@ -24,18 +22,16 @@ from aspen.server.asked import (
     Store,
     Type,
     When,
+    optional,
 )
-from aspen.server.problems import Refused, responses
+from aspen.server.problems import responses
 from aspen.server.told import Listed, Page, ToldMemory, told
+from aspen.server.versions import Version, tagged
 from aspen.types import Emotion, MemorySort, MemoryType, Provenance, Stability
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
 Named = Annotated[str | None, Query(min_length=1, max_length=500)]
-_TAG = re.compile(r'(W/)?"[^"]{0,15}"|[0-9]{1,15}', re.ASCII)
-"""An entity tag, also without its quotes."""
-_NUMBER = re.compile(r'"?[0-9]+"?')
-Flag = Annotated[str | None, Header(max_length=100, description="The ETag that the edit is based on.")]
 
 
 class MemoryList(Page[ToldMemory]):
@@ -123,15 +119,13 @@ def memories(
 
 
 @router.patch("/memories/{memory_id}", responses=responses(404, 409, 412, 413, 415))
-def amend(memory_id: Id, body: Edit, aspen: Store, response: Response, if_match: Flag = None) -> ToldMemory:
+def amend(memory_id: Id, body: Edit, aspen: Store, version: Version, response: Response) -> ToldMemory:
     """Change a memory in place. With `If-Match`, only where nobody else changed it meanwhile: 412 otherwise."""
     changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
     if isinstance(body.emotion, Feeling):
         changes["emotion"] = Emotion(body.emotion.label, body.emotion.intensity)
-    version = _version(if_match, aspen.repository.get([memory_id])[0].version)
     (found,) = told(aspen, [aspen.amend(memory_id, version=version, **changes)])
-    response.headers["ETag"] = etag_of(found)
-    return found
+    return tagged(found, response)
 
 
 @router.get("/memories/{memory_id}/forgetting", responses=responses(404))
@@ -146,16 +140,27 @@ def forgetting(memory_id: Id, aspen: Store) -> WhatGoes:
     )
 
 
-@router.post("/memories/{memory_id}/merge", responses=responses(404, 409, 413, 415))
-def merge(memory_id: Id, body: Others, aspen: Store) -> ToldMemory:
-    """Keep one of several memories that say the same; the others become its historical versions."""
-    return told(aspen, [aspen.merge(memory_id, *body.others)])[0]
+@router.post("/memories/{memory_id}/merge", responses=responses(404, 409, 412, 413, 415))
+def merge(memory_id: Id, body: Others, aspen: Store, version: Version, response: Response) -> ToldMemory:
+    """Keep one of several memories that say the same; the others become its historical versions.
+
+    `If-Match` is about the one that is kept. 412 also where one of the others is changed while they are merged.
+    """
+    (found,) = told(aspen, [aspen.merge(memory_id, *body.others, version=version)])
+    return tagged(found, response)
 
 
-@router.post("/memories/{memory_id}/restore", responses=responses(404, 409, 413, 415))
-def restore(memory_id: Id, body: Restoring, aspen: Store) -> ToldMemory:
-    """Let a memory hold again that was corrected or merged."""
-    return told(aspen, [aspen.restore(memory_id)])[0]
+@router.post("/memories/{memory_id}/restore", responses=responses(404, 409, 412, 413, 415))
+def restore(
+    memory_id: Id,
+    body: Annotated[Restoring, optional(Restoring)],
+    aspen: Store,
+    version: Version,
+    response: Response,
+) -> ToldMemory:
+    """Let a memory hold again that was corrected or merged. `If-Match` as for an edit."""
+    (found,) = told(aspen, [aspen.restore(memory_id, version=version)])
+    return tagged(found, response)
 
 
 @router.get("/duplicates")
@@ -177,26 +182,3 @@ def duplicates(
 def growth(aspen: Store) -> Listed[DayCount]:
     """Of each day (in UTC), how many of the memories and traces that are there were stored on it."""
     return Listed(items=list(aspen.growth()))
-
-
-def _version(if_match: str | None, current: int) -> int | None:
-    """The version of the memory that an edit is based on; None where any will do (RFC 9110, 13.1.1).
-
-    Of several the current one, where it is among them. A weak tag never fits, which is a Conflict.
-    """
-    if if_match is None or if_match.strip() == "*":
-        return None
-    tags = [tag.strip() for tag in if_match.split(",")]
-    if not all(_TAG.fullmatch(tag) for tag in tags):
-        raise Refused(
-            400,
-            error="BadIfMatch",
-            detail="If-Match is no version of a memory.",
-            hint="Send the ETag that came with the memory.",
-        )
-    versions = [int(tag.strip('"')) for tag in tags if _NUMBER.fullmatch(tag)]
-    if not versions:
-        raise Conflict(
-            f"The memory has version {current}, and no other tag.", hint="Read it again.", version=current
-        )
-    return current if current in versions else versions[0]

@@ -22,6 +22,7 @@ from aspen.server.asked import (
 )
 from aspen.server.problems import responses
 from aspen.server.told import Listed, ToldMemory, told
+from aspen.server.versions import Version, tagged
 from aspen.types import MemoryType, Provenance, Stability
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
@@ -99,21 +100,26 @@ def forget_many(body: Ids, aspen: Store) -> Forgotten:
 def memory(memory_id: Id, aspen: Store, response: Response) -> ToldMemory:
     """A memory. Its ETag is its version, for `If-Match` of an edit."""
     (found,) = told(aspen, aspen.repository.get([memory_id]))
-    response.headers["ETag"] = etag_of(found)
-    return found
+    return tagged(found, response)
 
 
-@router.delete("/memories/{memory_id}", responses=responses(404, 409))
-def forget(memory_id: Id, aspen: Store) -> Forgotten:
-    """Delete a memory for good."""
-    return _forgotten(aspen, [memory_id])
+@router.delete("/memories/{memory_id}", responses=responses(404, 409, 412))
+def forget(memory_id: Id, aspen: Store, version: Version) -> Forgotten:
+    """Delete a memory for good. `If-Match` as for an edit."""
+    return _forgotten(aspen, [memory_id], version=version)
 
 
-@router.post("/memories/{memory_id}/correct", status_code=201, responses=responses(404, 409, 413, 415))
-def correct(memory_id: Id, body: Correction, aspen: Store) -> ToldMemory:
-    """Put a text in the place of a memory, which stays as its historical version. Returns the new memory."""
-    new = aspen.correct(memory_id, body.text, said_at=body.said_at)
-    return told(aspen, [new])[0]
+@router.post("/memories/{memory_id}/correct", status_code=201, responses=responses(404, 409, 412, 413, 415))
+def correct(
+    memory_id: Id, body: Correction, aspen: Store, version: Version, response: Response
+) -> ToldMemory:
+    """Put a text in the place of a memory, which stays as its historical version. Returns the new memory.
+
+    `If-Match` as for an edit. 412 also where the memory is changed while the correction is made, 409 where it was
+    corrected otherwise: `details` names the memory that holds now.
+    """
+    (new,) = told(aspen, [aspen.correct(memory_id, body.text, said_at=body.said_at, version=version)])
+    return tagged(new, response)
 
 
 @router.get("/memories/{memory_id}/history", responses=responses(404))
@@ -122,12 +128,7 @@ def history(memory_id: Id, aspen: Store) -> Listed[ToldMemory]:
     return Listed(items=told(aspen, aspen.history(memory_id)))
 
 
-def etag_of(memory: ToldMemory) -> str:
-    """The version of a memory as HTTP has it."""
-    return f'"{memory.version}"'
-
-
-def _forgotten(aspen: Store, ids: list[str]) -> Forgotten:
+def _forgotten(aspen: Store, ids: list[str], *, version: int | None = None) -> Forgotten:
     going = aspen.forgetting(*ids)
-    traces = aspen.forget(*ids)
+    traces = aspen.forget(*ids, version=version)
     return Forgotten(forgotten=Gone(memories=len(going.memories) + len(going.summaries), traces=traces))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -46,20 +47,10 @@ class Spreading(Body):
 
     def changing(self, preset: str) -> SpreadingSettings:
         """The settings of a preset, with what is given here in their place."""
-        settings = preset_settings(preset)
-        known = {
-            "max_hops": settings.max_hops,
-            "decay": settings.decay,
-            "type_boost": settings.type_boost,
-            "min_weight": settings.min_weight,
-            "relation_types": settings.relation_types,
-            "fan": settings.fan,
-            "node_budget": settings.node_budget,
-        }
         given: dict[str, Any] = {name: value for name, value in self if value is not None}
         if self.type_boost is not None:
             given["type_boost"] = {kind.value: boost for kind, boost in self.type_boost.items()}
-        return SpreadingSettings(**{**known, **given})
+        return replace(preset_settings(preset), **given)
 
 
 class RecallFor(Body):

@@ -27,6 +27,7 @@ from aspen.server.asked import (
     Store,
     Temperature,
     Text,
+    optional,
 )
 from aspen.server.cursors import cursor_of, place_of
 from aspen.server.jobs import Job, Progress
@@ -121,7 +122,9 @@ def trace(trace_id: Id, aspen: Store) -> WholeTrace:
 
 
 @router.post("/traces/{trace_id}/replay", status_code=202, responses=responses(404, 409, 413, 415))
-async def replay(trace_id: Id, body: ReplayOf, room: InRoom, response: Response) -> Job:
+async def replay(
+    trace_id: Id, body: Annotated[ReplayOf, optional(ReplayOf)], room: InRoom, response: Response
+) -> Job:
     """Run an inference again, as it was or with one thing changed. Nothing of it is stored.
 
     The result has `verified`, or the first difference; with a change, both runs side by side, and where their

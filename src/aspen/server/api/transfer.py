@@ -38,7 +38,7 @@ class FileRoute(JsonRoute):
     media_types = _FILE_TYPES
 
 
-router = APIRouter(tags=["transfer"])
+router = APIRouter(route_class=JsonRoute, tags=["transfer"])
 _files = APIRouter(route_class=FileRoute)
 
 Named = Annotated[str | None, Query(min_length=1, max_length=500)]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field, TypeAdapter
 
 from aspen.doctor import examine
-from aspen.server.asked import Body, InRoom, JsonRoute, Whole
+from aspen.server.asked import Body, InRoom, JsonRoute, Whole, optional
 from aspen.server.jobs import Job, Progress
 from aspen.server.problems import responses
 
@@ -40,7 +40,9 @@ class Examination(Body):
 
 
 @router.post("/summarise", status_code=202, responses=responses(409, 413, 415))
-async def summarise(body: Summarising, room: InRoom, response: Response) -> Job:
+async def summarise(
+    body: Annotated[Summarising, optional(Summarising)], room: InRoom, response: Response
+) -> Job:
     """Find what recurs, and keep a pattern memory of each."""
 
     def work(progress: Progress) -> Mapping[str, Any]:
@@ -56,7 +58,7 @@ async def summarise(body: Summarising, room: InRoom, response: Response) -> Job:
 
 
 @router.post("/rekey", status_code=202, responses=responses(409, 413, 415))
-async def rekey(body: Rekeying, room: InRoom, response: Response) -> Job:
+async def rekey(body: Annotated[Rekeying, optional(Rekeying)], room: InRoom, response: Response) -> Job:
     """Make all keys anew with the model in use. Recall goes on with those that there are."""
 
     def work(progress: Progress) -> Mapping[str, Any]:
@@ -68,7 +70,9 @@ async def rekey(body: Rekeying, room: InRoom, response: Response) -> Job:
 
 
 @router.post("/doctor", status_code=202, responses=responses(413, 415))
-async def doctor(body: Examination, room: InRoom, response: Response) -> Job:
+async def doctor(
+    body: Annotated[Examination, optional(Examination)], room: InRoom, response: Response
+) -> Job:
     """Look for what is wrong with the installation and the store; each finding says what to do."""
 
     def work(progress: Progress) -> Mapping[str, Any]:
@@ -80,6 +84,7 @@ async def doctor(body: Examination, room: InRoom, response: Response) -> Job:
             model=aspen.model if body.deep else None,
             notify=lambda message: progress.report(0, message=message),
         )
+        progress.report(len(findings), total=len(findings))
         return {"findings": _ANYTHING.dump_python(findings, mode="json")}
 
     return _accepted(room.jobs.start("doctor", work, unit="parts"), response)

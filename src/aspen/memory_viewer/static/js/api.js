@@ -21,10 +21,14 @@ export function url(path, query = {}) {
 export const part = (name) => encodeURIComponent(name);
 
 export const get = (path, query, { signal } = {}) => send("GET", url(path, query), { signal });
-export const post = (path, body = {}, options = {}) => send("POST", url(path), { body, ...options });
-export const patch = (path, body, { version }) =>
-  send("PATCH", url(path), { body, headers: version === undefined ? {} : { "If-Match": `"${version}"` } });
-export const remove = (path, query) => send("DELETE", url(path, query));
+export const post = (path, body = {}, { signal, version } = {}) =>
+  send("POST", url(path), { body, signal, headers: basedOn(version) });
+export const patch = (path, body, { version }) => send("PATCH", url(path), { body, headers: basedOn(version) });
+export const remove = (path, query, { version } = {}) =>
+  send("DELETE", url(path, query), { headers: basedOn(version) });
+
+/** Which version of a memory was looked at: what changed meanwhile is then refused with 412. */
+const basedOn = (version) => (version === undefined ? {} : { "If-Match": `"${version}"` });
 
 /** Send a file as it is, and get what the server answers. */
 export const upload = (path, query, file, type) =>

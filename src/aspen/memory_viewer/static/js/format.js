@@ -67,4 +67,5 @@ export function cut(text, length) {
 export const words = (name) => String(name).replaceAll("_", " ");
 
 /** A token so that what cannot be seen is seen: a space as "␣" at its ends alone, a line break as "⏎". */
-export const token = (text) => (text === "" ? "∅" : text.replaceAll("\n", "⏎").replaceAll("\t", "⇥").replace(/^ | $/g, "␣"));
+export const token = (text) =>
+  text === "" ? "∅" : text.replaceAll("\n", "⏎").replaceAll("\t", "⇥").replace(/^ | $/g, "␣");

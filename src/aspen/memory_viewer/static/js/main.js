@@ -15,6 +15,8 @@ const PAGES = {
   health: { word: "Health", load: () => import("./pages/health/page.js") },
 };
 
+const NOT_LOADED = { detail: "This page could not be loaded.", hint: "Is `aspen serve` still running? Then reload." };
+
 function ThemeSwitch() {
   const theme = useTheme();
   const other = theme === "dark" ? "light" : "dark";
@@ -28,7 +30,9 @@ function ThemeSwitch() {
     document.dispatchEvent(new CustomEvent("aspen-theme"));
   };
   return html`<button class="icon" aria-label=${`Show it ${other}`} title=${`Show it ${other}`} onClick=${choose}>
-    <svg viewBox="0 0 20 20" aria-hidden="true"><circle cx="10" cy="10" r="7.5" class="outline" /><path d="M10 2.5a7.5 7.5 0 0 1 0 15z" /></svg>
+    <svg viewBox="0 0 20 20" aria-hidden="true">
+      <circle cx="10" cy="10" r="7.5" class="outline" /><path d="M10 2.5a7.5 7.5 0 0 1 0 15z" />
+    </svg>
   </button>`;
 }
 
@@ -53,18 +57,23 @@ function Frame() {
     if (!name || loaded[name]) return;
     PAGES[name].load().then(
       (module) => setLoaded((before) => ({ ...before, [name]: module.Page })),
-      () => setProblem({ detail: "This page could not be loaded.", hint: "Is `aspen serve` still running? Then reload." }),
+      () => setProblem(NOT_LOADED),
     );
   }, [name, place.rest.join("/")]);
 
   const Page = name && loaded[name];
+  const skip = (event) => {
+    event.preventDefault();
+    content.current.focus();
+  };
   return html`
-    <a class="skip" href="#content" onClick=${(event) => { event.preventDefault(); content.current.focus(); }}>Skip to the content</a>
+    <a class="skip" href="#content" onClick=${skip}>Skip to the content</a>
     <header class="head">
       <a class="brand" href="/conversation"><img src="/static/leaf.svg" alt="" />Aspen</a>
       <nav class="places" aria-label="Pages">
         ${Object.entries(PAGES).map(
-          ([key, page]) => html`<a key=${key} href=${`/${key}`} aria-current=${key === name ? "page" : undefined}>${page.word}</a>`,
+          ([key, page]) => html`<a key=${key} href=${`/${key}`}
+            aria-current=${key === name ? "page" : undefined}>${page.word}</a>`,
         )}
       </nav>
       <${ThemeSwitch} />

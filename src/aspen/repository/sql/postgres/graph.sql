@@ -22,7 +22,25 @@ WHERE
     AND edge.source = gone.source
     AND edge.target = gone.target
     AND edge.type = gone.type
-RETURNING 1
+RETURNING edge.source, edge.type
+
+-- Of edges of one type, the sources of those that are not there yet.
+-- name: corrected_anew
+SELECT DISTINCT source
+FROM unnest(%(sources)s::bigint[], %(targets)s::bigint[]) AS new (source, target)
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM aspen.edge
+    WHERE tenant_id = %(tenant)s AND edge.source = new.source AND edge.target = new.target AND type = %(type)s
+)
+
+-- name: corrected_by
+SELECT DISTINCT source
+FROM aspen.edge
+WHERE tenant_id = %(tenant)s AND target = ANY(%(seqs)s::bigint[]) AND type = %(type)s
+
+-- name: count_versions
+UPDATE aspen.memory SET version = version + 1 WHERE tenant_id = %(tenant)s AND seq = ANY(%(seqs)s::bigint[])
 
 -- name: note_unrelated
 UPDATE aspen.store SET unrelated = revision WHERE tenant_id = %(tenant)s

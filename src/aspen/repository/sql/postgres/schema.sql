@@ -55,7 +55,8 @@ CREATE TABLE aspen.trace (
 
 CREATE INDEX trace_by_conversation ON aspen.trace (tenant_id, conversation, number);
 
--- `tags` is a JSON array, NULL for none; `version` counts amendments, from 1.
+-- `tags` is a JSON array, NULL for none; `version` counts, from 1, amendments, and edges to what holds in
+-- its place that come or go.
 CREATE TABLE aspen.memory (
     tenant_id TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,

@@ -226,6 +226,9 @@ VALUES (:source, :target, :type, :weight, :provenance, :revision)
 ON CONFLICT (source, target, type)
 DO UPDATE SET weight = excluded.weight, provenance = excluded.provenance, revision = excluded.revision
 
+-- name: edge_exists
+SELECT 1 FROM edge WHERE source = :source AND target = :target AND type = :type
+
 -- name: remove_edge
 DELETE FROM edge WHERE source = :source AND target = :target AND type = :type RETURNING 1
 
@@ -251,6 +254,12 @@ FROM edge
 WHERE target = :target
 ORDER BY weight DESC, source, type
 LIMIT :fan
+
+-- name: corrected_by
+SELECT DISTINCT source FROM edge WHERE target IN (SELECT value FROM json_each(:seqs)) AND type = :type
+
+-- name: count_version
+UPDATE memory SET version = version + 1 WHERE seq = :seq
 
 -- name: memory_types
 SELECT seq, type FROM memory WHERE seq IN (SELECT value FROM json_each(:seqs))

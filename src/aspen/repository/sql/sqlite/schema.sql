@@ -38,7 +38,7 @@ CREATE TABLE trace (
 CREATE INDEX trace_by_conversation ON trace (conversation, number);
 
 -- `tags` is a JSON array, NULL for none; `access_revision` is that of the last access, 0 before the first; `version`
--- counts amendments, from 1.
+-- counts, from 1, amendments, and edges to what holds in its place that come or go.
 CREATE TABLE memory (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,

@@ -40,8 +40,8 @@ export function Progress({ job, label }) {
 const TOLD = new EventTarget();
 
 /**
- * Say in a line at the foot of the window what was done; screen readers read it out. `undo` takes it back, and may return
- * what is to be said of that.
+ * Say in a line at the foot of the window what was done; screen readers read it out. `undo` takes it back, and may
+ * return what is to be said of that.
  */
 export function tell(text, { undo } = {}) {
   TOLD.dispatchEvent(new CustomEvent("told", { detail: { text, undo } }));

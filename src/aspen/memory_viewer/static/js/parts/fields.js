@@ -18,10 +18,17 @@ export function Field({ label, hint, hidden = false, children }) {
   </label>`;
 }
 
-export function Text({ label, hint, value, onInput, hidden, ...rest }) {
+/** A line of text; `suggestions` are values that may be chosen, and need not be. */
+export function Text({ label, hint, value, onInput, hidden, suggestions = [], ...rest }) {
+  const id = useId();
+  const list = suggestions.length ? id : undefined;
   return html`<${Field} label=${label} hint=${hint} hidden=${hidden}>
-    <input type="text" value=${value} onInput=${(event) => onInput(event.currentTarget.value)} ...${rest} />
-  <//>`;
+      <input type="text" value=${value} list=${list} ...${rest}
+        onInput=${(event) => onInput(event.currentTarget.value)} />
+    <//>
+    ${list
+      ? html`<datalist id=${id}>${suggestions.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`
+      : null}`;
 }
 
 /** One of some values; options are values, or pairs of value and word. */

@@ -31,7 +31,7 @@ export function TypeMark({ type, bare = false }) {
   const shape = html`<svg class="mark" data-type=${type} viewBox="0 0 20 20" aria-hidden="true">
     <path d=${known.shape} />
   </svg>`;
-  return bare
-    ? html`<span class="type" title=${`${known.word}: ${known.meaning}`}>${shape}<span class="unseen">${known.word}</span></span>`
-    : html`<span class="type" title=${known.meaning}>${shape}${known.word}</span>`;
+  if (!bare) return html`<span class="type" title=${known.meaning}>${shape}${known.word}</span>`;
+  const title = `${known.word}: ${known.meaning}`;
+  return html`<span class="type" title=${title}>${shape}<span class="unseen">${known.word}</span></span>`;
 }

@@ -1,7 +1,8 @@
 // A memory wherever it is shown: its words as text and nothing but text, and what they come with.
 
 import { html, useState } from "../../vendor/view.js";
-import { cut, date, fixed, saidAt, words } from "../format.js";
+import { get } from "../api.js";
+import { count, cut, date, fixed, saidAt, words } from "../format.js";
 import { address } from "../router.js";
 import { TypeMark } from "./marks.js";
 
@@ -18,7 +19,7 @@ export function AllWords({ text }) {
   const [all, setAll] = useState(false);
   if (all || text.length <= FULL_LENGTH) return html`<p class="all-words" dir="auto">${text}</p>`;
   return html`<p class="all-words" dir="auto">${cut(text, FULL_LENGTH)}</p>
-    <button class="quiet" onClick=${() => setAll(true)}>Show all ${text.length.toLocaleString("en")} characters</button>`;
+    <button class="quiet" onClick=${() => setAll(true)}>Show all ${count(text.length)} characters</button>`;
 }
 
 /** Who said it, when, and how it stands. */
@@ -36,9 +37,21 @@ export function About({ memory }) {
 
 /** How much a memory matters just now, in [0, 1], as a line and a number. */
 export function Priority({ value }) {
+  const width = `${Math.round(value * 100)}%`;
   return html`<span class="priority" title="How much it matters just now, from 0 to 1">
-    <span class="small soft">priority </span><span class="gauge" aria-hidden="true"><span style=${{ width: `${Math.round(value * 100)}%` }}></span></span>${fixed(value)}
+    <span class="small soft">priority </span>
+    <span class="gauge" aria-hidden="true"><span style=${{ width }}></span></span>
+    ${fixed(value)}
   </span>`;
+}
+
+const PARTS = ["", "/relations", "/history", "/traces"];
+
+/** A memory with its relations, all of its versions, and the traces it stands in; `path` is its own behind the API. */
+export async function loadMemory(path, signal) {
+  const [memory, ...lists] = await Promise.all(PARTS.map((one) => get(path + one, {}, { signal })));
+  const [relations, history, traces] = lists.map(({ items }) => items);
+  return { memory, relations, history, traces };
 }
 
 /** The address at which a memory is shown. */
@@ -49,7 +62,8 @@ export function MemoryLine({ memory, children }) {
   return html`<div class="memory">
     <${TypeMark} type=${memory.type} bare />
     <div>
-      <a href=${memoryAddress(memory.id)} class=${memory.corrected_by ? "corrected" : ""}><${Words} text=${memory.text} /></a>
+      <a href=${memoryAddress(memory.id)} class=${memory.corrected_by ? "corrected" : ""}>
+        <${Words} text=${memory.text} /></a>
       <div class="small soft"><${About} memory=${memory} /> ${children}</div>
     </div>
   </div>`;
@@ -61,7 +75,8 @@ export function Path({ path, textOf }) {
     ${path.memories.map((id, at) => {
       const memory = textOf(id);
       const between = at ? words(path.relations[at - 1] ?? (path.via ? `name ${path.via}` : "turn")) : null;
-      return html`${between ? html`<span class="between"> ${between} → </span>` : null}<a href=${memoryAddress(id)} dir="auto">${cut(memory?.text ?? id, 48)}</a>`;
+      return html`${between ? html`<span class="between"> ${between} → </span>` : null}
+        <a href=${memoryAddress(id)} dir="auto">${cut(memory?.text ?? id, 48)}</a>`;
     })}
   </span>`;
 }

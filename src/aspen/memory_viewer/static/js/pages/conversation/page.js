@@ -9,11 +9,11 @@ import { useAction, useLoaded } from "../../parts/hooks.js";
 import { AllWords } from "../../parts/memories.js";
 import { address, go } from "../../router.js";
 import { Composer } from "./composer.js";
+import { useLastInView } from "./in_view.js";
 import { say, settle, stored, toldBeside, useTalk } from "./talk.js";
 import { onlyTold, turnOf, Why } from "./why.js";
 
 const TURNS = 20;
-const NEAR = 200; // pixels: whoever is so close to the end goes along with what is written
 const FIRST = "default"; // the conversation that a chat goes to where none is named
 
 export function Page({ place }) {
@@ -21,12 +21,16 @@ export function Page({ place }) {
   const known = conversations.value?.items ?? [];
   const chosen = place.rest[0] ?? known[0]?.name ?? FIRST;
   const named = known.some(({ name }) => name === chosen) ? known : [{ name: chosen, memories: 0 }, ...known];
-  if (conversations.problem) return html`<h1>Conversation</h1><${Trouble} problem=${conversations.problem} again=${conversations.reload} />`;
+  if (conversations.problem) {
+    return html`<h1>Conversation</h1>
+      <${Trouble} problem=${conversations.problem} again=${conversations.reload} />`;
+  }
   if (!conversations.value) return html`<h1 class="unseen">Conversation</h1><${Busy} />`;
   return html`<div class="conversation">
     <h1 class="unseen">Conversation</h1>
     <${Conversations} known=${named} chosen=${chosen} />
-    <${Turns} key=${chosen} name=${chosen} begun=${known.some(({ name }) => name === chosen)} onChange=${conversations.reload} />
+    <${Turns} key=${chosen} name=${chosen} begun=${known.some(({ name }) => name === chosen)}
+      onChange=${conversations.reload} />
   </div>`;
 }
 
@@ -45,17 +49,20 @@ function Conversations({ known, chosen }) {
         ${known.map(
           (one) => html`<li key=${one.name}>
             <a href=${address("conversation", [one.name])} aria-current=${one.name === chosen ? "page" : undefined}>
-              <span dir="auto">${one.name}</span><span class="small soft">${one.memories ? counted(one.memories, "memory", "memories") : "new"}</span>
+              <span dir="auto">${one.name}</span>
+              <span class="small soft">${one.memories ? counted(one.memories, "memory", "memories") : "new"}</span>
             </a>
           </li>`,
         )}
       </ul>
     </nav>
-    <div class="choose"><${Choice} label="Conversation" hidden value=${chosen} options=${known.map(({ name: one }) => one)}
-      onChange=${(one) => go(address("conversation", [one]))} /></div>
+    <div class="choose">
+      <${Choice} label="Conversation" hidden value=${chosen} options=${known.map(({ name: one }) => one)}
+        onChange=${(one) => go(address("conversation", [one]))} />
+    </div>
     <form class="row" onSubmit=${begin}>
-      <input class="grow" type="text" aria-label="Name of a new conversation" placeholder="New conversation" value=${name}
-        onInput=${(event) => setName(event.currentTarget.value)} />
+      <input class="grow" type="text" aria-label="Name of a new conversation" placeholder="New conversation"
+        value=${name} onInput=${(event) => setName(event.currentTarget.value)} />
       <button class="quiet icon" aria-label="Begin it" title="Begin it" disabled=${!name.trim()}>+</button>
     </form>
   </div>`;
@@ -85,7 +92,10 @@ function Turns({ name, begun, onChange }) {
   // A reply may have ended while another page was shown: whoever shows the conversation then takes its turn over.
   const answered = Boolean(talk && !talk.busy && stored(talk));
   const take = useAction(async () => {
-    newest.setValue(await get(path, { limit: TURNS }));
+    const newer = await get(path, { limit: TURNS });
+    // All at once, so that the page does not become shorter in between.
+    newest.setValue(newer);
+    setTurns((before) => merged(before, newer.items));
     settle(name);
     onChange();
   });
@@ -93,20 +103,15 @@ function Turns({ name, begun, onChange }) {
     if (answered) take.run();
   }, [answered]);
 
-  const written = talk ? Object.values(talk.replies).map(({ text }) => text.length).join() : "";
-  // Not by scrollIntoView, from which on Tab would go, past the links at the top.
-  const toEnd = () => scrollTo(0, document.documentElement.scrollHeight);
-  useEffect(toEnd, [Boolean(newest.value), Boolean(talk)]);
-  useEffect(() => {
-    const { scrollHeight } = document.documentElement;
-    const among = list.current.contains(document.activeElement); // somebody goes through the turns
-    if (!among && scrollHeight - innerHeight - scrollY < NEAR) toEnd();
-  }, [written, turns.length]);
+  const loaded = Boolean(newest.value && turns.length >= newest.value.items.length);
+  useLastInView(list, { talk, loaded });
 
   const nothing = newest.value && !turns.length && !newest.value.items.length && !talk;
   return html`<section class="talk" aria-label=${`Conversation ${name}`}>
     <div class="turns" ref=${list} role="log" aria-busy=${Boolean(talk?.busy)}>
-      ${next ? html`<button class="quiet" disabled=${older.busy} onClick=${() => older.run()}>Show earlier turns</button>` : null}
+      ${next
+        ? html`<button class="quiet" disabled=${older.busy} onClick=${() => older.run()}>Show earlier turns</button>`
+        : null}
       ${newest.busy && !newest.value ? html`<${Busy} />` : null}
       <${Trouble} problem=${newest.problem} again=${newest.reload} />
       <${Trouble} problem=${older.problem ?? take.problem} again=${take.problem ? take.run : older.run} />
@@ -118,7 +123,8 @@ function Turns({ name, begun, onChange }) {
       })}
       ${talk ? html`<${Talking} talk=${talk} />` : null}
     </div>
-    <${Composer} busy=${Boolean(talk?.busy)} onSay=${(message, how) => say(name, message, how)} onStop=${() => talk.stop()} />
+    <${Composer} busy=${Boolean(talk?.busy)} onStop=${() => talk.stop()}
+      onSay=${(message, how) => say(name, message, how)} />
   </section>`;
 }
 
@@ -132,8 +138,8 @@ function merged(before, newer) {
 
 function Beginning() {
   return html`<${Empty} title="Nothing was said here yet">
-    <p>Tell it something below, such as “My sister Mara moved to Lisbon in March.” Then ask about it, side by side with and
-    without memory. What was remembered elsewhere is found from here as well.</p>
+    <p>Tell it something below, such as “My sister Mara moved to Lisbon in March.” Then ask about it, side by side with
+    and without memory. What was remembered elsewhere is found from here as well.</p>
     <p class="row"><a class="button quiet" href="/memories/transfer">Import memories from a file</a></p>
   <//>`;
 }
@@ -142,20 +148,32 @@ function Said({ text, speaker }) {
   return html`<div class="said"><p class="speaker small">${speaker || "user"}</p><${AllWords} text=${text} /></div>`;
 }
 
+/** One answer. `plain` is that without memory; `state` is told beside who answers. */
+function Answer({ speaker, state = "", plain = false, children }) {
+  return html`<div class=${plain ? "reply plain" : "reply"}>
+    <p class="speaker small">${speaker}<span class="soft">${state ? ` · ${state}` : ""}</span></p>
+    ${children}
+  </div>`;
+}
+
 function Turn({ turn, without }) {
   return html`<article class="turn">
     ${turn.said ? html`<${Said} text=${turn.said.text} speaker=${turn.said.speaker} />` : null}
     ${turn.reply
       ? html`<div class=${without ? "answers two" : "answers"}>
-          <div class="reply"><p class="speaker small">${without ? "With memory" : turn.reply.speaker || "assistant"}</p><${AllWords} text=${turn.reply.text} /></div>
-          ${without ? html`<div class="reply plain"><p class="speaker small">Without memory</p><${AllWords} text=${without.text} /></div>` : null}
+          <${Answer} speaker=${without ? SIDES.with : turn.reply.speaker || "assistant"}>
+            <${AllWords} text=${turn.reply.text} /><//>
+          ${without ? html`<${Answer} speaker=${SIDES.without} plain><${AllWords} text=${without.text} /><//>` : null}
         </div>
         <${Why} turn=${turn} />`
       : null}
   </article>`;
 }
 
-const STATES = { waiting: "Waiting for its turn", reading: "Reading", writing: "Writing", stopped: "Stopped", done: "" };
+const SIDES = { with: "With memory", without: "Without memory" };
+const STATES = { waiting: "Waiting for its turn", reading: "Reading", writing: "Writing", stopped: "Stopped" };
+
+const Waiting = () => html`<p class="waiting"><span class="dots" aria-hidden="true"></span></p>`;
 
 /** What is being answered: each side as it comes, and what the last reply stood on where it was not stored. */
 function Talking({ talk }) {
@@ -165,11 +183,11 @@ function Talking({ talk }) {
     <${Said} text=${talk.message} speaker="user" />
     <div class=${sides.length > 1 ? "answers two" : "answers"}>
       ${sides.map(
-        ([side, one]) => html`<div key=${side} class=${side === "without" ? "reply plain" : "reply"}>
-          <p class="speaker small">${side === "with" ? "With memory" : "Without memory"}<span class="soft">${STATES[one.state] ? ` · ${STATES[one.state]}` : ""}</span></p>
-          ${one.text ? html`<${AllWords} text=${one.text} />` : one.state === "stopped" ? null : html`<p class="waiting"><span class="dots" aria-hidden="true"></span></p>`}
-          <${Trouble} problem=${one.problem} />
-        </div>`,
+        ([side, one]) => html`<${Answer} key=${side} speaker=${SIDES[side]} state=${STATES[one.state]}
+          plain=${side === "without"}>
+          ${one.text ? html`<${AllWords} text=${one.text} />` : null}
+          ${one.text || one.state === "stopped" ? null : html`<${Waiting} />`}
+          <${Trouble} problem=${one.problem} /><//>`,
       )}
     </div>
     ${told && !talk.busy ? html`<${Why} turn=${turnOf(told, talk.message)} />` : null}

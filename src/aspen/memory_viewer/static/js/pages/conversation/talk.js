@@ -23,7 +23,8 @@ export function useTalk(conversation) {
 export const toldBeside = (traceId) => told.get(traceId);
 
 /** The reply of a talk that was stored; undefined where none was. */
-export const stored = (talk) => ["with", "without"].map((side) => talk.replies[side]?.reply).find((reply) => reply?.trace_id);
+export const stored = ({ replies }) =>
+  ["with", "without"].map((side) => replies[side]?.reply).find((reply) => reply?.trace_id);
 
 /** A seed below 2**32 from the browser's secure source: two replies side by side have to share one. */
 export const drawSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
@@ -34,7 +35,8 @@ export const drawSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
  */
 export async function say(conversation, message, { sides, options }) {
   const breaking = new AbortController();
-  const replies = Object.fromEntries(sides.map((side) => [side, { text: "", state: "waiting", reply: null, problem: null }]));
+  const empty = { text: "", state: "waiting", reply: null, problem: null };
+  const replies = Object.fromEntries(sides.map((side) => [side, { ...empty }]));
   const talk = { conversation, message, replies, busy: true, stop: () => breaking.abort() };
   talks.set(conversation, talk);
   tellAll();

@@ -1,6 +1,7 @@
-// Programs of sigma that draw all of their items in one go, in place of one instance each: where the processor stands in
-// for a graphics card, each instance costs as much as a drawing of its own (SwiftShader), and a graph of 2,000 memories
-// moves at 5 frames a second. What is constant for a corner is written beside each item instead, once for each corner.
+// Programs of sigma that draw all of their items in one go, in place of one instance each: where the processor stands
+// in for a graphics card, each instance costs as much as a drawing of its own (SwiftShader), and a graph of 2,000
+// memories moves at 5 frames a second. What is constant for a corner is written beside each item instead, once for each
+// corner.
 
 /** The same program without instances. */
 export function batched(Program) {

@@ -1,26 +1,22 @@
 // A memory that was clicked in the graph: what it says, what it stands between, where it came from.
 
 import { html, useEffect, useRef } from "../../../vendor/view.js";
-import { get, part } from "../../api.js";
-import { cut, fixed, saidAt, time, words } from "../../format.js";
+import { part } from "../../api.js";
+import { cut, fixed, saidAt, time } from "../../format.js";
 import { Busy, Trouble } from "../../parts/feedback.js";
 import { useLoaded } from "../../parts/hooks.js";
 import { TypeMark } from "../../parts/marks.js";
-import { About, AllWords, memoryAddress, Priority } from "../../parts/memories.js";
+import { About, AllWords, loadMemory, memoryAddress, Priority } from "../../parts/memories.js";
+import { directed, eachOnce, relationKey, wayBack } from "../../parts/relations.js";
 import { address } from "../../router.js";
 
 const LISTED = 12;
 
 export function Details({ id, onChoose, onNeighbours, onClose }) {
   const path = `/memories/${part(id)}`;
-  const loaded = useLoaded(
-    (signal) => Promise.all([
-      get(path, {}, { signal }), get(`${path}/relations`, {}, { signal }),
-      get(`${path}/history`, {}, { signal }), get(`${path}/traces`, {}, { signal }),
-    ]).then(([memory, relations, history, traces]) => ({ memory, relations: relations.items, history: history.items, traces: traces.items })),
-    [id],
-  );
-  const { value, problem } = loaded;
+  const loaded = useLoaded((signal) => loadMemory(path, signal), [id]);
+  const { problem } = loaded;
+  const value = loaded.value?.memory.id === id ? loaded.value : null;
   const box = useRef(null);
   useEffect(() => {
     // What was chosen with may be gone, as a match of the finder is: reading goes on here.
@@ -29,7 +25,8 @@ export function Details({ id, onChoose, onNeighbours, onClose }) {
   return html`<section class="details card" aria-label="The chosen memory" ref=${box} tabindex="-1">
     <button class="icon close" aria-label="Close" onClick=${onClose}>×</button>
     ${problem ? html`<${Trouble} problem=${problem} again=${loaded.reload} />` : null}
-    ${value && value.memory.id === id ? html`<${Chosen} ...${value} onChoose=${onChoose} onNeighbours=${onNeighbours} />` : problem ? null : html`<${Busy} />`}
+    ${value ? html`<${Chosen} ...${value} onChoose=${onChoose} onNeighbours=${onNeighbours} />` : null}
+    ${value || problem ? null : html`<${Busy} />`}
   </section>`;
 }
 
@@ -43,20 +40,30 @@ function Chosen({ memory, relations, history, traces, onChoose, onNeighbours }) 
       <a class="button quiet" href=${memoryAddress(memory.id)}>Open</a>
     </div>
     ${relations.length
-      ? html`<div><h3 class="small">Neighbours</h3><ul class="neighbours small">${relations.slice(0, LISTED).map((relation) => {
-          const from = relation.source === memory.id;
-          return html`<li key=${`${relation.source} ${relation.type} ${relation.target}`}>
-            <span class="soft">${from ? "" : "← "}${words(relation.type)}${from ? " →" : ""} <span class="number">${fixed(relation.weight)}</span></span>
-            <button class="link" onClick=${() => onChoose(relation.other)}><${TypeMark} type=${relation.other_type} bare /> <span dir="auto">${cut(relation.other_text, 70)}</span></button></li>`;
-        })}</ul>${relations.length > LISTED ? html`<p class="small soft">and ${relations.length - LISTED} more</p>` : null}</div>`
+      ? html`<${Neighbours} memory=${memory} relations=${eachOnce(relations)} onChoose=${onChoose} />`
       : html`<p class="small soft">No relation leads from it or to it.</p>`}
     ${history.length > 1
-      ? html`<div><h3 class="small">History</h3><ol class="small">${history.map((version) => html`<li key=${version.id}>
-          <span class="soft">${time(saidAt(version))}</span> <span dir="auto">${cut(version.text, 90)}</span></li>`)}</ol></div>`
+      ? html`<div><h3 class="small">History</h3>
+          <ol class="small">${history.map((version) => html`<li key=${version.id}>
+            <span class="soft">${time(saidAt(version))} </span>
+            <span dir="auto">${cut(version.text, 90)}</span></li>`)}</ol></div>`
       : null}
     ${traces.length
-      ? html`<div><h3 class="small">Traces it stands in</h3><ul class="small">${traces.slice(0, 5).map((trace) => html`<li key=${trace.id}>
-          <a href=${address("trace", [trace.id])}>${time(trace.created_at)}</a> <span class="soft">${trace.conversation ?? ""}</span></li>`)}</ul></div>`
+      ? html`<div><h3 class="small">Traces it stands in</h3>
+          <ul class="small">${traces.slice(0, 5).map((trace) => html`<li key=${trace.id}>
+            <a href=${address("trace", [trace.id])}>${time(trace.created_at)}</a>
+            <span class="soft"> ${trace.conversation ?? ""}</span></li>`)}</ul></div>`
       : null}
+  </div>`;
+}
+
+function Neighbours({ memory, relations, onChoose }) {
+  return html`<div><h3 class="small">Neighbours</h3>
+    <ul class="neighbours small">${relations.slice(0, LISTED).map((relation) => html`<li key=${relationKey(relation)}>
+      <span class="soft">${directed(relation, memory.id)}${" "}
+        <span class="number">${fixed(relation.weight)}${wayBack(relation)}</span></span>
+      <button class="link" onClick=${() => onChoose(relation.other)}><${TypeMark} type=${relation.other_type} bare />
+        <span dir="auto"> ${cut(relation.other_text, 70)}</span></button></li>`)}</ul>
+    ${relations.length > LISTED ? html`<p class="small soft">and ${relations.length - LISTED} more</p>` : null}
   </div>`;
 }

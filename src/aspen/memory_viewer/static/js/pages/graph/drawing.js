@@ -4,7 +4,7 @@ import { EdgeRectangleProgram, MultiDirectedGraph } from "../../../vendor/graph.
 import { cut } from "../../format.js";
 import { colour, stillness } from "../../parts/hooks.js";
 import { batched } from "./batched.js";
-import { edgeKey } from "./joined.js";
+import { relationKey } from "../../parts/relations.js";
 import { MemoryProgram, shared } from "./node_program.js";
 import { Picture } from "./picture.js";
 
@@ -80,7 +80,8 @@ export class Drawing {
     this.line = mixed(colour("--edge"), this.ground, 0.5);
     this.faint = mixed(colour("--edge"), this.ground, 0.82);
     this.halo = colour("--focus");
-    Object.assign(shared, { halo: unit(this.halo), strength: document.documentElement.dataset.theme === "dark" ? 0.8 : 0.5, ink: unit(this.ink), ground: unit(this.ground) });
+    const strength = document.documentElement.dataset.theme === "dark" ? 0.8 : 0.5;
+    Object.assign(shared, { halo: unit(this.halo), strength, ink: unit(this.ink), ground: unit(this.ground) });
     this.dimmed = Object.fromEntries(types.map((type) => [type, mixed(this.colours[type], this.ground, 0.72)]));
   }
 
@@ -93,21 +94,23 @@ export class Drawing {
   /** Add nodes and edges as the API tells them; those that are there stay where they are. Returns how many are new. */
   add({ nodes, edges }, { near = null } = {}) {
     let added = 0;
+    const longest = this.sigma.getDimensions().width < 600 ? 26 : 42; // characters of a label
     const around = near && this.graph.hasNode(near) ? this.graph.getNodeAttributes(near) : null;
     for (const node of nodes) {
       if (this.graph.hasNode(node.id)) continue;
       const place = firstPlace(node.id);
       const at = around ? { x: around.x + place.x / 40, y: around.y + place.y / 40 } : place;
       this.graph.addNode(node.id, {
-        ...at, label: cut(node.text.replace(/\s+/g, " "), this.sigma.getDimensions().width < 600 ? 26 : 42), size: 3 + 6 * Math.sqrt(node.priority ?? 0.3),
+        ...at, label: cut(node.text.replace(/\s+/g, " "), longest), size: 3 + 6 * Math.sqrt(node.priority ?? 0.3),
         memoryType: node.type, text: node.text, priority: node.priority ?? null,
       });
       added += 1;
     }
     for (const edge of edges) {
-      const key = edgeKey(edge);
+      const key = relationKey(edge);
       if (this.graph.hasEdge(key) || !this.graph.hasNode(edge.source) || !this.graph.hasNode(edge.target)) continue;
-      this.graph.addEdgeWithKey(key, edge.source, edge.target, { relation: edge.type ?? edge.relation, weight: edge.weight });
+      const { source, target, type, relation, weight } = edge;
+      this.graph.addEdgeWithKey(key, source, target, { relation: type ?? relation, weight });
     }
     return added;
   }
@@ -150,10 +153,15 @@ export class Drawing {
     const lit = this.lit.get(key) ?? 0;
     const [source, target] = this.graph.extremities(key);
     const hidden = this.hidden.relations.has(data.relation);
-    if (lit > 0) return { ...data, hidden, color: mixed(this.halo, this.ground, 0.75 - 0.75 * Math.sqrt(lit)), size: 1 + 4 * lit, zIndex: 2 };
+    if (lit > 0) {
+      const color = mixed(this.halo, this.ground, 0.75 - 0.75 * Math.sqrt(lit));
+      return { ...data, hidden, color, size: 1 + 4 * lit, zIndex: 2 };
+    }
     if (this.focus) {
       const near = source === this.focus || target === this.focus;
-      return { ...data, hidden, color: near ? this.ink : this.faint, size: near ? 0.8 + 2 * data.weight : 0.5, zIndex: near ? 1 : 0 };
+      return near
+        ? { ...data, hidden, color: this.ink, size: 0.8 + 2 * data.weight, zIndex: 1 }
+        : { ...data, hidden, color: this.faint, size: 0.5, zIndex: 0 };
     }
     return { ...data, hidden, color: this.played ? this.faint : this.line, size: 0.4 + 1.4 * data.weight, zIndex: 0 };
   }
@@ -187,7 +195,7 @@ export class Drawing {
     this.redraw();
   }
 
-  /** Show activation: `glow` in [0, 1] by id, `lit` in [0, 1] by edge, `pulses` as [{source, target, share, strength}]. */
+  /** Show activation: `glow` in [0, 1] by id, `lit` in [0, 1] by edge, `pulses` [{source, target, share, strength}]. */
   light({ glow, lit, pulses }) {
     const most = [...glow].sort((one, other) => other[1] - one[1]).slice(0, NAMED);
     // From one moment to the next only what is lit changes, unless more of them are.
@@ -220,7 +228,8 @@ export class Drawing {
       const from = this.sigma.graphToViewport(this.graph.getNodeAttributes(source));
       const to = this.sigma.graphToViewport(this.graph.getNodeAttributes(target));
       context.beginPath();
-      context.arc(from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share, 2 + 4 * Math.sqrt(strength), 0, 7);
+      const [x, y] = [from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share];
+      context.arc(x, y, 2 + 4 * Math.sqrt(strength), 0, 7);
       context.fill();
     }
   }
@@ -233,7 +242,7 @@ export class Drawing {
       context.font = this.font;
       const [left, top] = [data.x + data.size, data.y - LINE / 2];
       const box = { left, top, right: left + 5 + context.measureText(data.label ?? "").width, bottom: top + LINE };
-      if (taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom)) continue;
+      if (taken.some((other) => overlap(box, other))) continue;
       taken.push(box);
       this.drawLabel(context, data);
     }
@@ -269,5 +278,9 @@ const unit = (hex) => channels(hex).map((value) => value / 255);
 /** A colour on the way to another one: `share` in [0, 1] of the second. */
 function mixed(one, other, share) {
   const second = channels(other);
-  return `#${channels(one).map((value, at) => Math.round(value + (second[at] - value) * share).toString(16).padStart(2, "0")).join("")}`;
+  const between = channels(one).map((value, at) => Math.round(value + (second[at] - value) * share));
+  return `#${between.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
+
+const overlap = (one, other) =>
+  one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;

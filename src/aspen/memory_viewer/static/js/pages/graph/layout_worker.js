@@ -26,7 +26,8 @@ onmessage = ({ data: { ids, positions, edges, weights, rounds } }) => {
   let chunk = 4;
   while (done < rounds) {
     const started = performance.now();
-    const placed = forceAtlas2(graph, { iterations: Math.min(chunk, rounds - done), settings, getEdgeWeight: "weight" });
+    const iterations = Math.min(chunk, rounds - done);
+    const placed = forceAtlas2(graph, { iterations, settings, getEdgeWeight: "weight" });
     done += chunk;
     ids.forEach((id, at) => {
       const { x, y } = placed[id];

@@ -26,7 +26,7 @@ varying float v_feather;
 const float bias = 255.0 / 254.0;
 
 void main() {
-  // A square around everything that is drawn, and no more, for each pixel costs; v_place is 1 at the radius of the shape.
+  // A square around all that is drawn, and no more, for each pixel costs; v_place is 1 at the radius of the shape.
   float reach = 1.25 + 0.2 * a_ring + a_glow * ${HALO.toFixed(1)};
   vec2 corner = reach * a_corner;
   float radius = a_size * u_correctionRatio / u_sizeRatio * 2.0;
@@ -90,7 +90,7 @@ void main() {
 const { FLOAT, UNSIGNED_BYTE } = WebGLRenderingContext;
 const CORNERS = [[-1, -1], [1, -1], [-1, 1], [-1, 1], [1, -1], [1, 1]]; // of two triangles
 
-/** Colours that all nodes share, as [r, g, b] in [0, 1], and how strong the halo is; set before the picture is drawn anew. */
+/** Colours that all nodes share, as [r, g, b] in [0, 1], and how strong the halo is; set before drawing anew. */
 export const shared = { halo: [0.4, 0.3, 0.9], strength: 0.5, ink: [0, 0, 0], ground: [1, 1, 1] };
 
 export class MemoryProgram extends NodeProgram {
@@ -138,7 +138,8 @@ export class MemoryProgram extends NodeProgram {
   }
 
   processVisibleItem(nodeIndex, startIndex, data) {
-    const values = [data.x, data.y, data.size, floatColor(data.color), nodeIndex, SHAPES[data.memoryType] ?? 0, data.glow ?? 0, data.ring ?? 0];
+    const { x, y, size, glow = 0, ring = 0 } = data;
+    const values = [x, y, size, floatColor(data.color), nodeIndex, SHAPES[data.memoryType] ?? 0, glow, ring];
     this.array.set(values, startIndex);
   }
 

@@ -14,6 +14,11 @@ import { joined } from "./joined.js";
 import { Player } from "./player.js";
 
 const DRAWN = "500";
+const MORE = ", the ones that matter most just now; more are loaded around what you click";
+const NO_WEBGL = {
+  detail: "This browser does not draw the graph: WebGL is switched off or missing.",
+  hint: "The table below has the same.",
+};
 const NOTHING = { types: new Set(), relations: new Set() };
 
 export function Page({ place }) {
@@ -36,7 +41,8 @@ export function Page({ place }) {
     },
     [JSON.stringify(queryOf(recall))],
   );
-  const to = (changed) => go(address("graph", place.rest, { ...queryOf(recall), size: size === DRAWN ? "" : size, ...changed }));
+  const sized = (value) => (value === DRAWN ? "" : value);
+  const to = (changed) => go(address("graph", place.rest, { ...queryOf(recall), size: sized(size), ...changed }));
   const empty = graph.value && !graph.value.nodes.length;
   return html`<div class="graph-page">
     <h1 class="unseen">Graph</h1>
@@ -44,11 +50,14 @@ export function Page({ place }) {
     <${Trouble} problem=${graph.problem} again=${graph.reload} />
     <${Trouble} problem=${played.problem} again=${played.reload} />
     ${empty
-      ? html`<${Empty} title="There is nothing to draw yet"><p>Memories become points here, and what relates them becomes lines. <a href="/memories/transfer">Import some</a>,
-          or <a href="/conversation">tell it something</a>.</p><//>`
+      ? html`<${Empty} title="There is nothing to draw yet">
+          <p>Memories become points here, and what relates them becomes lines.${" "}
+            <a href="/memories/transfer">Import some</a>, or <a href="/conversation">tell it something</a>.</p><//>`
       : graph.value
-        ? html`<${Picture} key=${graph.value.key} graph=${graph.value} size=${size} onSize=${(value) => to({ size: value === DRAWN ? "" : value })}
-            recall=${recall.prompt ? played.value : null} recalling=${Boolean(recall.prompt) && played.busy} onStop=${() => to({ prompt: "" })} start=${center} />`
+        ? html`<${Picture} key=${graph.value.key} graph=${graph.value} start=${center}
+            size=${size} onSize=${(value) => to({ size: sized(value) })}
+            recall=${recall.prompt ? played.value : null} recalling=${Boolean(recall.prompt) && played.busy}
+            onStop=${() => to({ prompt: "" })} />`
         : graph.problem ? null : html`<${Busy} what="Reading the graph" />`}
   </div>`;
 }
@@ -85,7 +94,7 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
         if (gone) return;
         tools.current = { layOut };
         if (!document.createElement("canvas").getContext("webgl2")) {
-          setProblem({ detail: "This browser does not draw the graph: WebGL is switched off or missing.", hint: "The table below has the same." });
+          setProblem(NO_WEBGL);
           return;
         }
         made = new Drawing(box.current, { onChoose: (id) => choose(id), onOpen: (id) => neighbours(id, made) });
@@ -108,9 +117,12 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
     if (!drawing || !recall?.explanation) return;
     // What the recall went over is drawn, too, where it is not among the memories that are.
     const { frames, memories } = recall.explanation;
-    const on = new Set(frames.flatMap((frame) => [...Object.keys(frame.activation), ...frame.edges.flatMap(({ source, target }) => [source, target])]));
-    const nodes = [...on].filter((id) => memories[id]).map((id) => ({ ...memories[id], priority: memories[id].priority ?? 0.5 }));
-    const added = drawing.add({ nodes, edges: frames.flatMap((frame) => frame.edges) });
+    const edges = frames.flatMap((frame) => frame.edges);
+    const active = frames.flatMap(({ activation }) => Object.keys(activation));
+    const on = new Set([...active, ...edges.flatMap(({ source, target }) => [source, target])]);
+    const known = [...on].map((id) => memories[id]).filter(Boolean);
+    const nodes = known.map((memory) => ({ ...memory, priority: memory.priority ?? 0.5 }));
+    const added = drawing.add({ nodes, edges });
     grow({ nodes, edges: [] });
     if (added) arrange(drawing, { rounds: 80 });
   }, [drawing, recall]);
@@ -132,21 +144,26 @@ function Picture({ graph, size, onSize, recall, recalling, onStop, start }) {
     }
   };
   const counts = useMemo(() => countsOf(shown), [shown]);
-  const nodes = shown.nodes.length;
+  const many = counted(shown.nodes.length, "memory", "memories");
   return html`<div class=${recall ? "graph-frame playing" : "graph-frame"}>
     <div class="graph-side">
       <${Finder} drawing=${drawing} onChoose=${find} />
       <${Filters} counts=${counts} hidden=${hidden} onHide=${setHidden} size=${size} onSize=${onSize} />
-      ${chosen ? html`<${Details} id=${chosen} onChoose=${find} onNeighbours=${neighbours} onClose=${() => setChosen(null)} />`
-        : html`<p class="small soft">Click a memory for what it says and what it stands between. A double click loads its neighbours.</p>`}
+      ${chosen
+        ? html`<${Details} id=${chosen} onChoose=${find} onNeighbours=${neighbours} onClose=${() => setChosen(null)} />`
+        : html`<p class="small soft">Click a memory for what it says and what it stands between. A double click loads
+            its neighbours.</p>`}
     </div>
     <div class="graph-main">
       <${Trouble} problem=${problem} />
-      <div class="graph-box" ref=${box} role="img" aria-label=${`Graph of ${counted(nodes, "memory", "memories")}; the table below has the same`}></div>
-      <p class="graph-note small soft">${counted(nodes, "memory", "memories")}${graph.truncated ? ", the ones that matter most just now; more are loaded around what you click" : ""}${settling ? " · finding their places" : ""}</p>
+      <div class="graph-box" ref=${box} role="img"
+        aria-label=${`Graph of ${many}; the table below has the same`}></div>
+      <p class="graph-note small soft">
+        ${many}${graph.truncated ? MORE : ""}${settling ? " · finding their places" : ""}</p>
       ${recalling ? html`<${Busy} what="Recalling" />` : null}
       ${recall?.explanation && !recalling
-        ? html`<${Player} key=${recall.prompt + recall.seconds} recall=${recall} drawing=${drawing} onChoose=${find} onStop=${onStop} />`
+        ? html`<${Player} key=${recall.prompt + recall.seconds} recall=${recall} drawing=${drawing} onChoose=${find}
+            onStop=${onStop} />`
         : null}
       <${GraphTable} graph=${shown} />
     </div>

@@ -28,7 +28,8 @@ export class Picture extends Sigma {
 
   get moved() {
     const { isMoving, currentWheelDirection } = this.getMouseCaptor();
-    return isMoving || Boolean(currentWheelDirection) || this.getTouchCaptor().isMoving || this.getCamera().isAnimated();
+    const wheeled = Boolean(currentWheelDirection);
+    return isMoving || wheeled || this.getTouchCaptor().isMoving || this.getCamera().isAnimated();
   }
 
   get detail() {

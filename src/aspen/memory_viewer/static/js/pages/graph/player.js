@@ -61,36 +61,56 @@ export function Player({ recall, drawing, onChoose, onStop }) {
     if (at.current >= last) show(0);
   };
   const words = told(frames[hop], hop, memories);
+  const leftOf = (stop) => `${(stop / Math.max(1, last)) * 100}%`;
   return html`<section class="player card" aria-label="The spreading, hop by hop">
     <div class="row steps">
-      <button class="quiet icon" aria-label="Back to the hop before" onClick=${() => go(Math.ceil(moment) - 1)}>${SYMBOLS.back}</button>
-      <button class="icon strong" aria-label=${playing ? "Pause" : "Play"} onClick=${play}>${playing ? SYMBOLS.pause : SYMBOLS.play}</button>
-      <button class="quiet icon" aria-label="On to the next hop" onClick=${() => go(Math.floor(moment) + 1)}>${SYMBOLS.next}</button>
+      <button class="quiet icon" aria-label="Back to the hop before"
+        onClick=${() => go(Math.ceil(moment) - 1)}>${SYMBOLS.back}</button>
+      <button class="icon strong" aria-label=${playing ? "Pause" : "Play"}
+        onClick=${play}>${playing ? SYMBOLS.pause : SYMBOLS.play}</button>
+      <button class="quiet icon" aria-label="On to the next hop"
+        onClick=${() => go(Math.floor(moment) + 1)}>${SYMBOLS.next}</button>
       <label class="scrub"><span class="unseen">Moment of the spreading</span>
         <input type="range" min="0" max=${last} step="0.01" value=${moment} aria-valuetext=${`hop ${hop} of ${last}`}
           onInput=${(event) => go(Number(event.currentTarget.value))} />
-        <span class="stops small soft" aria-hidden="true">${frames.map((_, at) => html`<span key=${at} style=${{ left: `${(at / Math.max(1, last)) * 100}%` }}>${at === 0 ? "found" : at}</span>`)}</span>
+        <span class="stops small soft" aria-hidden="true">${frames.map(
+          (_, at) => html`<span key=${at} style=${{ left: leftOf(at) }}>${at === 0 ? "found" : at}</span>`,
+        )}</span>
       </label>
       <button class="quiet" onClick=${onStop}>Leave the recall</button>
     </div>
     <p class="telling" role="status">${words}</p>
     <details><summary class="small">What ${hop === 0 ? "it started from" : `arrived in hop ${hop}`}</summary>
-      <div class="scroll-y"><table class="small"><caption class="unseen">Activation ${hop === 0 ? "at the start" : `that arrived in hop ${hop}`}</caption>
+      <div class="scroll-y"><table class="small">
+        <caption class="unseen">Activation ${hop === 0 ? "at the start" : `that arrived in hop ${hop}`}</caption>
         <thead><tr><th scope="col">Memory</th><th scope="col" class="number">Activation</th></tr></thead>
-        <tbody>${Object.entries(frames[hop].activation).slice(0, LISTED).map(([id, value]) => html`<tr key=${id}>
-          <td><span class="one-line"><${TypeMark} type=${memories[id]?.type} bare />
-            <a href=${memoryAddress(id)} dir="auto" onClick=${(event) => { event.preventDefault(); onChoose(id); }}>${cut(memories[id]?.text ?? id, 80)}</a></span></td>
-          <td class="number">${fixed(value)}</td></tr>`)}</tbody></table></div>
+        <tbody>${Object.entries(frames[hop].activation).slice(0, LISTED).map(
+          ([id, value]) => html`<${Arrived} key=${id} id=${id} memory=${memories[id]} value=${value}
+            onChoose=${onChoose} />`,
+        )}</tbody></table></div>
     </details>
   </section>`;
+}
+
+function Arrived({ id, memory, value, onChoose }) {
+  const choose = (event) => {
+    event.preventDefault();
+    onChoose(id);
+  };
+  return html`<tr>
+    <td><span class="one-line"><${TypeMark} type=${memory?.type} bare />
+      <a href=${memoryAddress(id)} dir="auto" onClick=${choose}>${cut(memory?.text ?? id, 80)}</a></span></td>
+    <td class="number">${fixed(value)}</td>
+  </tr>`;
 }
 
 function told({ activation, edges, left_out: more = 0 }, hop, memories) {
   const reached = Object.keys(activation);
   if (!reached.length) return `Hop ${hop}: nothing arrived.`;
   const first = cut(memories[reached[0]]?.text ?? reached[0], 60);
-  if (hop === 0) return `Found: ${counted(reached.length, "memory", "memories")}, the strongest “${first}”.`;
-  return `Hop ${hop}: ${counted(edges.length + more, "link")} carried activation to ${counted(reached.length, "memory", "memories")}, most to “${first}”.`;
+  const many = counted(reached.length, "memory", "memories");
+  if (hop === 0) return `Found: ${many}, the strongest “${first}”.`;
+  return `Hop ${hop}: ${counted(edges.length + more, "link")} carried activation to ${many}, most to “${first}”.`;
 }
 
 const symbol = (path) => html`<svg viewBox="0 0 20 20" aria-hidden="true"><path d=${path} /></svg>`;

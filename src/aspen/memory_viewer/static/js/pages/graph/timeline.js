@@ -1,6 +1,6 @@
 // A recall's spreading as a film: at any moment between two hops, how active each memory is and which edges carry.
 
-import { edgeKey } from "./joined.js";
+import { relationKey } from "../../parts/relations.js";
 
 const PAST = 0.35; // how bright an edge stays once its hop is over
 
@@ -20,11 +20,13 @@ export function timeline(frames) {
     frames.forEach(({ activation, edges }, hop) => {
       const share = Math.min(1, Math.max(0, moment - hop + 1));
       if (share === 0) return;
-      for (const [id, value] of Object.entries(activation)) glow.set(id, (glow.get(id) ?? 0) + share * Math.max(0, value));
+      for (const [id, value] of Object.entries(activation)) {
+        glow.set(id, (glow.get(id) ?? 0) + share * Math.max(0, value));
+      }
       const over = moment >= hop + 1;
       for (const edge of edges) {
         const strength = Math.sqrt(Math.max(0, edge.carried) / carried);
-        const key = edgeKey(edge);
+        const key = relationKey(edge);
         lit.set(key, Math.max(lit.get(key) ?? 0, strength * (over ? PAST : share)));
         if (share < 1) pulses.push({ source: edge.source, target: edge.target, share, strength });
       }

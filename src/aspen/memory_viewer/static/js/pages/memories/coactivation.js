@@ -6,6 +6,7 @@ import { count, cut, fixed, time } from "../../format.js";
 import { Busy, Empty, Trouble } from "../../parts/feedback.js";
 import { useLoaded } from "../../parts/hooks.js";
 import { memoryAddress } from "../../parts/memories.js";
+import { pairsOf, relationKey, wayBack } from "../../parts/relations.js";
 import { address } from "../../router.js";
 
 const MOST = 5; // replies that are named
@@ -14,9 +15,9 @@ export function CoActivation() {
   const links = useLoaded((signal) => get("/coactivation", { limit: 200 }, { signal }), []);
   const pairs = pairsOf(links.value?.items ?? []);
   return html`<div class="stack">
-    <p class="soft">Memories that are given to the model for the same reply grow together: each time, the link between them
-      gains, the less the stronger it is (Oja’s rule), and links to memories that were not there fade. Activation passes over
-      it like over any relation.</p>
+    <p class="soft">Memories that are given to the model for the same reply grow together: each time, the link between
+      them gains, the less the stronger it is (Oja’s rule), and links to memories that were not there fade. Activation
+      passes over it like over any relation.</p>
     <${Trouble} problem=${links.problem} again=${links.reload} />
     ${!links.value && !links.problem ? html`<${Busy} />` : null}
     ${links.value && !pairs.length
@@ -24,46 +25,50 @@ export function CoActivation() {
           <a href="/conversation">Talk to the agent.</a></p><//>`
       : null}
     ${pairs.length
-      ? html`<div class="scroll-x"><table class="links"><caption class="unseen">Links by weight, the heaviest first</caption>
-          <thead><tr><th scope="col">Two memories</th><th scope="col" class="number">Weight, 0 to 1</th><th scope="col">Why</th></tr></thead>
-          <tbody>${pairs.map((pair) => html`<${Pair} key=${`${pair.one} ${pair.other}`} ...${pair} />`)}</tbody></table></div>`
+      ? html`<div class="scroll-x"><table class="links">
+          <caption class="unseen">Links by weight, the heaviest first</caption>
+          <thead><tr><th scope="col">Two memories</th><th scope="col" class="number">Weight, 0 to 1</th>
+            <th scope="col">Why</th></tr></thead>
+          <tbody>${pairs.map((pair) => html`<${Pair} key=${relationKey(pair)} pair=${pair} />`)}</tbody></table></div>`
       : null}
   </div>`;
 }
 
-/** Links as the API tells them, a link and the one back as one pair. */
-function pairsOf(links) {
-  const pairs = new Map();
-  for (const { source, target, weight, source_text: text, target_text: otherText } of links) {
-    const back = pairs.get(`${target} ${source}`);
-    if (back) back.back = weight;
-    else pairs.set(`${source} ${target}`, { one: source, other: target, text, otherText, weight, back: null });
-  }
-  return [...pairs.values()];
-}
-
-function Pair({ one, other, text, otherText, weight, back }) {
+function Pair({ pair }) {
   const [asked, setAsked] = useState(false);
-  const oneWay = back === null ? " one way" : fixed(back) === fixed(weight) ? "" : `, back ${fixed(back)}`;
+  const { source, target, weight, back } = pair;
+  const ends = [[source, pair.source_text], [target, pair.target_text]];
+  const width = `${Math.round(weight * 100)}%`;
   return html`<tr>
-    <td><ul>${[[one, text], [other, otherText]].map(([id, words]) => html`<li key=${id}>
-      <a href=${memoryAddress(id)} dir="auto">${cut(words, 110)}</a></li>`)}</ul></td>
-    <td class="number"><span class="gauge" aria-hidden="true"><span style=${{ width: `${Math.round(weight * 100)}%` }}></span></span>${fixed(weight)}${oneWay}</td>
-    <td>${asked ? html`<${Shared} one=${one} other=${other} />` : html`<button class="quiet" onClick=${() => setAsked(true)}>Which replies?</button>`}</td>
+    <td><ul>${ends.map(([id, text]) => html`<li key=${id}>
+      <a href=${memoryAddress(id)} dir="auto">${cut(text, 110)}</a></li>`)}</ul></td>
+    <td class="number"><span class="gauge" aria-hidden="true"><span style=${{ width }}></span></span>
+      ${fixed(weight)}${back === null ? " one way" : wayBack(pair)}</td>
+    <td>${asked
+      ? html`<${Shared} one=${source} other=${target} />`
+      : html`<button class="quiet" onClick=${() => setAsked(true)}>Which replies?</button>`}</td>
   </tr>`;
 }
 
 /** The replies that were given both memories, as far as their recordings are there. */
 function Shared({ one, other }) {
   const shared = useLoaded(async (signal) => {
-    const [first, second] = await Promise.all([one, other].map((id) => get(`/memories/${part(id)}/traces`, {}, { signal })));
+    const [first, second] = await Promise.all(
+      [one, other].map((id) => get(`/memories/${part(id)}/traces`, {}, { signal })),
+    );
     const there = new Set(second.items.map(({ id }) => id));
     return first.items.filter(({ id }) => there.has(id));
   }, [one, other]);
   if (shared.problem) return html`<${Trouble} problem=${shared.problem} again=${shared.reload} />`;
   if (!shared.value) return html`<${Busy} />`;
-  if (!shared.value.length) return html`<span class="small soft">No recording has both: the link was imported, or they are forgotten.</span>`;
+  if (!shared.value.length) {
+    return html`<span class="small soft">No recording has both: the link was imported, or they are
+      forgotten.</span>`;
+  }
   return html`<ul class="small">${shared.value.slice(0, MOST).map((trace) => html`<li key=${trace.id}>
-      <a href=${address("trace", [trace.id])} dir="auto">${cut(trace.said ?? trace.id, 60)}</a> <span class="soft">${time(trace.created_at)}</span></li>`)}</ul>
-    ${shared.value.length > MOST ? html`<p class="small soft">and ${count(shared.value.length - MOST)} more</p>` : null}`;
+      <a href=${address("trace", [trace.id])} dir="auto">${cut(trace.said ?? trace.id, 60)}</a>
+      <span class="soft"> ${time(trace.created_at)}</span></li>`)}</ul>
+    ${shared.value.length > MOST
+      ? html`<p class="small soft">and ${count(shared.value.length - MOST)} more</p>`
+      : null}`;
 }

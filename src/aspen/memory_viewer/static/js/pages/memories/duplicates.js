@@ -24,15 +24,29 @@ export function Duplicates() {
   });
   const items = pairs.value?.items ?? [];
   return html`<div class="stack">
-    <p class="soft">Merged, one of a pair is kept with the relations of both; the other becomes a part of its history.</p>
-    <div class="least-alike"><${Slider} label="Least likeness" value=${threshold ?? 0.9} min="0.5" max="1" step="0.01" shown=${threshold === null ? "as Aspen has it" : percent(threshold)} onInput=${setThreshold} /></div>
+    <p class="soft">Merged, one of a pair is kept with the relations of both; the other becomes a part of its
+      history.</p>
+    <div class="least-alike">
+      <${Slider} label="Least likeness" value=${threshold ?? 0.9} min="0.5" max="1" step="0.01"
+        shown=${threshold === null ? "as Aspen has it" : percent(threshold)} onInput=${setThreshold} /></div>
     <${Trouble} problem=${pairs.problem ?? merge.problem} again=${pairs.reload} />
-    ${pairs.value && !items.length ? html`<${Empty} title="No two memories say the same"><p>Lower the likeness to see pairs that are only close.</p><//>` : null}
+    ${pairs.value && !items.length
+      ? html`<${Empty} title="No two memories say the same">
+          <p>Lower the likeness to see pairs that are only close.</p><//>`
+      : null}
     ${!pairs.value && !pairs.problem ? html`<${Busy} what="Comparing the memories" />` : null}
-    <ul class="stack" aria-busy=${pairs.busy}>${items.map(({ first, second, similarity }) => html`<li key=${`${first.id} ${second.id}`} class="card pair">
-      <p class="small soft">${percent(similarity)} alike</p>
-      ${[[first, second], [second, first]].map(([one, other]) => html`<div key=${one.id} class="of-pair"><${MemoryLine} memory=${one} />
-        <button class="quiet" disabled=${merge.busy} onClick=${() => merge.run(one, other)}>Keep this one</button></div>`)}
-    </li>`)}</ul>
+    <ul class="stack" aria-busy=${pairs.busy}>${items.map(
+      (pair) => html`<${Pair} key=${`${pair.first.id} ${pair.second.id}`} ...${pair} merge=${merge} />`,
+    )}</ul>
   </div>`;
+}
+
+function Pair({ first, second, similarity, merge }) {
+  return html`<li class="card pair">
+    <p class="small soft">${percent(similarity)} alike</p>
+    ${[[first, second], [second, first]].map(([one, other]) => html`<div key=${one.id} class="of-pair">
+      <${MemoryLine} memory=${one} />
+      <button class="quiet" disabled=${merge.busy}
+        onClick=${() => merge.run(one, other)}>Keep this one</button></div>`)}
+  </li>`;
 }

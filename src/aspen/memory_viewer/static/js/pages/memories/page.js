@@ -16,7 +16,8 @@ export function Page({ place }) {
   return html`<div>
     <div class="title"><h1>Memories</h1></div>
     <nav class="tabs" aria-label="Views of the memories">${Object.entries(VIEWS).map(
-      ([key, word]) => html`<a key=${key} href=${key ? `/memories/${key}` : "/memories"} aria-current=${key === view ? "page" : undefined}>${word}</a>`,
+      ([key, word]) => html`<a key=${key} href=${key ? `/memories/${key}` : "/memories"}
+        aria-current=${key === view ? "page" : undefined}>${word}</a>`,
     )}</nav>
     <${Shown} query=${place.query} />
   </div>`;

@@ -96,7 +96,8 @@ function Result({ recall, presets }) {
 }
 
 function Nothing({ recall, found }) {
-  if (found.candidates === 0) {
+  const chosen = recall.types.length || recall.since || recall.until;
+  if (found.candidates === 0 && !chosen) {
     return html`<${Empty} title="Nothing is remembered yet">
       <p><a href="/conversation">Talk to the agent</a>, or <a href="/memories/transfer">import memories</a>.</p><//>`;
   }

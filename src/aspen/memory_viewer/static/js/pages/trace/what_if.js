@@ -6,7 +6,7 @@ import { token } from "../../format.js";
 import { Busy, Trouble } from "../../parts/feedback.js";
 import { Choice, Lines, Text } from "../../parts/fields.js";
 import { useAction } from "../../parts/hooks.js";
-import { Verdict } from "../conversation/why.js";
+import { Verdict } from "../../parts/replay.js";
 import { HeatMap } from "./heat_map.js";
 import { distances, textOf } from "./shapes.js";
 

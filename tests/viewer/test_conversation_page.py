@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from tests.builders import FACTS, NOON
 from tests.front_door import NOTE_TOKENS
 from tests.viewer.conftest import Serve, answer
@@ -116,3 +116,24 @@ def test_who_went_on_to_the_end_goes_along(served: Serve, telling: Aspen) -> Non
     }""")
     opened.say("Tell me much.")
     page.wait_for_function("() => document.documentElement.scrollHeight - innerHeight - scrollY < 2")
+
+
+def test_links_beside_a_reply_come_with_its_stored_turn_and_stay(served: Serve, telling: Aspen) -> None:
+    """Whoever goes on with Tab as soon as there is a link would otherwise lose the place where the turn is stored."""
+    opened = served(telling)
+    page = opened.go("/conversation/settling")
+    expect(page.locator(".busy")).to_have_count(0)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/turns?*", hold)
+    page.get_by_label("Message", exact=True).fill("Is the boiler well")
+    with page.expect_request("**/turns?*"):
+        page.keyboard.press("Enter")
+    expect(page.locator(".reply")).to_contain_text("So it is.")
+    expect(page.locator(".why")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".why")).to_have_count(1)

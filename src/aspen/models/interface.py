@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, PromptTooLong
 from aspen.models.heads import Captured, HeadAttention, HeadRef
 from aspen.models.kv import KVFragment
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
@@ -41,6 +41,65 @@ class ModelInfo:
     def key_heads(self, heads: Iterable[HeadRef]) -> tuple[HeadRef, ...]:
         """The key heads that query heads read, each once, in order of first use."""
         return tuple(dict.fromkeys(self.key_head(ref) for ref in heads))
+
+    def check_token_ids(self, token_ids: TokenIds) -> None:
+        """Raise InvalidInput unless `token_ids` is a non-empty int array [T] of ids that the model has."""
+        if token_ids.ndim != 1 or len(token_ids) == 0 or token_ids.dtype.kind not in "iu":
+            raise InvalidInput(
+                f"Token ids are a non-empty array of integers [T], not {token_ids.dtype} {list(token_ids.shape)}."
+            )
+        lowest, highest = int(token_ids.min()), int(token_ids.max())
+        if lowest < 0 or highest >= self.vocab_size:
+            raise InvalidInput(
+                f"Token ids must lie in 0..{self.vocab_size - 1}; these range from {lowest} to {highest}.",
+                hint="They were made by another model's tokenizer.",
+            )
+
+    def check_batch(self, batch: Iterable[TokenIds], *, layers: Sequence[int]) -> None:
+        """Raise InvalidInput on sequences or layers that there are not, PromptTooLong on a sequence beyond the context."""
+        if not layers:
+            raise InvalidInput("No layers were asked for.")
+        for layer in layers:
+            if not 0 <= layer <= self.n_layers:
+                raise InvalidInput(f"Layers are 0 to {self.n_layers}, not {layer}.", layer=layer)
+        for token_ids in batch:
+            self.check_token_ids(token_ids)
+            if len(token_ids) > self.context_length:
+                raise PromptTooLong(
+                    f"{len(token_ids)} tokens exceed the context of {self.context_length}.",
+                    hint="Cut it into parts.",
+                    tokens=len(token_ids),
+                    context_length=self.context_length,
+                )
+
+    def check_room(self, length: int) -> None:
+        """Raise PromptTooLong where a sequence of `length` tokens does not fit the context."""
+        if length > self.context_length:
+            raise PromptTooLong(
+                f"{length} tokens do not fit a context of {self.context_length}.",
+                hint="Shorten the prompt, or take a model with a longer context.",
+                tokens=length,
+                context_length=self.context_length,
+            )
+
+    def check_fragment(self, fragment: KVFragment, *, head_dim: int) -> None:
+        """Raise InvalidInput where a fragment is of a model of another shape."""
+        self.check_token_ids(fragment.token_ids)
+        layers, heads, _, width = fragment.keys.shape
+        if (layers, heads, width) != (self.n_layers, self.n_kv_heads, head_dim):
+            raise InvalidInput(
+                f"The fragment is of {layers} blocks with {heads} heads of {width}; this model has "
+                f"{self.n_layers} blocks with {self.n_kv_heads} heads of {head_dim}.",
+                hint="It was made by another model.",
+            )
+
+    def check_states(self, states: FloatArray) -> None:
+        """Raise InvalidInput unless `states` are residual streams [n, D] of the model's width."""
+        if states.ndim != 2 or states.shape[1] != self.width:
+            raise InvalidInput(
+                f"Residual streams are [n, {self.width}], got {list(states.shape)}.",
+                hint="They were recorded with another model.",
+            )
 
     def check_heads(self, heads: Iterable[HeadRef]) -> None:
         """Raise InvalidInput where the model has no such head."""

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from aspen.errors import InvalidInput, ModelError, PromptTooLong
+from aspen.errors import ModelError
 from aspen.models._transformers.fragments import rotaries_of
 from aspen.models._transformers.heads import attention_of
 from aspen.models._transformers.partial import capture, find_blocks
 from aspen.models._transformers.recording import Recorder
-from aspen.models._transformers.session import TransformersSession, check_token_ids
+from aspen.models._transformers.session import TransformersSession
 from aspen.models._transformers.text import TextCodec
 from aspen.models._transformers.unembedding import Unembedding, find_unembedding
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
@@ -128,21 +128,8 @@ class TransformersModel:
         self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
     ) -> list[Captured]:
         """See `LanguageModel.capture_with_heads`; raises as `capture` does, and InvalidInput on an unknown head."""
-        if not layers:
-            raise InvalidInput("No layers were asked for.")
-        for layer in layers:
-            if not 0 <= layer <= self._info.n_layers:
-                raise InvalidInput(f"Layers are 0 to {self._info.n_layers}, not {layer}.", layer=layer)
+        self._info.check_batch(batch, layers=layers)
         self._info.check_heads(heads)
-        for token_ids in batch:
-            check_token_ids(token_ids, info=self._info)
-            if len(token_ids) > self._info.context_length:
-                raise PromptTooLong(
-                    f"{len(token_ids)} tokens exceed the context of {self._info.context_length}.",
-                    hint="Cut it into parts.",
-                    tokens=len(token_ids),
-                    context_length=self._info.context_length,
-                )
         with self._lock:
             return capture(self._hf, batch, layers=layers, heads=heads, blocks=self._blocks, info=self._info)
 
@@ -181,11 +168,7 @@ class TransformersModel:
 
     def unembed(self, states: FloatArray) -> FloatArray:
         """float32 [n, V] from float32 [n, D]; see `LanguageModel.unembed`."""
-        if states.ndim != 2 or states.shape[1] != self._info.width:
-            raise InvalidInput(
-                f"Residual streams are [n, {self._info.width}], got {list(states.shape)}.",
-                hint="They were recorded with another model.",
-            )
+        self._info.check_states(states)
         unembedding = self._unembedding
         with self._lock, torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(states, dtype=np.float32))

@@ -11,26 +11,12 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from aspen.errors import InvalidInput, ModelError, PromptTooLong
+from aspen.errors import InvalidInput, ModelError
 from aspen.models._transformers.recording import Recorder
 from aspen.models.heads import Rotary
 from aspen.models.interface import ModelInfo
 from aspen.models.kv import KVFragment
 from aspen.types import FloatArray, TokenIds
-
-
-def check_token_ids(token_ids: TokenIds, *, info: ModelInfo) -> None:
-    """Raise InvalidInput unless `token_ids` is a non-empty int array [T] of ids that the model has."""
-    if token_ids.ndim != 1 or len(token_ids) == 0 or token_ids.dtype.kind not in "iu":
-        raise InvalidInput(
-            f"Token ids are a non-empty array of integers [T], not {token_ids.dtype} {list(token_ids.shape)}."
-        )
-    lowest, highest = int(token_ids.min()), int(token_ids.max())
-    if lowest < 0 or highest >= info.vocab_size:
-        raise InvalidInput(
-            f"Token ids must lie in 0..{info.vocab_size - 1}; these range from {lowest} to {highest}.",
-            hint="They were made by another model's tokenizer.",
-        )
 
 
 class TransformersSession:
@@ -64,12 +50,12 @@ class TransformersSession:
 
     def prefill(self, token_ids: TokenIds) -> FloatArray:
         """float32 [V]; see `Session.prefill`. Raises PromptTooLong where the context would overflow."""
-        check_token_ids(token_ids, info=self._info)
+        self._info.check_token_ids(token_ids)
         return self._last(torch.from_numpy(token_ids.astype(np.int64))[None])
 
     def prefill_each(self, token_ids: TokenIds) -> FloatArray:
         """float32 [n, V]; see `Session.prefill_each`. Raises as `prefill` does."""
-        check_token_ids(token_ids, info=self._info)
+        self._info.check_token_ids(token_ids)
         return self._feed(torch.from_numpy(token_ids.astype(np.int64))[None])
 
     def decode(self, token_id: int) -> FloatArray:
@@ -104,17 +90,9 @@ class TransformersSession:
     def put(self, fragment: KVFragment) -> None:
         """See `Session.put`."""
         rotaries = self._rotaries()
-        check_token_ids(fragment.token_ids, info=self._info)
+        self._info.check_fragment(fragment, head_dim=self._head_dim)
         count = len(fragment.token_ids)
         self._require_room(count)
-        layers, heads, _, width = fragment.keys.shape
-        expected = (self._info.n_layers, self._info.n_kv_heads, self._head_dim)
-        if (layers, heads, width) != expected:
-            raise InvalidInput(
-                f"The fragment is of {layers} blocks with {heads} heads of {width}; this model has "
-                f"{expected[0]} blocks with {expected[1]} heads of {expected[2]}.",
-                hint="It was made by another model.",
-            )
         positions = np.arange(self.length, self.length + count)
         self._broken = True
         with self._lock, torch.inference_mode():
@@ -156,13 +134,7 @@ class TransformersSession:
 
     def _require_room(self, count: int) -> None:
         self._require_whole()
-        if self.length + count > self._info.context_length:
-            raise PromptTooLong(
-                f"{self.length + count} tokens do not fit a context of {self._info.context_length}.",
-                hint="Shorten the prompt, or take a model with a longer context.",
-                tokens=self.length + count,
-                context_length=self._info.context_length,
-            )
+        self._info.check_room(self.length + count)
 
     def _last(self, ids: torch.Tensor) -> FloatArray:
         """Run int64 [1, n] through the model; the logits after the last token, float32 [V]."""

@@ -1,0 +1,212 @@
+"""One llama.cpp context: a KV cache for one sequence, and forward passes of which tensors are watched."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from aspen.errors import ModelError
+from aspen.models._llama_cpp.graph import Node
+from aspen.models._llama_cpp.library import FLASH_ATTENTION, Batch, EvalCallback, Library
+from aspen.models._llama_cpp.watch import Take, Watch
+from aspen.types import FloatArray, TokenIds
+
+PASS_TOKENS = 128
+"""Tokens that run through the model at once. Longer passes are no faster on a few cores, and where all tokens are asked
+for, their logits are reserved: 25 MB with a vocabulary of 49,152."""
+
+_SEQUENCE, _SPARE = 0, 1
+
+
+class Weights:
+    """A model that is loaded; freed when nothing refers to it any more."""
+
+    def __init__(self, library: Library, pointer: int) -> None:
+        self.library = library
+        self.pointer = pointer
+        self.process = os.getpid()
+        weakref.finalize(self, _free, library.llama_model_free, pointer, self.process)
+
+
+class Context:
+    """A KV cache for `capacity` tokens. Not to be shared between threads.
+
+    A watched one calls back for each node of each pass, which takes some of its speed.
+    """
+
+    def __init__(self, weights: Weights, *, capacity: int, threads: int, watched: bool) -> None:
+        library = weights.library
+        self._weights = weights
+        self._library = library
+        self.capacity = capacity
+        self.watched = watched
+        self._watch = Watch(library)
+        params = library.llama_context_default_params()
+        params.n_ctx = capacity
+        params.n_batch = params.n_ubatch = params.n_outputs_max = PASS_TOKENS
+        params.n_outputs_max_per_seq = PASS_TOKENS
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = FLASH_ATTENTION
+        # A second sequence, for fragments on their way, in the same cells.
+        params.n_seq_max, params.kv_unified = 2, True
+        params.offload_kqv = params.op_offload = False
+        # Kept here: the library goes on calling it.
+        self._callback = EvalCallback(self._watch)
+        if watched:
+            params.cb_eval = ctypes.cast(self._callback, ctypes.c_void_p).value
+        said: list[str] = []
+        library.log = said.append
+        try:
+            self._pointer = library.llama_init_from_model(weights.pointer, params)
+        finally:
+            library.log = None
+        if not self._pointer:
+            raise ModelError(
+                f"llama.cpp could make no context of {capacity} tokens{_told(said)}.",
+                hint="There may be too little memory: take a smaller model, or end other programs.",
+            )
+        weakref.finalize(self, _free, library.llama_free, self._pointer, weights.process)
+        self._memory = library.llama_get_memory(self._pointer)
+        self._arrays = _BatchArrays()
+
+    def run(
+        self,
+        token_ids: TokenIds,
+        *,
+        start: int,
+        outputs: int = 0,
+        take: Mapping[int, Take] | None = None,
+        nodes: int = 0,
+        stop: bool = False,
+    ) -> None:
+        """One pass over int32 [n], n <= PASS_TOKENS, whose first token stands at position `start`.
+
+        outputs: of how many tokens, counted from the end, logits are computed. take: by place in the graph, which has
+        `nodes` nodes, who gets the tensor there; with `stop` the pass ends after the last of them.
+
+        What a `take` raises is raised here; so is KeyboardInterrupt, as soon as a watched tensor is reached. The cache
+        then holds the tokens in some blocks only.
+        """
+        if os.getpid() != self._weights.process:
+            raise ModelError(
+                "The model was loaded before this process was forked off, and cannot run here.",
+                hint="Load it again in this process, or start processes by spawn.",
+            )
+        self._watch.begin(take or {}, nodes=nodes, stop=stop)
+        code = self._decode(token_ids, start=start, outputs=outputs)
+        self._watch.end()
+        if code:
+            raise ModelError(
+                f"llama.cpp could not run {len(token_ids)} tokens behind {start} (code {code}).",
+                hint="Start a new session. If it happens again, the model's file may be damaged: aspen doctor --deep",
+            )
+
+    def nodes_of(self, token_ids: TokenIds, *, start: int) -> list[Node]:
+        """Run a pass and describe its nodes, in order. Only where it is watched."""
+        self._watch.begin_listing()
+        self._decode(token_ids, start=start, outputs=len(token_ids))
+        return self._watch.end()
+
+    def logits(self, row: int) -> FloatArray:
+        """float32 [V] after token `row` of the last pass, which was among its outputs; a copy."""
+        pointer = self._library.llama_get_logits_ith(self._pointer, row)
+        if not pointer:
+            raise ModelError(f"llama.cpp gave no logits for token {row} of its last pass.")
+        vocabulary = self._library.llama_vocab_n_tokens(self._library.llama_model_get_vocab(self._weights.pointer))
+        return np.ctypeslib.as_array(pointer, shape=(vocabulary,)).astype(np.float32, copy=True)
+
+    def clear(self) -> None:
+        """Forget all tokens."""
+        self._library.llama_memory_clear(self._memory, False)
+
+    def cut(self, length: int) -> bool:
+        """Forget the tokens from position `length` on; False where the cache cannot."""
+        return bool(self._library.llama_memory_seq_rm(self._memory, _SEQUENCE, length, -1))
+
+    def can_shift(self) -> bool:
+        """Whether what is in the cache can be moved to other positions."""
+        return bool(self._library.llama_memory_can_shift(self._memory))
+
+    def state(self) -> bytes:
+        """The cache of the sequence, as llama.cpp writes it down."""
+        size = self._library.llama_state_seq_get_size(self._pointer, _SEQUENCE)
+        raw = (ctypes.c_char * size)()
+        if self._library.llama_state_seq_get_data(self._pointer, raw, size, _SEQUENCE) != size:
+            raise ModelError("llama.cpp could not write down the cache of a sequence.")
+        return bytes(raw)
+
+    def restore(self, state: bytes) -> None:
+        """Take over a cache that was written down, in place of what there is."""
+        self._restore(state, sequence=_SEQUENCE)
+
+    def append(self, state: bytes, *, length: int, at: int) -> None:
+        """Put a cache of `length` tokens, written down as standing at 0, behind the `at` tokens that are here.
+
+        The library turns the keys to where they land. It does so before the next pass, so one token is run and
+        forgotten again: whoever reads the cache then finds them turned.
+        """
+        library = self._library
+        self._restore(state, sequence=_SPARE)
+        if at:
+            library.llama_memory_seq_add(self._memory, _SPARE, 0, length, at)
+        library.llama_memory_seq_cp(self._memory, _SPARE, _SEQUENCE, -1, -1)
+        library.llama_memory_seq_rm(self._memory, _SPARE, -1, -1)
+        self.run(np.zeros(1, dtype=np.int32), start=at + length)
+        self.cut(at + length)
+
+    def _restore(self, state: bytes, *, sequence: int) -> None:
+        said: list[str] = []
+        self._library.log = said.append
+        try:
+            read = self._library.llama_state_seq_set_data(self._pointer, state, len(state), sequence)
+        finally:
+            self._library.log = None
+        if read != len(state):
+            raise ModelError(f"llama.cpp could not take over the cache of a sequence{_told(said)}.")
+
+    def _decode(self, token_ids: TokenIds, *, start: int, outputs: int) -> int:
+        batch = self._arrays.fill(token_ids, start=start, outputs=outputs)
+        return int(self._library.llama_decode(self._pointer, batch))
+
+
+class _BatchArrays:
+    """The arrays of a `llama_batch` over one sequence, used again for each pass."""
+
+    def __init__(self) -> None:
+        self._tokens = np.zeros(PASS_TOKENS, dtype=np.int32)
+        self._positions = np.zeros(PASS_TOKENS, dtype=np.int32)
+        self._outputs = np.zeros(PASS_TOKENS, dtype=np.int8)
+        self._counts = np.ones(PASS_TOKENS, dtype=np.int32)
+        self._sequence = (ctypes.c_int32 * 1)(_SEQUENCE)
+        one = ctypes.cast(self._sequence, ctypes.POINTER(ctypes.c_int32))
+        self._sequences = (ctypes.POINTER(ctypes.c_int32) * PASS_TOKENS)(*[one] * PASS_TOKENS)
+        integers = lambda array: array.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))  # noqa: E731
+        self._batch = Batch(
+            token=integers(self._tokens),
+            pos=integers(self._positions),
+            n_seq_id=integers(self._counts),
+            seq_id=ctypes.cast(self._sequences, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
+            logits=self._outputs.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+        )
+
+    def fill(self, token_ids: TokenIds, *, start: int, outputs: int) -> Batch:
+        count = len(token_ids)
+        self._tokens[:count] = token_ids
+        self._positions[:count] = np.arange(start, start + count)
+        self._outputs[:count] = 0
+        self._outputs[count - outputs : count] = 1
+        self._batch.n_tokens = count
+        return self._batch
+
+
+def _free(free: Callable[[int], None], pointer: int, process: int) -> None:
+    if os.getpid() == process:  # a process that was forked off shares the memory, not the threads
+        free(pointer)
+
+
+def _told(lines: Sequence[str]) -> str:
+    return f": {lines[-1]}" if lines else ""

@@ -1,0 +1,249 @@
+"""`LlamaCppModel`: the language model interface over a GGUF file and llama.cpp."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+import numpy as np
+
+from aspen.errors import ModelError
+from aspen.models._llama_cpp.capture import capture
+from aspen.models._llama_cpp.context import PASS_TOKENS, Weights
+from aspen.models._llama_cpp.graph import Places, learn
+from aspen.models._llama_cpp.heads import HeadLayout
+from aspen.models._llama_cpp.library import library_versions
+from aspen.models._llama_cpp.measuring import measure_attention
+from aspen.models._llama_cpp.pool import Pool
+from aspen.models._llama_cpp.recording import Recorder
+from aspen.models._llama_cpp.session import LlamaCppSession, Parts
+from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
+from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
+from aspen.models.interface import ChatPrompt, ModelInfo
+from typing import Any as TextCodec
+from aspen.types import Fingerprint, FloatArray, Message, TokenIds
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the file says of a model, beside what the library tells.
+
+    rotated: dimensions of a head that are turned, None for all; interleaved: 2i with 2i + 1. window: tokens that a
+    sliding window lets through, None where there is none. immovable: why keys and values cannot be moved to another
+    place, None where nothing speaks against it.
+    """
+
+    rotated: int | None
+    interleaved: bool
+    window: int | None
+    immovable: str | None
+    quantisation: str
+
+
+class LlamaCppModel:
+    """Implements `LanguageModel`. Locks are those of `TransformersModel`: one pass at a time, and a recording lets only
+    its own thread start sessions.
+
+    Parameters
+    ----------
+    weights:
+        The loaded model.
+    info, facts, text:
+        What it is, and its tokenizer and chat template.
+    threads:
+        That a pass runs on.
+    weights_hash:
+        Computes the SHA-256 of the file; called once, when `fingerprint` is first asked for.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        info: ModelInfo,
+        facts: Facts,
+        text: TextCodec,
+        threads: int,
+        weights_hash: Callable[[], str],
+    ) -> None:
+        self._weights = weights
+        self._library = weights.library
+        self._info = info
+        self._facts = facts
+        self._text = text
+        self._threads = threads
+        self._weights_hash = weights_hash
+        self._pool = Pool(weights, context_length=info.context_length, threads=threads)
+        self._lock = threading.RLock()  # held for one pass
+        self._turn = threading.RLock()  # held as long as a recording is open; taken before the other
+        self._recorder: Recorder | None = None
+        self._recorder_taken = False
+        places = self._learn(1), self._learn(2)
+        layout = HeadLayout.of(places[0].head_dim, rotated=facts.rotated or places[0].head_dim, interleaved=facts.interleaved)
+        self._parts = Parts(self._library, info, self._pool, self._lock, places, layout)
+        self._windows = _windows(places[0], window=facts.window)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """See `Fingerprint`. The file is hashed at the first call."""
+        weights, tokenizer, template = self._hashes
+        return Fingerprint(
+            runtime="llama.cpp",
+            architecture=self._info.architecture,
+            weights=weights,
+            tokenizer=tokenizer,
+            chat_template=template,
+            dtype="float32, cache float16",
+            quantisation=self._facts.quantisation,
+            attention=f"flash, passes of {PASS_TOKENS}",
+            device=f"cpu {platform.machine()} {_kernels(self._library.llama_print_system_info().decode())}",
+            threads=self._threads,
+            libraries={"llama.cpp": self._library.version, "numpy": version("numpy"), **library_versions()},
+        )
+
+    def tokenize(self, text: str) -> TokenIds:
+        """int32 [T]; see `LanguageModel.tokenize`."""
+        return self._text.tokenize(text)
+
+    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
+        return self._text.detokenize(token_ids, skip_special=skip_special)
+
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """Computed once; see `LanguageModel.vocabulary`."""
+        return self._token_bytes
+
+    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
+        return self._text.apply_chat_template(messages)
+
+    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
+        """float32 [len(layers), T, D] for each sequence; see `LanguageModel.capture`.
+
+        Each sequence runs by itself, so its numbers do not depend on the others. Raises InvalidInput on an empty
+        sequence or an unknown layer, PromptTooLong on a sequence beyond the context.
+        """
+        return [one.hidden_states for one in self.capture_with_heads(batch, layers=layers, heads=())]
+
+    def capture_with_heads(
+        self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
+    ) -> list[Captured]:
+        """See `LanguageModel.capture_with_heads`; raises as `capture` does, and InvalidInput on an unknown head."""
+        self._info.check_batch(batch, layers=layers)
+        self._info.check_heads(heads)
+        return [capture(self._parts, token_ids, layers=layers, heads=heads) for token_ids in batch]
+
+    def head_attention(self, block: int) -> HeadAttention:
+        """See `LanguageModel.head_attention`."""
+        self._info.check_heads([HeadRef(block, 0)])
+        return self._head_attentions[block]
+
+    def start_session(self) -> LlamaCppSession:
+        """A new, empty sequence; the first one inside `recording()` is the one recorded."""
+        with self._turn:
+            recorder = None if self._recorder_taken else self._recorder
+            self._recorder_taken = self._recorder is not None
+            return LlamaCppSession(self._parts, recorder=recorder, rotaries=lambda: self._rotaries)
+
+    def fragments_refused(self) -> str | None:
+        """See `LanguageModel.fragments_refused`."""
+        try:
+            return None if self._rotaries else "the model has no blocks"
+        except ModelError as error:
+            return error.message
+
+    def unembed(self, states: FloatArray) -> FloatArray:
+        """float32 [n, V] from float32 [n, D]; see `LanguageModel.unembed`."""
+        self._info.check_states(states)
+        return self._unembedding(states)
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[Recorder]:
+        """See `LanguageModel.recording`. The recording can still be read when the context is closed."""
+        with self._turn:
+            if self._recorder is not None:
+                raise ModelError("This model is recording already.", hint="Close the outer recording first.")
+            recorder = Recorder(
+                self._library,
+                info=self._info,
+                places=self._parts.places[0],
+                layout=self._parts.layout,
+                windows=self._windows,
+            )
+            self._recorder, self._recorder_taken = recorder, False
+            try:
+                yield recorder
+            finally:
+                self._recorder = None
+                with self._lock:
+                    recorder.close()
+
+    def _learn(self, count: int) -> Places:
+        with self._pool.lent(count, watched=True) as context:
+            nodes = context.nodes_of(np.arange(count, dtype=np.int32) % self._info.vocab_size, start=0)
+        return learn(nodes, n_layers=self._info.n_layers, architecture=self._info.architecture)
+
+    @cached_property
+    def _token_bytes(self) -> tuple[bytes, ...]:
+        return self._text.token_bytes(self._info.vocab_size)
+
+    @cached_property
+    def _head_attentions(self) -> tuple[HeadAttention, ...]:
+        """Of each block, measured in a pass over a few tokens."""
+        return measure_attention(self._parts)
+
+    @cached_property
+    def _rotaries(self) -> tuple[Rotary, ...]:
+        """Of each block; ModelError with the reason where fragments cannot be moved."""
+        if self._facts.immovable is not None:
+            raise _refused(self._facts.immovable)
+        with self._pool.lent(1, watched=True) as context:
+            if not context.can_shift():
+                raise _refused("llama.cpp cannot shift its cache")
+        try:
+            found = [attention.rotary for attention in self._head_attentions]
+        except ModelError as error:
+            raise _refused(error.message.rstrip(".")) from error
+        rotaries = tuple(rotary for rotary in found if rotary is not None)
+        if len(rotaries) < self._info.n_layers:
+            raise _refused("positions are no matter of its attention alone")
+        return rotaries
+
+    @cached_property
+    def _hashes(self) -> tuple[str, str, str]:
+        """Of weights, tokenizer and chat template."""
+        return (
+            self._weights_hash(),
+            tokenizer_sha256(self._text.vocabulary(), probe_ids=self._text.probe(PROBE_TEXT)),
+            template_sha256(self._text.template),
+        )
+
+
+def _windows(places: Places, *, window: int | None) -> tuple[int | None, ...]:
+    """Of each block the tokens that its attention sees, None for all of them.
+
+    Blocks that slide read another mask than those that do not, and in all architectures that have both, the first
+    block slides.
+    """
+    first = places.attention[0].mask
+    return tuple(window if attention.mask == first else None for attention in places.attention)
+
+
+def _kernels(system_info: str) -> str:
+    """What of a processor the library uses, such as "AVX2 FMA": the same weights round otherwise with others."""
+    facts = (fact.split("=") for fact in system_info.partition(":")[2].split("|"))
+    return " ".join(name.strip() for name, *value in facts if value and value[0].strip() == "1")
+
+
+def _refused(reason: str) -> ModelError:
+    return ModelError(
+        f"Keys and values of this model cannot be moved to another place: {reason}.",
+        hint="Give the memories as text: strategy note.",
+    )

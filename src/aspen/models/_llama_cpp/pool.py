@@ -1,0 +1,82 @@
+"""Contexts of a model, lent to sessions and passes: making one takes longer than a short pass."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections import defaultdict
+from collections.abc import Iterator
+
+from aspen.models._llama_cpp.context import Context, Weights
+
+_SMALLEST = 512  # tokens
+_BLOCK = 256  # llama.cpp pads a context to so many
+_IDLE = 2  # contexts of a kind that are kept for the next one
+
+
+class Lease:
+    """The context of one borrower. It can be exchanged for a larger one, and goes back once `owner` is gone."""
+
+    def __init__(self, pool: Pool, *, watched: bool) -> None:
+        self._pool = pool
+        self._watched = watched
+        self._context: Context | None = None
+
+    def bind(self, owner: object) -> None:
+        """Give the context back when `owner` is collected."""
+        weakref.finalize(owner, self.release).atexit = False
+
+    def context(self, tokens: int) -> Context:
+        """A context that has room for so many tokens; what an earlier, smaller one held is in it."""
+        held = self._context
+        if held is not None and held.capacity >= tokens:
+            return held
+        larger = self._pool.lend(tokens, watched=self._watched)
+        if held is not None:
+            larger.restore(held.state())
+            self._pool.take_back(held)
+        self._context = larger
+        return larger
+
+    def release(self) -> None:
+        """Give the context back. Another is lent where one is asked for again."""
+        held, self._context = self._context, None
+        if held is not None:
+            self._pool.take_back(held)
+
+
+class Pool:
+    """Idle contexts by capacity. Safe to share between threads: it only appends to lists and pops from them."""
+
+    def __init__(self, weights: Weights, *, context_length: int, threads: int) -> None:
+        self._weights = weights
+        self._largest = -(-context_length // _BLOCK) * _BLOCK
+        self._threads = threads
+        self._idle: defaultdict[tuple[int, bool], list[Context]] = defaultdict(list)
+
+    def lend(self, tokens: int, *, watched: bool) -> Context:
+        """An empty context for at least `tokens` tokens, up to what the model was made for."""
+        capacity = _SMALLEST
+        while capacity < tokens:
+            capacity *= 2
+        capacity = min(capacity, self._largest)
+        try:
+            return self._idle[capacity, watched].pop()
+        except IndexError:
+            return Context(self._weights, capacity=capacity, threads=self._threads, watched=watched)
+
+    def take_back(self, context: Context) -> None:
+        """Keep a context for the next one, or let it go."""
+        idle = self._idle[context.capacity, context.watched]
+        if len(idle) < _IDLE:
+            context.clear()
+            idle.append(context)
+
+    @contextlib.contextmanager
+    def lent(self, tokens: int, *, watched: bool) -> Iterator[Context]:
+        """`lend`, for the time of a with statement."""
+        context = self.lend(tokens, watched=watched)
+        try:
+            yield context
+        finally:
+            self.take_back(context)

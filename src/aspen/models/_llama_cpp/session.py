@@ -1,0 +1,204 @@
+"""One sequence in the making: a KV cache in a context of its own, fed by prefill and decode."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aspen.errors import InvalidInput, ModelError
+from aspen.models._llama_cpp.context import PASS_TOKENS
+from aspen.models._llama_cpp.graph import Places
+from aspen.models._llama_cpp.heads import HeadLayout
+from aspen.models._llama_cpp.library import Library
+from aspen.models._llama_cpp.pool import Lease, Pool
+from aspen.models._llama_cpp.recording import Recorder
+from aspen.models._llama_cpp.state import CachedTokens, make_state, read_state
+from aspen.models.heads import Rotary
+from aspen.models.interface import ModelInfo
+from aspen.models.kv import KVFragment
+from aspen.types import FloatArray, TokenIds
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all sequences of a model share. places: in passes over one token, and over several."""
+
+    library: Library
+    info: ModelInfo
+    pool: Pool
+    lock: threading.RLock
+    places: tuple[Places, Places]
+    layout: HeadLayout
+
+    def places_for(self, count: int) -> Places:
+        """In a pass over `count` tokens."""
+        return self.places[count > 1]
+
+    @property
+    def head_dim(self) -> int:
+        """Dimensions of a head."""
+        return self.places[0].head_dim
+
+
+def cut(token_ids: TokenIds) -> Iterator[TokenIds]:
+    """The passes that a sequence is run in."""
+    for start in range(0, len(token_ids), PASS_TOKENS):
+        yield token_ids[start : start + PASS_TOKENS]
+
+
+class LlamaCppSession:
+    """Implements `Session`.
+
+    A prompt's last token runs by itself: those before it then need no logits, recorded or not, and all passes are the
+    same with a recording and without.
+    """
+
+    def __init__(
+        self, parts: Parts, *, recorder: Recorder | None, rotaries: Callable[[], Sequence[Rotary]]
+    ) -> None:
+        """`rotaries` gives the rotary embedding of each block; ModelError where KV fragments are refused."""
+        self._parts = parts
+        self._rotaries = rotaries
+        self._recorder = recorder
+        self._lease = Lease(parts.pool, watched=recorder is not None)
+        self._lease.bind(self)
+        self._ids: TokenIds = np.empty(0, dtype=np.int32)
+        self._broken = False
+        if recorder is not None:
+            lease, layout, info = self._lease, parts.layout, parts.info
+            recorder.keys_of = lambda length: _keys_in(lease, length=length, layout=layout, info=info)
+
+    @property
+    def length(self) -> int:
+        return len(self._ids)
+
+    def prefill(self, token_ids: TokenIds) -> FloatArray:
+        """float32 [V]; see `Session.prefill`. Raises PromptTooLong where the context would overflow."""
+        self._parts.info.check_token_ids(token_ids)
+        self._reserve(len(token_ids))
+        for chunk in cut(token_ids[:-1]):
+            self._run(chunk, outputs=0)
+        return self._run(token_ids[-1:], outputs=1)[0]
+
+    def prefill_each(self, token_ids: TokenIds) -> FloatArray:
+        """float32 [n, V]; see `Session.prefill_each`. Raises as `prefill` does."""
+        self._parts.info.check_token_ids(token_ids)
+        self._reserve(len(token_ids))
+        return np.concatenate([self._run(chunk, outputs=len(chunk)) for chunk in cut(token_ids)])
+
+    def decode(self, token_id: int) -> FloatArray:
+        """float32 [V]; see `Session.decode`."""
+        if not 0 <= token_id < self._parts.info.vocab_size:
+            raise InvalidInput(f"Token ids must lie in 0..{self._parts.info.vocab_size - 1}, not {token_id}.")
+        self._require_room(1)
+        return self._run(np.array([token_id], dtype=np.int32), outputs=1)[0]
+
+    def rewind(self, length: int) -> None:
+        """See `Session.rewind`."""
+        self._require_whole()
+        if not 0 <= length <= self.length:
+            raise InvalidInput(f"A session of {self.length} tokens cannot be rewound to {length}.")
+        if length == self.length:
+            return
+        self._broken = True
+        if not self._lease.context(self.length).cut(length):
+            raise ModelError(
+                "The cache has let go of earlier tokens and cannot be rewound.", hint="Start a new session."
+            )
+        self._broken = False
+        if self._recorder is not None and self._recorder.is_open:
+            self._recorder.rewind(length)
+        self._ids = self._ids[:length]
+
+    def put(self, fragment: KVFragment) -> None:
+        """See `Session.put`. The library itself turns the keys from the beginning of a text to where they land."""
+        rotaries = self._rotaries()
+        parts = self._parts
+        parts.info.check_fragment(fragment, head_dim=parts.head_dim)
+        count = len(fragment.token_ids)
+        self._require_room(count + 1)  # one token more is run and forgotten
+        positions = np.arange(count)
+        keys = np.stack([rotary.rotate(own, positions) for rotary, own in zip(rotaries, fragment.keys, strict=True)])
+        cached = CachedTokens(_flat(parts.layout.theirs(keys)), _flat(fragment.values))
+        self._broken = True
+        with parts.lock:
+            context = self._lease.context(self.length + count + 1)
+            context.append(make_state(cached), length=count, at=self.length)
+        if self._recorder is not None and self._recorder.is_open:
+            self._recorder.put(fragment.token_ids)
+        self._ids = np.concatenate([self._ids, fragment.token_ids.astype(np.int32)])
+        self._broken = False
+
+    def fragment(self, start: int, stop: int) -> KVFragment:
+        """See `Session.fragment`."""
+        rotaries = self._rotaries()
+        self._require_whole()
+        if not 0 <= start < stop <= self.length:
+            raise InvalidInput(f"A session of {self.length} tokens has no tokens {start} to {stop}.")
+        parts = self._parts
+        with parts.lock:
+            cached = read_state(self._lease.context(self.length).state())
+        keys, values = (_by_head(part[:, start:stop], parts.info) for part in (cached.keys, cached.values))
+        positions = np.arange(start, stop)
+        unrotated = [
+            rotary.rotate_back(parts.layout.ours(own), positions)
+            for rotary, own in zip(rotaries, keys, strict=True)
+        ]
+        return KVFragment(self._ids[start:stop].copy(), np.stack(unrotated), values.astype(np.float32))
+
+    def _run(self, chunk: TokenIds, *, outputs: int) -> FloatArray:
+        """One pass; the logits after its last `outputs` tokens, float32 [outputs, V]."""
+        parts, count, start = self._parts, len(chunk), self.length
+        self._broken = True
+        with parts.lock:
+            context = self._lease.context(start + count)
+            recorder = self._recorder if self._recorder is not None and self._recorder.is_open else None
+            if recorder is None:
+                context.run(chunk, start=start, outputs=outputs)
+            else:
+                places = parts.places_for(count)
+                take = recorder.begin(chunk, places=places)
+                # The last layer is computed for tokens with outputs only. Where no logits are wanted, the pass ends
+                # behind it.
+                context.run(chunk, start=start, outputs=count, take=take, nodes=places.nodes, stop=not outputs)
+                recorder.end()
+            logits = [context.logits(row) for row in range(count - outputs, count)]
+        self._ids = np.concatenate([self._ids, chunk.astype(np.int32)])
+        self._broken = False
+        return np.stack(logits) if logits else np.empty((0, parts.info.vocab_size), dtype=np.float32)
+
+    def _reserve(self, count: int) -> None:
+        """Make room for so many tokens more: growing once is cheaper than with each pass."""
+        self._require_room(count)
+        with self._parts.lock:
+            self._lease.context(self.length + count)
+
+    def _require_whole(self) -> None:
+        if self._broken:
+            raise ModelError("An earlier step of this session failed half-way.", hint="Start a new session.")
+
+    def _require_room(self, count: int) -> None:
+        self._require_whole()
+        self._parts.info.check_room(self.length + count)
+
+
+def _flat(vectors: FloatArray) -> NDArray[np.float16]:
+    """[L, H_kv, n, head_dim] as the cache holds it: float16 [L, n, H_kv x head_dim]."""
+    n_layers, heads, count, width = vectors.shape
+    return vectors.transpose(0, 2, 1, 3).reshape(n_layers, count, heads * width).astype(np.float16)
+
+
+def _by_head(rows: NDArray[np.float16], info: ModelInfo) -> FloatArray:
+    """[L, n, H_kv x head_dim] as float32 [L, H_kv, n, head_dim]."""
+    split = rows.reshape(*rows.shape[:2], info.n_kv_heads, -1)
+    return np.ascontiguousarray(split.transpose(0, 2, 1, 3), dtype=np.float32)
+
+
+def _keys_in(lease: Lease, *, length: int, layout: HeadLayout, info: ModelInfo) -> FloatArray:
+    """Rotated keys of the first `length` tokens in a cache, float32 [L, H_kv, length, head_dim]."""
+    cached = read_state(lease.context(length).state())
+    return layout.ours(_by_head(cached.keys[:, :length], info))

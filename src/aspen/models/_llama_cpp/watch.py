@@ -1,0 +1,80 @@
+"""What llama.cpp calls back while a pass runs: which tensors are wanted, and where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from itertools import repeat
+from typing import Any
+
+from aspen.errors import ModelError
+from aspen.models._llama_cpp.graph import Node, describe
+from aspen.models._llama_cpp.library import Library
+
+Take = Callable[[int], None]
+"""Gets the address of a watched tensor, as long as it holds what was just computed."""
+
+
+class Watch:
+    """The callback of one context. Nothing may be raised into C: an exception ends the pass, and `end` raises it."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._listed: list[Node] | None = None
+        self._reset()
+
+    def begin(self, take: Mapping[int, Take], *, nodes: int, stop: bool) -> None:
+        """A pass begins in whose graph of `nodes` nodes the tensors at these places, in rising order, are handed on."""
+        if take:
+            self._answers = iter(_answers(tuple(take), nodes))
+            self._takes = iter(take.values())
+            self._left = len(take)
+            self._stop = stop
+
+    def begin_listing(self) -> None:
+        """A pass begins whose nodes are described, and `end` returns them."""
+        self._listed = []
+
+    def end(self) -> list[Node]:
+        """The pass is over. Raises what was raised on the way, and ModelError where the graph was another one."""
+        error, left, listed = self._error, self._left, self._listed
+        self._reset()
+        if error is not None:
+            raise error
+        if left:
+            raise ModelError(
+                f"{left} tensors that were to be read did not occur in llama.cpp's pass.",
+                hint="Load the model again.",
+            )
+        return listed or []
+
+    def _reset(self) -> None:
+        self._error: BaseException | None = None
+        self._answers: Iterator[bool] = repeat(False)
+        self._takes: Iterator[Take] = iter(())
+        self._left = 0
+        self._stop = False
+        self._listed = None
+
+    def __call__(self, tensor: int, ask: bool, _: Any) -> bool:  # noqa: FBT001 - C's signature
+        try:
+            if self._error is not None:
+                return ask  # True to be called again with the data, where False ends the pass
+            if not ask:
+                next(self._takes)(tensor)
+                self._left -= 1
+                return not (self._stop and self._left == 0)
+            if self._listed is None:
+                return next(self._answers, False)
+            self._listed.append(describe(self._library, tensor))
+            return False
+        except BaseException as error:  # noqa: BLE001 - raised by `end`
+            self._error = error
+            return ask
+
+
+@lru_cache(maxsize=64)
+def _answers(places: tuple[int, ...], nodes: int) -> tuple[bool, ...]:
+    """For each node in turn whether its data is wanted."""
+    wanted = set(places)
+    return tuple(i in wanted for i in range(nodes))

@@ -18,8 +18,10 @@ class Config:
     """Where things are and what runs the model.
 
     cache_dir: converted models and calibrations, all of which can be made again. store: the store that commands use
-    when none is named, a path or the URL of a database. model: "bundled", a Hugging Face id or a folder. device and
-    dtype None leave the choice to the runtime; threads None takes all cores. strategy: how memories are fed back in a
+    when none is named, a path or the URL of a database. model: "bundled", a .gguf file, "ollama:NAME", a Hugging Face
+    id or a folder. runtime: "llama.cpp" or "transformers", None for what suits the model. device and dtype None leave
+    the choice to the runtime; threads None takes all cores. llama_library: another llama.cpp than that of the package
+    xllamacpp. strategy: how memories are fed back in a
     chat. reinforce: whether memories that are used together in a chat grow stronger links. endpoint_key: sent to an
     endpoint that a command names, None for none. kv_check: the strategy kv checks one reply in so many against the
     text; 1 for every one, 0 for none.
@@ -28,9 +30,11 @@ class Config:
     cache_dir: Path
     store: Path | str
     model: str = "bundled"
+    runtime: str | None = None
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
+    llama_library: Path | None = None
     strategy: str = "note"
     reinforce: bool = True
     endpoint_key: str | None = field(default=None, repr=False)
@@ -38,7 +42,7 @@ class Config:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
-        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY,
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_RUNTIME, ASPEN_LLAMA_LIBRARY, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY,
         ASPEN_REINFORCE, ASPEN_KV_CHECK and ASPEN_ENDPOINT_KEY.
         """
         found = os.environ if environment is None else environment
@@ -56,6 +60,8 @@ class Config:
             cache_dir=_path(found, "ASPEN_CACHE") or Path(platformdirs.user_cache_dir("aspen")),
             store=_store(found) or data_dir / "memory.db",
             model=found.get("ASPEN_MODEL") or "bundled",
+            runtime=found.get("ASPEN_RUNTIME") or None,
+            llama_library=_path(found, "ASPEN_LLAMA_LIBRARY"),
             device=found.get("ASPEN_DEVICE") or None,
             dtype=found.get("ASPEN_DTYPE") or None,
             threads=int(threads) if threads is not None else None,

@@ -60,7 +60,8 @@ class FrontDoor:
         store:
             Path of a store file, ":memory:", or a repository, which the caller goes on owning.
         model:
-            "bundled", a Hugging Face id, a folder, or a loaded model; `config.model` where None. It is loaded when
+            "bundled", a .gguf file, "ollama:NAME", a Hugging Face id, a folder, or a loaded model; `config.model`
+            where None. It is loaded when
             it is first needed: listing and forgetting do not wait for it.
         embedder:
             A sentence embedder for a third arm, "vector"; its vectors are kept in the store.
@@ -77,9 +78,11 @@ class FrontDoor:
             return load_model(
                 model or settings.model,
                 cache_dir=settings.cache_dir,
+                runtime=settings.runtime,
                 device=settings.device,
                 dtype=settings.dtype,
                 threads=settings.threads,
+                llama_library=settings.llama_library,
                 progress=notify,
             )
 

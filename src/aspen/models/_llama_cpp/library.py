@@ -141,6 +141,23 @@ class Tensor(Structure):
     )
 
 
+ToFloat = ctypes.CFUNCTYPE(None, c_char_p, POINTER(c_float), ctypes.c_int64)
+
+
+class TypeTraits(Structure):
+    """`ggml_type_traits`; `to_float` unpacks so many values, and is null for float32."""
+
+    _fields_ = (
+        ("type_name", c_char_p),
+        ("blck_size", ctypes.c_int64),
+        ("blck_size_interleave", ctypes.c_int64),
+        ("type_size", c_size_t),
+        ("is_quantized", c_bool),
+        ("to_float", ToFloat),
+        ("from_float_ref", c_void_p),
+    )
+
+
 _MODEL_DEFAULTS = {
     "n_gpu_layers": -1,
     "split_mode": 1,
@@ -222,6 +239,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_state_seq_set_data": (c_size_t, (_CONTEXT, c_void_p, c_size_t, c_int32)),
     "ggml_get_name": (c_char_p, (c_void_p,)),
     "ggml_op_desc": (c_char_p, (c_void_p,)),
+    "ggml_get_type_traits": (POINTER(TypeTraits), (c_int32,)),
     "ggml_nbytes": (c_size_t, (c_void_p,)),
     "ggml_backend_tensor_get": (None, (c_void_p, c_void_p, c_size_t, c_size_t)),
 }
@@ -256,6 +274,9 @@ class Library:
         self.llama_log_set(self._listener, None)
         self._check_defaults("llama_model_params", self.llama_model_default_params(), _MODEL_DEFAULTS)
         self._check_defaults("llama_context_params", self.llama_context_default_params(), _CONTEXT_DEFAULTS)
+        half = self.ggml_get_type_traits(FLOAT16).contents
+        if (half.type_name, half.blck_size, half.type_size) != (b"f16", 1, 2):
+            raise _unlike(path, "ggml_type_traits is laid out otherwise")
         self.llama_backend_init()
 
     def __getattr__(self, name: str) -> Any:  # what setattr made, for the type checker

@@ -22,10 +22,12 @@ from aspen.models._llama_cpp.measuring import measure_attention
 from aspen.models._llama_cpp.pool import Pool
 from aspen.models._llama_cpp.recording import Recorder
 from aspen.models._llama_cpp.session import LlamaCppSession, Parts
+from aspen.models._llama_cpp.unembedding import Unembedding, find_unembedding
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
+from aspen.models.gguf_header import GGUFHeader
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import ChatPrompt, ModelInfo
-from typing import Any as TextCodec
+from aspen.models.text import TextCodec
 from aspen.types import Fingerprint, FloatArray, Message, TokenIds
 
 
@@ -53,8 +55,8 @@ class LlamaCppModel:
     ----------
     weights:
         The loaded model.
-    info, facts, text:
-        What it is, and its tokenizer and chat template.
+    info, facts, header, text:
+        What it is, what its file says, and its tokenizer and chat template.
     threads:
         That a pass runs on.
     weights_hash:
@@ -67,6 +69,7 @@ class LlamaCppModel:
         *,
         info: ModelInfo,
         facts: Facts,
+        header: GGUFHeader,
         text: TextCodec,
         threads: int,
         weights_hash: Callable[[], str],
@@ -75,6 +78,7 @@ class LlamaCppModel:
         self._library = weights.library
         self._info = info
         self._facts = facts
+        self._header = header
         self._text = text
         self._threads = threads
         self._weights_hash = weights_hash
@@ -193,6 +197,10 @@ class LlamaCppModel:
     @cached_property
     def _token_bytes(self) -> tuple[bytes, ...]:
         return self._text.token_bytes(self._info.vocab_size)
+
+    @cached_property
+    def _unembedding(self) -> Unembedding:
+        return find_unembedding(self._header, parts=self._parts)
 
     @cached_property
     def _head_attentions(self) -> tuple[HeadAttention, ...]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from aspen.models._llama_cpp.context import Context, Weights
 
-_SMALLEST = 512  # tokens
+SMALLEST = 512
+"""Tokens that the smallest context has room for."""
 _BLOCK = 256  # llama.cpp pads a context to so many
 _IDLE = 2  # contexts of a kind that are kept for the next one
 
@@ -56,7 +57,7 @@ class Pool:
 
     def lend(self, tokens: int, *, watched: bool) -> Context:
         """An empty context for at least `tokens` tokens, up to what the model was made for."""
-        capacity = _SMALLEST
+        capacity = SMALLEST
         while capacity < tokens:
             capacity *= 2
         capacity = min(capacity, self._largest)

@@ -1,0 +1,100 @@
+"""Which runtime runs a model, and loading it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aspen.errors import InvalidInput, ModelNotFound
+from aspen.models import _llama_cpp, _transformers
+from aspen.models.bundled import NAME, find_source, prepare_bundled
+from aspen.models.interface import LanguageModel
+from aspen.models.ollama import PREFIX, ollama_path
+
+LLAMA_CPP, TRANSFORMERS = "llama.cpp", "transformers"
+RUNTIMES = (LLAMA_CPP, TRANSFORMERS)
+_BUNDLED = "bundled"
+
+
+def runtime_of(spec: str, *, runtime: str | None = None) -> str:
+    """The runtime that runs the model that `spec` names: `runtime` where given, else by what it is.
+
+    The bundled model, .gguf files and those of Ollama run in llama.cpp, folders and names of a hub in transformers.
+    Raises InvalidInput where the runtime given does not exist, or cannot run such a model.
+    """
+    if runtime is not None and runtime not in RUNTIMES:
+        raise InvalidInput(f"{runtime!r} is no runtime.", hint=f"Take one of {', '.join(RUNTIMES)}.")
+    if runtime == TRANSFORMERS or spec == _BUNDLED:
+        return runtime or LLAMA_CPP
+    is_file = spec.startswith(PREFIX) or spec.endswith(".gguf") or Path(spec).expanduser().is_file()
+    if runtime == LLAMA_CPP and not is_file:
+        raise InvalidInput(
+            f"llama.cpp runs .gguf files, and {spec!r} is none.",
+            hint="Name a .gguf file; `aspen models` lists those of this machine.",
+        )
+    return LLAMA_CPP if is_file else TRANSFORMERS
+
+
+def load_model(
+    spec: str,
+    *,
+    cache_dir: Path,
+    runtime: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    threads: int | None = None,
+    ollama_dir: Path | None = None,
+    llama_library: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> LanguageModel:
+    """Load the model that `spec` names: "bundled", a .gguf file, "ollama:NAME", a folder, or a Hugging Face hub id.
+
+    Parameters
+    ----------
+    cache_dir:
+        Where the bundled model is unpacked for transformers, and hashes of weights are kept.
+    runtime:
+        "llama.cpp" or "transformers"; see `runtime_of` for what is taken where None.
+    device, dtype:
+        See `aspen.models._transformers.load`. llama.cpp runs on the CPU and as the file is quantised.
+    threads:
+        Of the CPU; by default one for each core.
+    ollama_dir:
+        Where Ollama keeps its models; its usual places where None.
+    llama_library:
+        The shared object of llama.cpp; that of the package xllamacpp where None.
+    progress:
+        Gets a sentence at each slow step of unpacking the bundled model.
+    """
+    path = Path(spec).expanduser()
+    if spec.startswith(PREFIX):
+        path = ollama_path(spec, folder=ollama_dir)
+    if runtime_of(spec, runtime=runtime) == LLAMA_CPP:
+        if dtype is not None or (device or "cpu") != "cpu":
+            raise InvalidInput(
+                f"llama.cpp runs {spec!r} on the CPU and in the file's own precision, not on {device or 'cpu'} "
+                f"in {dtype or 'another one'}.",
+                hint="Leave device and dtype out, or take the runtime transformers (ASPEN_RUNTIME=transformers).",
+            )
+        return _llama_cpp.load(
+            find_source() if spec == _BUNDLED else path,
+            threads=threads,
+            cache_dir=cache_dir,
+            library=llama_library,
+            name=NAME if spec == _BUNDLED else None,
+        )
+    if spec.startswith(PREFIX):
+        spec = str(path)
+    if spec != _BUNDLED:
+        return _transformers.load(spec, device=device, dtype=dtype, threads=threads, cache_dir=cache_dir)
+    bundled = prepare_bundled(cache_dir, convert=_transformers.convert_gguf, progress=progress)
+    return _transformers.load(
+        str(bundled.folder),
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        cache_dir=cache_dir,
+        name=bundled.name,
+        weights_hash=lambda: bundled.source_sha256,
+        quantisation=bundled.quantisation,
+    )

@@ -22,6 +22,7 @@ from aspen.cli import (
     demo,
     maps,
     memories,
+    models,
     recall,
     relations,
     replay,
@@ -94,6 +95,7 @@ for group in (
     maps,
     transfer,
     serve,
+    models,
     upkeep,
     bench,
 ):

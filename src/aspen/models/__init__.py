@@ -10,8 +10,11 @@ from pathlib import Path
 
 from aspen.models import _transformers
 from aspen.models.bundled import prepare_bundled
+from aspen.models.discovery import Discovery, FoundModel, find_models
 from aspen.models.feeding import feed
 from aspen.models.generation import Generation, generate, sample_reply
+from aspen.models.gguf_header import GGUFHeader, read_header
+from aspen.models.gguf_support import why_not
 from aspen.models.grammar import JsonGrammar, json_grammar
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import (
@@ -24,12 +27,17 @@ from aspen.models.interface import (
 )
 from aspen.models.kv import KVFragment
 from aspen.models.likelihood import Uncertainty, log_likelihoods, uncertainty
+from aspen.models.memory import check_memory, in_words
+from aspen.models.ollama import ollama_path
 from aspen.models.sampling import Sampler
 
 __all__ = [
     "AttentionInputs",
     "Captured",
     "ChatPrompt",
+    "Discovery",
+    "FoundModel",
+    "GGUFHeader",
     "Generation",
     "HeadAttention",
     "HeadRef",
@@ -42,13 +50,19 @@ __all__ = [
     "Sampler",
     "Session",
     "Uncertainty",
+    "check_memory",
     "feed",
+    "find_models",
     "generate",
+    "in_words",
     "json_grammar",
     "load_model",
     "log_likelihoods",
+    "ollama_path",
+    "read_header",
     "sample_reply",
     "uncertainty",
+    "why_not",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +43,8 @@ class Config:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
-        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_RUNTIME, ASPEN_LLAMA_LIBRARY, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_STRATEGY,
-        ASPEN_REINFORCE, ASPEN_KV_CHECK and ASPEN_ENDPOINT_KEY.
+        """Read ASPEN_CACHE, ASPEN_STORE, ASPEN_MODEL, ASPEN_RUNTIME, ASPEN_LLAMA_LIBRARY, ASPEN_DEVICE, ASPEN_DTYPE,
+        ASPEN_THREADS, ASPEN_STRATEGY, ASPEN_REINFORCE, ASPEN_KV_CHECK and ASPEN_ENDPOINT_KEY.
         """
         found = os.environ if environment is None else environment
         threads = found.get("ASPEN_THREADS") or None
@@ -69,6 +70,38 @@ class Config:
             reinforce=reinforce == "1",
             endpoint_key=found.get("ASPEN_ENDPOINT_KEY") or None,
             kv_check=int(kv_check),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolders:
+    """Where other programs keep GGUF files; the folders need not be there."""
+
+    ollama: tuple[Path, ...] = ()
+    lm_studio: tuple[Path, ...] = ()
+    llama_cpp: tuple[Path, ...] = ()
+    hugging_face: tuple[Path, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> ModelFolders:
+        """The folders that these programs use by default, or that OLLAMA_MODELS, LLAMA_CACHE, HF_HUB_CACHE, HF_HOME
+        and XDG_CACHE_HOME name in their place.
+        """
+        found = os.environ if environment is None else environment
+        try:
+            home = Path.home()
+        except RuntimeError:  # a user without one
+            home = Path("/nonexistent")
+        caches = _path(found, "XDG_CACHE_HOME") or home / ".cache"
+        hub = (_path(found, "HF_HOME") or caches / "huggingface") / "hub"
+        given = _path(found, "OLLAMA_MODELS")
+        own = (home, Path("/usr/share/ollama"), Path("/var/lib/ollama"))  # the service has a user of its own
+        llama = caches if sys.platform != "darwin" else home / "Library" / "Caches"
+        return cls(
+            ollama=(given,) if given else tuple(folder / ".ollama" / "models" for folder in own),
+            lm_studio=(home / ".lmstudio" / "models", home / ".cache" / "lm-studio" / "models"),
+            llama_cpp=(_path(found, "LLAMA_CACHE") or llama / "llama.cpp",),
+            hugging_face=(_path(found, "HF_HUB_CACHE") or hub,),
         )
 
 

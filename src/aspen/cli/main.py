@@ -22,6 +22,7 @@ from aspen.cli import (
     demo,
     maps,
     memories,
+    models,
     recall,
     relations,
     replay,
@@ -56,8 +57,8 @@ Exit codes:
 
 \b
 Settings from the environment:
-  ASPEN_STORE, ASPEN_MODEL, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_CACHE, ASPEN_STRATEGY,
-  ASPEN_KV_CHECK, ASPEN_REINFORCE, ASPEN_ENDPOINT_KEY
+  ASPEN_STORE, ASPEN_MODEL, ASPEN_RUNTIME, ASPEN_DEVICE, ASPEN_DTYPE, ASPEN_THREADS, ASPEN_CACHE, ASPEN_STRATEGY,
+  ASPEN_KV_CHECK, ASPEN_REINFORCE, ASPEN_ENDPOINT_KEY, ASPEN_LLAMA_LIBRARY
 """
 
 app = typer.Typer(
@@ -94,6 +95,7 @@ for group in (
     maps,
     transfer,
     serve,
+    models,
     upkeep,
     bench,
 ):

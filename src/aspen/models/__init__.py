@@ -5,8 +5,11 @@ Importing this package imports no tensor library; `load_model` does, once a mode
 
 from __future__ import annotations
 
+from aspen.models.discovery import Discovery, FoundModel, find_models
 from aspen.models.feeding import feed
 from aspen.models.generation import Generation, generate, sample_reply
+from aspen.models.gguf_header import GGUFHeader, read_header
+from aspen.models.gguf_support import why_not
 from aspen.models.grammar import JsonGrammar, json_grammar
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import (
@@ -20,6 +23,8 @@ from aspen.models.interface import (
 from aspen.models.kv import KVFragment
 from aspen.models.likelihood import Uncertainty, log_likelihoods, uncertainty
 from aspen.models.loading import RUNTIMES, load_model, runtime_of
+from aspen.models.memory import check_memory, in_words
+from aspen.models.ollama import ollama_path
 from aspen.models.sampling import Sampler
 
 __all__ = [
@@ -27,6 +32,9 @@ __all__ = [
     "AttentionInputs",
     "Captured",
     "ChatPrompt",
+    "Discovery",
+    "FoundModel",
+    "GGUFHeader",
     "Generation",
     "HeadAttention",
     "HeadRef",
@@ -39,12 +47,18 @@ __all__ = [
     "Sampler",
     "Session",
     "Uncertainty",
+    "check_memory",
     "feed",
+    "find_models",
     "generate",
+    "in_words",
     "json_grammar",
     "load_model",
     "log_likelihoods",
+    "ollama_path",
+    "read_header",
     "runtime_of",
     "sample_reply",
     "uncertainty",
+    "why_not",
 ]

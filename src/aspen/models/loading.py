@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from aspen.errors import InvalidInput, ModelNotFound
+from aspen.config import ModelFolders
+from aspen.errors import InvalidInput
 from aspen.models import _llama_cpp, _transformers
 from aspen.models.bundled import NAME, find_source, prepare_bundled
 from aspen.models.interface import LanguageModel
@@ -43,7 +44,6 @@ def load_model(
     device: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
-    ollama_dir: Path | None = None,
     llama_library: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> LanguageModel:
@@ -59,8 +59,6 @@ def load_model(
         See `aspen.models._transformers.load`. llama.cpp runs on the CPU and as the file is quantised.
     threads:
         Of the CPU; by default one for each core.
-    ollama_dir:
-        Where Ollama keeps its models; its usual places where None.
     llama_library:
         The shared object of llama.cpp; that of the package xllamacpp where None.
     progress:
@@ -68,7 +66,7 @@ def load_model(
     """
     path = Path(spec).expanduser()
     if spec.startswith(PREFIX):
-        path = ollama_path(spec, folder=ollama_dir)
+        path = ollama_path(spec, folders=ModelFolders.from_environment().ollama)
     if runtime_of(spec, runtime=runtime) == LLAMA_CPP:
         if dtype is not None or (device or "cpu") != "cpu":
             raise InvalidInput(

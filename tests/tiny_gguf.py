@@ -101,7 +101,11 @@ def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any) -> None:
     writer.add_token_list([tokens.get(i, f"[PAD{i}]") for i in range(VOCABULARY)])
     writer.add_token_types(
         [
-            kinds[special[i]] if i in special else gguf.TokenType.NORMAL if i in tokens else gguf.TokenType.UNUSED
+            kinds[special[i]]
+            if i in special
+            else gguf.TokenType.NORMAL
+            if i in tokens
+            else gguf.TokenType.UNUSED
             for i in range(VOCABULARY)
         ]
     )

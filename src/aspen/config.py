@@ -31,15 +31,15 @@ class Config:
     cache_dir: Path
     store: Path | str
     model: str = "bundled"
-    runtime: str | None = None
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
-    llama_library: Path | None = None
     strategy: str = "note"
     reinforce: bool = True
     endpoint_key: str | None = field(default=None, repr=False)
     kv_check: int = 16
+    runtime: str | None = None
+    llama_library: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:

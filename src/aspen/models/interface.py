@@ -56,7 +56,7 @@ class ModelInfo:
             )
 
     def check_batch(self, batch: Iterable[TokenIds], *, layers: Sequence[int]) -> None:
-        """Raise InvalidInput on sequences or layers that there are not, PromptTooLong on a sequence beyond the context."""
+        """Raise InvalidInput on no layers, one that there is not or a wrong sequence, PromptTooLong on one too long."""
         if not layers:
             raise InvalidInput("No layers were asked for.")
         for layer in layers:

@@ -6,8 +6,10 @@ import ctypes
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.errors import ModelError
 from aspen.models._llama_cpp.graph import Node
@@ -116,12 +118,14 @@ class Context:
         pointer = self._library.llama_get_logits_ith(self._pointer, row)
         if not pointer:
             raise ModelError(f"llama.cpp gave no logits for token {row} of its last pass.")
-        vocabulary = self._library.llama_vocab_n_tokens(self._library.llama_model_get_vocab(self._weights.pointer))
+        vocabulary = self._library.llama_vocab_n_tokens(
+            self._library.llama_model_get_vocab(self._weights.pointer)
+        )
         return np.ctypeslib.as_array(pointer, shape=(vocabulary,)).astype(np.float32, copy=True)
 
     def clear(self) -> None:
         """Forget all tokens."""
-        self._library.llama_memory_clear(self._memory, False)
+        self._library.llama_memory_clear(self._memory, 0)  # the data stays, and is not read
 
     def cut(self, length: int) -> bool:
         """Forget the tokens from position `length` on; False where the cache cannot."""
@@ -184,11 +188,10 @@ class _BatchArrays:
         self._sequence = (ctypes.c_int32 * 1)(_SEQUENCE)
         one = ctypes.cast(self._sequence, ctypes.POINTER(ctypes.c_int32))
         self._sequences = (ctypes.POINTER(ctypes.c_int32) * PASS_TOKENS)(*[one] * PASS_TOKENS)
-        integers = lambda array: array.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))  # noqa: E731
         self._batch = Batch(
-            token=integers(self._tokens),
-            pos=integers(self._positions),
-            n_seq_id=integers(self._counts),
+            token=_int32s(self._tokens),
+            pos=_int32s(self._positions),
+            n_seq_id=_int32s(self._counts),
             seq_id=ctypes.cast(self._sequences, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
             logits=self._outputs.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
         )
@@ -201,6 +204,10 @@ class _BatchArrays:
         self._outputs[count - outputs : count] = 1
         self._batch.n_tokens = count
         return self._batch
+
+
+def _int32s(array: NDArray[np.int32]) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
 
 
 def _free(free: Callable[[int], None], pointer: int, process: int) -> None:

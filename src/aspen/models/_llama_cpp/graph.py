@@ -79,10 +79,10 @@ def learn(nodes: Sequence[Node], *, n_layers: int, architecture: str) -> Places:
     for i, node in enumerate(nodes):
         named.setdefault(node.name, []).append(i)
 
-    def only(name: str) -> int:
+    def all_of(name: str) -> list[int]:
         if name not in named:
             raise _unreadable(architecture, f"its graph has no {name}")
-        return named[name][-1]
+        return named[name]
 
     def origin(i: int, *, until: str | None = None) -> int | None:
         """Back along the first source: past views, or up to the first node of the operation `until`."""
@@ -119,18 +119,18 @@ def learn(nodes: Sequence[Node], *, n_layers: int, architecture: str) -> Places:
         raise _unreadable(architecture, f"its heads are of different sizes, {sorted(head_dims)}")
     keys = []
     for block in range(n_layers):
-        candidates = [i for i in named.get(f"Kcur-{block}", []) if i < attentions[block]]
-        if not candidates:
-            raise _unreadable(architecture, f"its graph has no Kcur-{block}")
-        keys.append(candidates[-1])
-    first = place.get(nodes[only("norm-0")].sources[0])
+        before = [i for i in all_of(f"Kcur-{block}") if i < attentions[block]]
+        if not before:
+            raise _unreadable(architecture, f"the keys of block {block} come too late")
+        keys.append(before[-1])
+    first = place.get(nodes[all_of("norm-0")[0]].sources[0])  # the second one is behind attention
     if first is None:
         raise _unreadable(architecture, "its first block reads no embedding")
     masks = list(dict.fromkeys(nodes[i].sources[_MASK] for i in attentions))
     return Places(
         nodes=len(nodes),
         head_dim=head_dims.pop(),
-        residual=(first, *(only(f"l_out-{block}") for block in range(n_layers))),
+        residual=(first, *(all_of(f"l_out-{block}")[-1] for block in range(n_layers))),
         queries=tuple(map(before_rotation, queries)),
         keys=tuple(map(before_rotation, keys)),
         rotated_queries=tuple(queries),

@@ -1,4 +1,4 @@
-"""Single heads: their order of dimensions, and how queries and keys are rotated, measured in a pass of the model itself.
+"""Single heads: their order of dimensions, and how queries and keys are rotated, measured in a pass of the model.
 
 Measured, because files name the frequencies of rotary embedding in many ways, and what counts is what the library does.
 """

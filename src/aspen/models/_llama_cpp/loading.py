@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from aspen.errors import InvalidInput, ModelError, ModelNotFound
+from aspen.errors import InvalidInput, ModelNotFound
 from aspen.models._llama_cpp.context import Weights
 from aspen.models._llama_cpp.library import ROPE_NEOX, ROPE_NORM, Library, ProgressCallback, open_library
 from aspen.models._llama_cpp.model import Facts, LlamaCppModel
@@ -59,7 +58,9 @@ def load(
     weights = Weights(opened, _load_weights(opened, path))
     text = LlamaTokenizer(opened, weights.pointer)
     codec = TextCodec(text)
-    info = _describe(weights, header=header, name=name, stop_ids=text.end_of_generation_ids() | codec.end_of_turn_ids())
+    info = _describe(
+        weights, header=header, name=name, stop_ids=text.end_of_generation_ids() | codec.end_of_turn_ids()
+    )
     return LlamaCppModel(
         weights,
         info=info,
@@ -103,7 +104,9 @@ def _load_weights(library: Library, path: Path) -> int:
     return int(pointer)
 
 
-def _describe(weights: Weights, *, header: GGUFHeader, name: str | None, stop_ids: frozenset[int]) -> ModelInfo:
+def _describe(
+    weights: Weights, *, header: GGUFHeader, name: str | None, stop_ids: frozenset[int]
+) -> ModelInfo:
     library, model = weights.library, weights.pointer
     return ModelInfo(
         name=name or header.name,

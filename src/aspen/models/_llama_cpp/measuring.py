@@ -41,9 +41,15 @@ def measure_attention(parts: Parts) -> tuple[HeadAttention, ...]:
             )
         )
         if (of_queries is None) != (of_keys is None):
-            raise ModelError(f"Queries of block {block} are rotated and keys are not, or the other way round.")
+            raise ModelError(
+                f"Queries of block {block} are rotated and keys are not, or the other way round."
+            )
         # Some models scale their queries behind the rotation, which is told as a part of the scale.
-        scale = attention.scale * of_queries.factor / of_keys.factor if of_queries and of_keys else attention.scale
+        scale = (
+            attention.scale * of_queries.factor / of_keys.factor
+            if of_queries and of_keys
+            else attention.scale
+        )
         found.append(HeadAttention(scale, attention.softcap, of_keys))
     return tuple(found)
 

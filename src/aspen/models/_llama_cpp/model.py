@@ -88,7 +88,9 @@ class LlamaCppModel:
         self._recorder: Recorder | None = None
         self._recorder_taken = False
         places = self._learn(1), self._learn(2)
-        layout = HeadLayout.of(places[0].head_dim, rotated=facts.rotated or places[0].head_dim, interleaved=facts.interleaved)
+        layout = HeadLayout.of(
+            places[0].head_dim, rotated=facts.rotated or places[0].head_dim, interleaved=facts.interleaved
+        )
         self._parts = Parts(self._library, info, self._pool, self._lock, places, layout)
         self._windows = _windows(places[0], window=facts.window)
 

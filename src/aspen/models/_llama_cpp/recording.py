@@ -39,7 +39,7 @@ class Recorder:
         windows: tuple[int | None, ...],
     ) -> None:
         self.is_open = True
-        self.keys_of: Callable[[int], FloatArray] | None = None
+        self.keys_of: Callable[[], FloatArray] | None = None
         self._library = library
         self._info = info
         self._places = places
@@ -138,7 +138,7 @@ class Recorder:
     def _from_cache(self) -> FloatArray:
         if self.keys_of is None:
             raise ModelError("The session that was recorded is gone.")
-        return self.keys_of(len(self._ids))
+        return self.keys_of()
 
     def _add(self, token_ids: TokenIds, *, ran: bool) -> None:
         self._ids = np.concatenate([self._ids, token_ids.astype(np.int32)])
@@ -148,7 +148,9 @@ class Recorder:
         given = self._library.ggml_nbytes(tensor)
         if given != size:
             name = self._library.ggml_get_name(tensor).decode()
-            raise ModelError(f"{name} has {given} bytes, where {size} are expected.", hint="Load the model again.")
+            raise ModelError(
+                f"{name} has {given} bytes, where {size} are expected.", hint="Load the model again."
+            )
         self._library.ggml_backend_tensor_get(tensor, target, 0, size)
 
     def _require_something(self) -> None:
@@ -166,7 +168,9 @@ class _Step:
         self.token_ids = token_ids.copy()
         self.hidden = np.empty((info.n_layers + 1, count, info.width), dtype=np.float32)
         self.queries = np.empty((info.n_layers, count, info.n_heads * head_dim), dtype=np.float32)
-        self.keys = np.empty((info.n_layers, count if with_keys else 0, info.n_kv_heads * head_dim), np.float32)
+        self.keys = np.empty(
+            (info.n_layers, count if with_keys else 0, info.n_kv_heads * head_dim), np.float32
+        )
 
 
 def _cut(steps: list[FloatArray], length: int) -> list[FloatArray]:

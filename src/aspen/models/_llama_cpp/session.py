@@ -69,8 +69,7 @@ class LlamaCppSession:
         self._ids: TokenIds = np.empty(0, dtype=np.int32)
         self._broken = False
         if recorder is not None:
-            lease, layout, info = self._lease, parts.layout, parts.info
-            recorder.keys_of = lambda length: _keys_in(lease, length=length, layout=layout, info=info)
+            recorder.keys_of = self._rotated_keys  # which keeps this session until the recording is closed
 
     @property
     def length(self) -> int:
@@ -82,7 +81,7 @@ class LlamaCppSession:
         self._reserve(len(token_ids))
         for chunk in cut(token_ids[:-1]):
             self._run(chunk, outputs=0)
-        return self._run(token_ids[-1:], outputs=1)[0]
+        return self._run(token_ids[-1:], outputs=1).reshape(-1)
 
     def prefill_each(self, token_ids: TokenIds) -> FloatArray:
         """float32 [n, V]; see `Session.prefill_each`. Raises as `prefill` does."""
@@ -95,7 +94,7 @@ class LlamaCppSession:
         if not 0 <= token_id < self._parts.info.vocab_size:
             raise InvalidInput(f"Token ids must lie in 0..{self._parts.info.vocab_size - 1}, not {token_id}.")
         self._require_room(1)
-        return self._run(np.array([token_id], dtype=np.int32), outputs=1)[0]
+        return self._run(np.array([token_id], dtype=np.int32), outputs=1).reshape(-1)
 
     def rewind(self, length: int) -> None:
         """See `Session.rewind`."""
@@ -122,7 +121,9 @@ class LlamaCppSession:
         count = len(fragment.token_ids)
         self._require_room(count + 1)  # one token more is run and forgotten
         positions = np.arange(count)
-        keys = np.stack([rotary.rotate(own, positions) for rotary, own in zip(rotaries, fragment.keys, strict=True)])
+        keys = np.stack(
+            [rotary.rotate(own, positions) for rotary, own in zip(rotaries, fragment.keys, strict=True)]
+        )
         cached = CachedTokens(_flat(parts.layout.theirs(keys)), _flat(fragment.values))
         self._broken = True
         with parts.lock:
@@ -150,6 +151,12 @@ class LlamaCppSession:
         ]
         return KVFragment(self._ids[start:stop].copy(), np.stack(unrotated), values.astype(np.float32))
 
+    def _rotated_keys(self) -> FloatArray:
+        """Of the tokens in the cache, float32 [L, H_kv, length, head_dim]."""
+        with self._parts.lock:
+            cached = read_state(self._lease.context(self.length).state())
+        return self._parts.layout.ours(_by_head(cached.keys, self._parts.info))
+
     def _run(self, chunk: TokenIds, *, outputs: int) -> FloatArray:
         """One pass; the logits after its last `outputs` tokens, float32 [outputs, V]."""
         parts, count, start = self._parts, len(chunk), self.length
@@ -164,7 +171,9 @@ class LlamaCppSession:
                 take = recorder.begin(chunk, places=places)
                 # The last layer is computed for tokens with outputs only. Where no logits are wanted, the pass ends
                 # behind it.
-                context.run(chunk, start=start, outputs=count, take=take, nodes=places.nodes, stop=not outputs)
+                context.run(
+                    chunk, start=start, outputs=count, take=take, nodes=places.nodes, stop=not outputs
+                )
                 recorder.end()
             logits = [context.logits(row) for row in range(count - outputs, count)]
         self._ids = np.concatenate([self._ids, chunk.astype(np.int32)])
@@ -196,9 +205,3 @@ def _by_head(rows: NDArray[np.float16], info: ModelInfo) -> FloatArray:
     """[L, n, H_kv x head_dim] as float32 [L, H_kv, n, head_dim]."""
     split = rows.reshape(*rows.shape[:2], info.n_kv_heads, -1)
     return np.ascontiguousarray(split.transpose(0, 2, 1, 3), dtype=np.float32)
-
-
-def _keys_in(lease: Lease, *, length: int, layout: HeadLayout, info: ModelInfo) -> FloatArray:
-    """Rotated keys of the first `length` tokens in a cache, float32 [L, H_kv, length, head_dim]."""
-    cached = read_state(lease.context(length).state())
-    return layout.ours(_by_head(cached.keys[:, :length], info))

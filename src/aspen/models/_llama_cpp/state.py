@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ _CELL = np.dtype([("position", "<i4"), ("sequences", "<u4"), ("sequence", "<i4")
 
 @dataclass(frozen=True, slots=True)
 class CachedTokens:
-    """Keys, rotated to where they stand, and values of n tokens, in order of position: float16 [L, n, H_kv x head_dim]."""
+    """Keys, rotated to where they stand, and values of n tokens by position: float16 [L, n, H_kv x head_dim]."""
 
     keys: NDArray[np.float16]
     values: NDArray[np.float16]
@@ -53,7 +54,11 @@ def make_state(cached: CachedTokens) -> bytes:
     cells = np.zeros(count, dtype=_CELL)
     cells["position"] = np.arange(count)
     cells["sequences"] = 1
-    parts = [struct.pack("<IiII", _MAGIC, 0, 1, count), cells.tobytes(), struct.pack("<IIII", 0, n_layers, 0, 0)]
+    parts = [
+        struct.pack("<IiII", _MAGIC, 0, 1, count),
+        cells.tobytes(),
+        struct.pack("<IIII", 0, n_layers, 0, 0),
+    ]
     for blocks in (cached.keys, cached.values):
         for rows in blocks:
             parts += [struct.pack("<iQ", FLOAT16, rows.shape[1] * rows.itemsize), rows.tobytes()]
@@ -78,7 +83,7 @@ class _Reader:
         if found != expected:
             raise _unlike(f"{what} {expected}", str(found))
 
-    def array(self, dtype: np.dtype[np.void] | type[np.float16], count: int) -> NDArray[np.generic]:
+    def array(self, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
         size = np.dtype(dtype).itemsize * count
         if self._at + size > len(self._state):
             raise _unlike(f"{size} bytes", f"{len(self._state) - self._at}")
@@ -92,7 +97,7 @@ class _Reader:
         width, rest = divmod(self.take("<Q"), np.dtype(np.float16).itemsize)
         if rest or not width:
             raise _unlike("rows of float16", f"rows with {rest} bytes more")
-        return self.array(np.float16, count * width).reshape(count, width).astype(np.float16, copy=False)
+        return self.array(np.dtype(np.float16), count * width).reshape(count, width)
 
     def expect_end(self) -> None:
         if self._at != len(self._state):

@@ -45,7 +45,9 @@ class Unembedding:
     def __call__(self, states: FloatArray) -> FloatArray:
         """Logits float32 [n, V] of residual streams float32 [n, D]."""
         centred = states - states.mean(axis=1, keepdims=True) if self.centred else states
-        normed = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self.epsilon) * self.weight
+        normed = (
+            centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self.epsilon) * self.weight
+        )
         if self.bias is not None:
             normed = normed + self.bias
         logits = np.concatenate(

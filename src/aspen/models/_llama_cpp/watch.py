@@ -15,13 +15,20 @@ Take = Callable[[int], None]
 """Gets the address of a watched tensor, as long as it holds what was just computed."""
 
 
+_NOTHING = repeat(False)  # noqa: FBT003
+
+
 class Watch:
     """The callback of one context. Nothing may be raised into C: an exception ends the pass, and `end` raises it."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._error: BaseException | None = None
+        self._answers: Iterator[bool] = _NOTHING
+        self._takes: Iterator[Take] = iter(())
+        self._left = 0
+        self._stop = False
         self._listed: list[Node] | None = None
-        self._reset()
 
     def begin(self, take: Mapping[int, Take], *, nodes: int, stop: bool) -> None:
         """A pass begins in whose graph of `nodes` nodes the tensors at these places, in rising order, are handed on."""
@@ -49,9 +56,9 @@ class Watch:
         return listed or []
 
     def _reset(self) -> None:
-        self._error: BaseException | None = None
-        self._answers: Iterator[bool] = repeat(False)
-        self._takes: Iterator[Take] = iter(())
+        self._error = None
+        self._answers = _NOTHING
+        self._takes = iter(())
         self._left = 0
         self._stop = False
         self._listed = None
@@ -60,17 +67,21 @@ class Watch:
         try:
             if self._error is not None:
                 return ask  # True to be called again with the data, where False ends the pass
-            if not ask:
-                next(self._takes)(tensor)
-                self._left -= 1
-                return not (self._stop and self._left == 0)
-            if self._listed is None:
-                return next(self._answers, False)
-            self._listed.append(describe(self._library, tensor))
-            return False
+            return self._wants(tensor) if ask else self._takes_on(tensor)
         except BaseException as error:  # noqa: BLE001 - raised by `end`
             self._error = error
             return ask
+
+    def _wants(self, tensor: int) -> bool:
+        if self._listed is not None:
+            self._listed.append(describe(self._library, tensor))
+        return next(self._answers, False)
+
+    def _takes_on(self, tensor: int) -> bool:
+        """Hand a tensor on; whether the pass goes on behind it."""
+        next(self._takes)(tensor)
+        self._left -= 1
+        return not self._stop or self._left > 0
 
 
 @lru_cache(maxsize=64)

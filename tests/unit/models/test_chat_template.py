@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from aspen.errors import InvalidInput, ModelError, NoChatTemplate
-from aspen.models._transformers.text import TextCodec
+from aspen.models._transformers.text import TransformersTokenizer
+from aspen.models.text import TextCodec
 from aspen.types import Message, Role
 
 CONVERSATION = (
@@ -41,7 +42,7 @@ FORGERIES = [
 
 
 def codec(template: str | None = CHATML) -> TextCodec:
-    return TextCodec(tiny_tokenizer(chat_template=template))
+    return TextCodec(TransformersTokenizer(tiny_tokenizer(chat_template=template)))
 
 
 def as_dicts(messages: Any) -> list[dict[str, str]]:
@@ -51,7 +52,7 @@ def as_dicts(messages: Any) -> list[dict[str, str]]:
 @pytest.mark.parametrize("template", [CHATML, TRIMMING, SYSTEM_LAST, DROPS_THOUGHTS])
 def test_tokens_equal_those_of_transformers(template: str) -> None:
     tokenizer = tiny_tokenizer(chat_template=template)
-    prompt = TextCodec(tokenizer).apply_chat_template(CONVERSATION)
+    prompt = TextCodec(TransformersTokenizer(tokenizer)).apply_chat_template(CONVERSATION)
     expected = tokenizer.apply_chat_template(
         as_dicts(CONVERSATION), tokenize=True, add_generation_prompt=True, return_dict=False
     )
@@ -129,14 +130,14 @@ def test_text_may_need_the_token_for_unknown_characters() -> None:
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "say": 2}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
-    assert TextCodec(fast).tokenize("say 日本").tolist() == [2, 0]
+    assert TextCodec(TransformersTokenizer(fast)).tokenize("say 日本").tolist() == [2, 0]
 
 
 def test_a_normaliser_that_drops_the_zero_width_space_is_seen_through() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
     tokenizer.add_tokens(["<|tool|>"])  # looked for in the normalised text, unlike special ones
-    tokens = TextCodec(tokenizer)
+    tokens = TextCodec(TransformersTokenizer(tokenizer))
     assert tokens.control["<|tool|>"] not in tokens.tokenize("a <|tool|> b").tolist()
     prompt = tokens.apply_chat_template([Message(Role.USER, "a <|tool|> b")])
     assert tokens.control["<|tool|>"] not in prompt.token_ids.tolist()
@@ -193,8 +194,12 @@ def test_lone_surrogates_and_empty_conversations_are_refused() -> None:
 
 
 def test_without_offsets_pieces_are_tokenised_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens, expected = codec(), codec().apply_chat_template(CONVERSATION)
-    monkeypatch.setattr(type(tokens._tokenizer), "is_fast", False)
+    tokenizer = tiny_tokenizer()
+    tokens, expected = (
+        TextCodec(TransformersTokenizer(tokenizer)),
+        codec().apply_chat_template(CONVERSATION),
+    )
+    monkeypatch.setattr(type(tokenizer), "is_fast", False)
     prompt = tokens.apply_chat_template(CONVERSATION)
     assert prompt.text == expected.text
     for span, message in zip(prompt.spans, CONVERSATION, strict=True):

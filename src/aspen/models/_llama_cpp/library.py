@@ -34,6 +34,7 @@ INSTALL = "pip install xllamacpp==2026.10.11549"
 FLOAT32, FLOAT16 = 0, 1  # ggml_type
 FLASH_ATTENTION = 1  # llama_flash_attn_type
 ROPE_NONE, ROPE_NORM, ROPE_NEOX = -1, 0, 2  # llama_rope_type; norm turns dimension 2i with 2i+1
+VOCAB_NONE, VOCAB_SENTENCEPIECE = 0, 1  # llama_vocab_type
 ATTR_UNKNOWN, ATTR_UNUSED, ATTR_CONTROL, ATTR_USER_DEFINED, ATTR_BYTE = 1, 2, 8, 16, 32  # llama_token_attr
 
 EvalCallback = ctypes.CFUNCTYPE(c_bool, c_void_p, c_bool, c_void_p)
@@ -214,6 +215,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_model_is_hybrid": (c_bool, (_MODEL,)),
     "llama_model_chat_template": (c_char_p, (_MODEL, c_char_p)),
     "llama_model_meta_val_str": (c_int32, (_MODEL, c_char_p, c_char_p, c_size_t)),
+    "llama_vocab_type": (c_int32, (_VOCAB,)),
     "llama_vocab_n_tokens": (c_int32, (_VOCAB,)),
     "llama_vocab_get_text": (c_char_p, (_VOCAB, c_int32)),
     "llama_vocab_get_attr": (c_int32, (_VOCAB, c_int32)),

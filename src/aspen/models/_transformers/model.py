@@ -20,11 +20,12 @@ from aspen.models._transformers.heads import attention_of
 from aspen.models._transformers.partial import capture, find_blocks
 from aspen.models._transformers.recording import Recorder
 from aspen.models._transformers.session import TransformersSession
-from aspen.models._transformers.text import TextCodec
+from aspen.models._transformers.text import TransformersTokenizer
 from aspen.models._transformers.unembedding import Unembedding, find_unembedding
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import ChatPrompt, ModelInfo
+from aspen.models.text import TextCodec
 from aspen.types import Fingerprint, FloatArray, Message, TokenIds
 
 #: Taken where neither the config nor the tokenizer names a limit, tokens.
@@ -65,7 +66,7 @@ class TransformersModel:
         quantisation: str = "none",
     ) -> None:
         self._hf = hf.eval()
-        self._text = TextCodec(tokenizer)
+        self._text = TextCodec(TransformersTokenizer(tokenizer))
         self._weights_hash = weights_hash
         self._quantisation = quantisation
         self._attention = str(hf.config._attn_implementation)

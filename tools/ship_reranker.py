@@ -1,12 +1,13 @@
-"""Learns to re-rank with the bundled model and puts the weights into the package.
+"""Learns to re-rank with the bundled model, in each runtime or in those named, and puts the weights into the package.
 
-    python tools/ship_reranker.py
+    python tools/ship_reranker.py [llama.cpp] [transformers]
 
-To be run when the labelled texts, the calibration or the features change; a test holds the shipped file against them.
+To be run when the labelled texts, the calibration or the features change; a test holds the shipped files against them.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.progress import Progress
@@ -15,16 +16,23 @@ import aspen.resonance_search.reranking
 from aspen.config import Config
 from aspen.engine.reranker import file_name
 from aspen.engine.reranker_learning import learn_reranker
-from aspen.models import load_model
+from aspen.models import RUNTIMES, load_model
 from aspen.resonance_search.reranking import labelled_sets
 
 
 def main() -> None:
-    """Write the file, and delete those of older versions."""
-    cache_dir = Config.from_environment().cache_dir
-    # Half precision reads twice as fast, and tells the same heads apart.
-    model = load_model("bundled", cache_dir=cache_dir, device="cpu", dtype="bfloat16", progress=print)
+    """Write the files, and delete what they take the place of."""
     folder = Path(aspen.resonance_search.reranking.__file__).parent / "data"
+    for runtime in sys.argv[1:] or RUNTIMES:
+        ship(runtime, folder=folder)
+
+
+def ship(runtime: str, *, folder: Path) -> None:
+    """Learn with one runtime."""
+    cache_dir = Config.from_environment().cache_dir
+    # Half precision reads twice as fast, and tells the same heads apart. llama.cpp runs what the file holds.
+    dtype = "bfloat16" if runtime == "transformers" else None
+    model = load_model("bundled", cache_dir=cache_dir, runtime=runtime, device="cpu", dtype=dtype, progress=print)
     with Progress() as bars:
         bar = bars.add_task("reading", total=None)
         reranker = learn_reranker(
@@ -34,9 +42,9 @@ def main() -> None:
             progress=lambda done: bars.update(bar, completed=done),
         )
     body = reranker.to_bytes()
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
     path = folder / file_name(model)
+    for old in folder.glob(f"{model.fingerprint.model_id}-[!l]*.safetensors"):
+        old.unlink()
     path.write_bytes(body)
     print(f"{path}: {len(body):,} bytes")
 

@@ -25,7 +25,7 @@ def main() -> None:
         model = load_model("bundled", cache_dir=cache_dir, runtime=runtime, device="cpu", progress=print)
         recipe = recipe_for(model.info)
         body = calibrate(model, recipe=recipe).to_bytes()
-        for old in folder.glob(f"{model.fingerprint.model_id}-[0-9]*.safetensors"):
+        for old in folder.glob(f"{model.fingerprint.model_id}-*.safetensors"):
             old.unlink()
         path = folder / file_name(model, recipe=recipe)
         path.write_bytes(body)

@@ -43,7 +43,7 @@ def ship(runtime: str, *, folder: Path) -> None:
         )
     body = reranker.to_bytes()
     path = folder / file_name(model)
-    for old in folder.glob(f"{model.fingerprint.model_id}-[!l]*.safetensors"):
+    for old in folder.glob(f"{model.fingerprint.model_id}-*.safetensors"):
         old.unlink()
     path.write_bytes(body)
     print(f"{path}: {len(body):,} bytes")

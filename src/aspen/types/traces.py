@@ -114,12 +114,8 @@ class Fingerprint:
 
     @property
     def model_id(self) -> str:
-        """Identity of weights, tokenizer and runtime: activations with the same `model_id` may be compared.
-
-        Another runtime computes with the same weights what is close, and not the same.
-        """
-        runtime = "" if self.runtime == "transformers" else f"-{self.runtime}"
-        return f"{self.weights[:16]}-{self.tokenizer[:8]}{runtime}"
+        """Identity of weights and tokenizer: activations with the same `model_id` may be compared."""
+        return f"{self.weights[:16]}-{self.tokenizer[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,12 @@ class KeyComparison:
         Whatever goes wrong in measuring is told in it, and takes the place of the figures.
         """
         closeness = self._quickly(stored)
-        error = stamp_mismatch(stored, self._keys.stamp, location=self._repository.location)
+        present = self._keys.stamp
+        was, now = KeyVersion.parse(stored.key_version), KeyVersion.parse(present.key_version)
+        former = None
+        if stored.model_id == present.model_id and was and now and was.runtime != now.runtime:
+            former = f"{stored.model_name} run by {was.runtime}, not {now.runtime}"
+        error = stamp_mismatch(stored, present, location=self._repository.location, former=former)
         return ModelMismatch(
             f"{error.message} {closeness.sentence()}",
             hint=error.hint,

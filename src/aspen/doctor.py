@@ -14,11 +14,10 @@ from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
-from aspen.activation_db import StoreFit, decode_trace
-from aspen.activation_db.calibration import known_calibration
-from aspen.activation_db.keys import MAX_KEY_TOKENS
+from aspen.activation_db import MAX_KEY_TOKENS, KeyVersion, StoreFit, decode_trace, known_calibration
 from aspen.aspen import Aspen
 from aspen.config import Config, is_url
+from aspen.engine.closeness import Verdict
 from aspen.errors import AspenError, NotFound
 from aspen.models import LanguageModel, bundled
 from aspen.repository import Repository, StoreStats, TraceInfo, open_repository
@@ -69,8 +68,8 @@ def examine(
     store:
         Path of a store, which need not exist, or an open one.
     deep:
-        Load the model and compare it with the store's keys, and decode all traces, not only the newest 20: seconds,
-        and longer if the model is not unpacked yet.
+        Load the model, hold keys that it makes of some memories against the store's, and decode all traces, not only
+        the newest 20: seconds, and longer if the model is not unpacked yet.
     model:
         A loaded model to take with `deep` in place of `config.model`.
     notify:
@@ -187,6 +186,25 @@ def _loaded(aspen: Aspen) -> Iterator[Finding]:
             f"{engine.stamp.model_name} ({engine.stamp.model_id}, {engine.stamp.key_version})",
             f"aspen rekey --store {_quoted(aspen.repository.location)}",
         )
+    yield from _closeness(aspen, own=stored.identity == engine.stamp.identity)
+
+
+def _closeness(aspen: Aspen, *, own: bool) -> Iterator[Finding]:
+    """Keys of some memories made anew beside those stored; `own`: they are said to be this model's."""
+    try:
+        closeness = aspen.closeness()
+    except AspenError as error:
+        yield _broken("closeness of keys", error)
+        return
+    if closeness is None or (own and not closeness.layers):
+        return
+    fix = ""
+    if own and closeness.verdict is not Verdict.CLOSE:
+        # Re-keying leaves keys of this stamp as they are. Another device or dtype rounds otherwise, but not so much.
+        status, fix = Status.PROBLEM, _anew(aspen.repository.location)
+    else:
+        status = Status.OK if closeness.verdict is Verdict.CLOSE else Status.WARNING
+    yield Finding("closeness of keys", status, closeness.sentence(), fix)
 
 
 # -- the store ---------------------------------------------------------------------------------------------
@@ -212,13 +230,16 @@ def _store(repository: Repository, *, deep: bool, cache_dir: Path) -> Iterator[F
 
 
 def _soundness(damage: list[str], where: str) -> Iterator[Finding]:
-    export = f"aspen export --output rescued.jsonl --store {_quoted(where)}"
     if not damage:
         yield Finding("soundness", Status.OK, "no damage, no orphans")
     for sentence in damage:
-        yield Finding(
-            "soundness", Status.PROBLEM, sentence, f"{export} && aspen import rescued.jsonl --store new.db"
-        )
+        yield Finding("soundness", Status.PROBLEM, sentence, _anew(where))
+
+
+def _anew(where: str) -> str:
+    """The command that makes a new store of what can be read of one."""
+    export = f"aspen export --output rescued.jsonl --store {_quoted(where)}"
+    return f"{export} && aspen import rescued.jsonl --store new.db"
 
 
 def _sizes(stats: StoreStats) -> Finding:
@@ -266,7 +287,8 @@ def _compression(repository: Repository, *, cache_dir: Path) -> Iterator[Finding
             "aspen doctor --deep",
         )
         return
-    if calibration.key_version(stamp.key_version.split("/", maxsplit=1)[0]) != stamp.key_version:
+    version = KeyVersion.parse(stamp.key_version)
+    if version is None or calibration.key_version(version.recipe, runtime=version.runtime) != version:
         yield Finding(
             "compression",
             Status.PROBLEM,

@@ -23,6 +23,7 @@ from aspen.activation_db.capture import capture_pooled
 from aspen.activation_db.head_choice import HeadTrial, most_alike
 from aspen.activation_db.head_set import HeadSet
 from aspen.activation_db.key_code import KeyCode
+from aspen.activation_db.key_version import KeyVersion
 from aspen.activation_db.keys import MAX_KEY_TOKENS, KeyRecipe, check_finite
 from aspen.activation_db.moments import Moments
 from aspen.activation_db.trait_probe import TraitProbe, labelled_utterances
@@ -53,14 +54,14 @@ class Calibration:
     heads: HeadSet | None = None
     no_heads: str = ""
 
-    def key_version(self, recipe_version: str) -> str:
+    def key_version(self, recipe_version: str, *, runtime: str) -> KeyVersion:
         """What a store's stamp says: stored keys of equal version and model can be compared.
 
         It names recipe, code and heads: a calibration made anew with other heads or another basis cannot read what
-        was stored with this one, and `aspen rekey` has to make it anew.
+        was stored with this one, and `aspen rekey` has to make it anew. `runtime` is that of the model's fingerprint.
         """
         heads = self.heads.version if self.heads else "no heads"
-        return f"{recipe_version}/{self.key_code.version}/{heads}"
+        return KeyVersion(recipe_version, self.key_code.version, heads, runtime)
 
     def to_bytes(self) -> bytes:
         """As safetensors, to the precision of `Moments.to_tensors`."""

@@ -21,6 +21,7 @@ from aspen.cli._options import (
 )
 from aspen.cli._screen import date_of, one_line, put, put_json, put_table, say, stderr_console
 from aspen.doctor import Finding, Status, examine
+from aspen.engine.closeness import Closeness
 from aspen.front_door.summarising import Summary
 
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.PROBLEM: "red"}
@@ -44,17 +45,22 @@ def rekey(
     """Make all keys anew with the model in use.
 
     A store that was made with another model can be searched by this one then. May be stopped: until the last key is
-    made the store stays as it was, and the same command goes on.
+    made the store stays as it was, and the same command goes on. Tells before and after how close the store's keys
+    come to those of this model: keys of two models are never mixed, however close.
 
     \b
     Example:
       aspen rekey --model HuggingFaceTB/SmolLM2-360M-Instruct
 
     \b
-    With --json: {"keys": number of keys made, "model": name}
+    With --json: {"keys": number of keys made, "model": name, "before" and "after": null while the store is new, or
+      {"stored", "present": names, "memories": how many were compared, "layers": [{"layer", "mean", "lowest": cosines}],
+      "verdict": "close", "related", "different" or "unknown", "reason": why there are no layers}}
     """
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
         total = aspen.repository.stats().memories
+        before = aspen.closeness()
+        _tell_closeness("before", before, quiet=as_json)
         with Progress(
             TextColumn("re-keying"),
             BarColumn(),
@@ -65,11 +71,21 @@ def rekey(
         ) as bar:
             task = bar.add_task("re-keying", total=total)
             keys = aspen.rekey(progress=lambda done: bar.update(task, completed=done))
-        name = aspen.model.info.name
+        name, after = aspen.model.info.name, aspen.closeness()
     if as_json:
-        put_json({"keys": keys, "model": name})
+        put_json({"keys": keys, "model": name, "before": _data_of(before), "after": _data_of(after)})
     else:
         put(f"{keys:,} keys made with {name}; the store belongs to it now")
+        _tell_closeness("after", after, quiet=as_json)
+
+
+def _tell_closeness(when: str, closeness: Closeness | None, *, quiet: bool) -> None:
+    if closeness is not None and not quiet:
+        say(f"{when}: keys of {closeness.stored}. {closeness.sentence()}")
+
+
+def _data_of(closeness: Closeness | None) -> dict[str, object] | None:
+    return None if closeness is None else closeness.as_data()
 
 
 def summarise(

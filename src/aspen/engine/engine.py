@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from aspen.activation_db import EncodedText, KeyEncoder, load_calibration, recipe_for
+from aspen.engine.closeness import KeyComparison
 from aspen.errors import ModelMismatch, StoreNotWritable
 from aspen.models import LanguageModel
-from aspen.repository import KeyStamp, NewMemory, Repository, stamp_mismatch
+from aspen.repository import KeyStamp, NewMemory, Repository
 from aspen.resonance_search import (
     Embedder,
     ModelKeys,
@@ -33,13 +34,14 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A loaded model, what makes keys with it, and what searches a store by them."""
+    """A loaded model, what makes keys with it, what searches a store by them, and what compares its keys with them."""
 
     model: LanguageModel
     stamp: KeyStamp
     encoder: KeyEncoder
     search: ResonanceSearch
     repository: Repository
+    comparison: KeyComparison
 
     @classmethod
     def start(
@@ -54,14 +56,18 @@ class Engine:
         """Calibrate `model` if need be, and make ready to search `repository` with it."""
         recipe = recipe_for(model.info)
         calibration = load_calibration(model, recipe=recipe, cache_dir=cache_dir, notify=notify)
-        stamp = KeyStamp(model.fingerprint.model_id, model.info.name, calibration.key_version(recipe.version))
+        version = calibration.key_version(recipe.version, runtime=model.fingerprint.runtime)
+        stamp = KeyStamp(model.fingerprint.model_id, model.info.name, str(version))
+        keys = ModelKeys(stamp, recipe, calibration)
+        comparison = KeyComparison(model, keys=keys, repository=repository, cache_dir=cache_dir)
         arms = [VectorArm(embedder, repository=repository)] if embedder else []
-        search = ResonanceSearch(repository, keys=ModelKeys(stamp, recipe, calibration), extra_arms=arms)
+        search = ResonanceSearch(repository, keys=keys, extra_arms=arms, mismatch=comparison.mismatch)
         encoder = KeyEncoder(model, recipe=recipe, calibration=calibration)
-        return cls(model, stamp, encoder, search, repository)
+        return cls(model, stamp, encoder, search, repository, comparison)
 
     def claim_store(self) -> None:
-        """Stamp a new store with this model; ModelMismatch if its keys are another model's.
+        """Stamp a new store with this model; ModelMismatch if its keys are another model's, with how
+        close these come to those of this model.
 
         StoreNotWritable before anything is computed that could not be kept.
         """
@@ -74,7 +80,7 @@ class Engine:
         if stored is None:
             self.repository.set_stamp(self.stamp)
         elif stored.identity != self.stamp.identity:
-            raise stamp_mismatch(stored, self.stamp, location=self.repository.location)
+            raise self.comparison.mismatch(stored)
 
     def fragments(self, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
         """Encoded KV fragments by memory (seq) and name, of those that are there."""

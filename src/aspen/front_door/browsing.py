@@ -20,7 +20,6 @@ from aspen.repository import (
     Conversation,
     DayCount,
     MemoryFilter,
-    stamp_mismatch,
 )
 from aspen.resonance_search import analyse
 from aspen.summaries import whitened
@@ -180,7 +179,7 @@ class Browsing(FrontDoor):
         if stamp is None:
             return ()
         if stamp.identity != self.engine.stamp.identity:
-            raise stamp_mismatch(stamp, self.engine.stamp, location=self.repository.location)
+            raise self.engine.comparison.mismatch(stamp)
         memories = self._holding(among)
         vectors = self._vectors([memory.seq for memory in memories])
         by_speaker: dict[str | None, list[int]] = {}

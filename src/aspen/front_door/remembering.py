@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
+from aspen.engine.closeness import Closeness
 from aspen.errors import InvalidInput
 from aspen.front_door.base import FrontDoor
 from aspen.items import check_item, memory_id
@@ -72,7 +73,7 @@ class Remembering(FrontDoor):
         with the number of new texts encoded so far.
 
         InvalidInput names the first bad item; nothing is stored then. ModelMismatch where the store's keys are another
-        model's (see `rekey`), StoreNotWritable where it can only be read.
+        model's (see `closeness` and `rekey`), StoreNotWritable where it can only be read.
         """
         check_kind(items, list | tuple, what="items")
         checked = [check_item(item, position=position) for position, item in enumerate(items)]
@@ -151,6 +152,15 @@ class Remembering(FrontDoor):
         where this one ended. `progress` is called with the number of keys made so far.
         """
         return self.engine.rekey(progress=progress)
+
+    def closeness(self) -> Closeness | None:
+        """How close the store's keys come to those that the model in use makes; None while the store is new.
+
+        Some memories are read again, 24 at most, whichever model the keys are of. It only tells: keys of two models are
+        never compared in a search, and a store of another model stays one until `rekey`. InvalidInput where the
+        model's activations are not finite.
+        """
+        return self.engine.comparison.measure()
 
 
 def _version_of(memory_ids: Sequence[str], version: int) -> dict[str, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aspen.errors import AspenError, InvalidInput, ModelError
+from aspen.errors import AspenError, InvalidInput, ModelError, ModelMismatch
 from aspen.memory_graph import (
     Activated,
     SpreadingSettings,
@@ -19,7 +19,7 @@ from aspen.memory_graph import (
     spread_activation,
     spread_in,
 )
-from aspen.repository import Repository, SpreadingStore, stamp_mismatch
+from aspen.repository import KeyStamp, Repository, SpreadingStore, stamp_mismatch
 from aspen.resonance_search.arms import (
     ActivationArm,
     Arm,
@@ -83,10 +83,15 @@ class ResonanceSearch:
         *,
         keys: ModelKeys | None,
         extra_arms: Collection[Arm] = (),
+        mismatch: Callable[[KeyStamp], ModelMismatch] | None = None,
     ) -> None:
-        """`keys` None searches without a model, by words; `extra_arms` run beside the built-in ones."""
+        """`keys` None searches without a model, by words; `extra_arms` run beside the built-in ones.
+
+        `mismatch` says of a stamp that is another model's what there is to say; the two stamps alone, where None.
+        """
         self._repository = repository
         self._model = keys
+        self._mismatch = mismatch
         self._keyword = KeywordArm()
         self._priors: tuple[Prior, ...] = (
             SubjectPrior(),
@@ -306,6 +311,8 @@ class ResonanceSearch:
         """Why the store's keys cannot be searched, where they cannot."""
         if self._model is None or held.stamp is None:
             return ModelError("No model is loaded.", hint="Ask without naming the arms to run.")
+        if self._mismatch is not None:
+            return self._mismatch(held.stamp)
         return stamp_mismatch(held.stamp, self._model.stamp, location=self._repository.location)
 
 

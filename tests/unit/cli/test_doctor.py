@@ -53,6 +53,8 @@ def test_a_sound_store(config: Config, fill: Callable[[int], None]) -> None:
     assert "made by fake-0" in found["keys"].what
     assert found["model loads"].what.startswith("fake-0: 3 layers, width 32, float32 on cpu")
     assert found["model and store"].status is Status.OK
+    assert found["closeness of keys"].status is Status.OK
+    assert "on 24 memories: 1.000 at layer 0 (lowest 1.000), " in found["closeness of keys"].what
     assert "smaller than float32" in found["compression"].what
     assert found["write-ahead log"].status is Status.OK
 
@@ -149,9 +151,24 @@ def test_an_open_store_can_be_examined(config: Config, fill: Callable[[int], Non
 
 def test_the_keys_of_another_model(config: Config, fill: Callable[[int], None]) -> None:
     fill(1)
-    (problem,) = problems(examine(config.store, config=config, deep=True, model=FakeModel(seed=5)))
+    findings = examine(config.store, config=config, deep=True, model=FakeModel(seed=5))
+    (problem,) = problems(findings)
     assert problem.name == "model and store"
     assert problem.fix == f"aspen rekey --store {config.store}"
+    closeness = by_name(findings)["closeness of keys"]
+    assert closeness.status is Status.WARNING
+    assert "not the same model" in closeness.what
+
+
+def test_keys_that_are_not_what_the_model_makes(config: Config, fill: Callable[[int], None]) -> None:
+    fill(0)
+    with Aspen.open(config.store, model=FakeModel(), config=config) as aspen:
+        memory = aspen.remember("a note of some length")
+        other = aspen.engine.encoder.encode(["something else altogether"])[0]
+        aspen.repository.add_keys(aspen.engine.stamp, {memory.seq: other.key})
+    (problem,) = problems(examine(config.store, config=config, deep=True, model=FakeModel()))
+    assert problem.name == "closeness of keys"
+    assert problem.fix.startswith("aspen export ")
 
 
 def test_a_file_that_is_no_store(config: Config) -> None:

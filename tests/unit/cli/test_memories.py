@@ -107,7 +107,9 @@ def test_another_models_store_is_recalled_by_words_and_says_why(cli: Cli) -> Non
     assert "aspen rekey" in result.err
     assert cli("recall", "Mara", "--arm", "activation", model=other).code == 5
     rekeyed = cli("rekey", "--json", model=other).json
-    assert rekeyed == {"keys": 1, "model": "fake-5"}
+    assert (rekeyed["keys"], rekeyed["model"]) == (1, "fake-5")
+    assert [rekeyed[when]["verdict"] for when in ("before", "after")] == ["different", "close"]
+    assert [rekeyed[when]["stored"] for when in ("before", "after")] == ["fake-0", "fake-5"]
     assert "activation did not run" not in cli("recall", "Mara", model=other).err
 
 
@@ -230,3 +232,14 @@ def test_rekey_shows_its_progress(cli: Cli) -> None:
     assert result.code == 0
     assert "1 keys made with fake-5" in result.out
     assert "re-keying" in result.err
+    told = " ".join(result.err.split())
+    assert "before: keys of fake-0. Cosine of stored keys and this model's, on 1 memory: " in told
+    assert "after: keys of fake-5. " in told
+
+
+def test_rekeying_an_empty_store_has_nothing_to_compare(cli: Cli) -> None:
+    id_ = cli("remember", "a", "--json").json["memory"]["id"]
+    assert cli("forget", id_, terminal=True, stdin="y\n").code == 0
+    document = cli("rekey", "--json", model=FakeModel(seed=5)).json
+    assert (document["keys"], document["before"]["stored"]) == (0, "fake-0")
+    assert document["after"]["reason"] == "the store holds no memories"

@@ -31,7 +31,7 @@ def test_keys_of_another_model_raise_where_activations_were_asked_for(start: Sta
     remember(start(repository, seed=0), FACTS)
     with pytest.raises(ModelMismatch) as caught:
         recall(start(repository, seed=1), arms=["activation", "keyword"])
-    assert set(caught.value.details) == {"stored", "current", "location"}
+    assert set(caught.value.details) == {"stored", "current", "location", "closeness"}
 
 
 def test_another_model_may_not_add_to_a_store(start: Start) -> None:

@@ -29,7 +29,8 @@ def models(
     """List the GGUF models that are on this machine already.
 
     Those that Ollama, LM Studio, llama.cpp and the Hugging Face hub downloaded, and those in the folders you name: what
-    to type at --model, and whether Aspen can run it. Nothing is loaded.
+    to type at --model, and whether Aspen can run it. Nothing is loaded. OLLAMA_MODELS, LLAMA_CACHE, HF_HUB_CACHE and HF_HOME
+    name other folders, as they do for these programs.
 
     \b
     Example:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aspen.errors import ModelNotFound
+from aspen.models.folders import is_file
 from aspen.models.gguf_header import MAX_PARTS, GGUFHeader, read_header
 from aspen.models.gguf_types import REMOVED_TYPES
 
@@ -107,12 +108,18 @@ _KINDS = {
     "vocab": "it has a vocabulary and no weights",
 }
 
-#: Keys of the architecture that a model cannot be run without, and the most that llama.cpp or reason allow.
+#: Keys of the architecture, and the most that llama.cpp or reason allow: a model cannot be run without these,
 _NEEDED = {
     "block_count": 512,
     "embedding_length": 1 << 20,
     "attention.head_count": 1 << 14,
     "context_length": 1 << 31,
+}
+#: and these have a default.
+_OPTIONAL = {
+    "attention.head_count_kv": 1 << 14,
+    "attention.key_length": 1 << 16,
+    "attention.value_length": 1 << 16,
 }
 
 
@@ -154,7 +161,7 @@ def _why_not_parts(header: GGUFHeader) -> str | None:
     parts = header.parts
     if header.path not in parts:
         return f"it is cut into {count} files, and this one is not named NAME-00001-of-{count:05}.gguf"
-    missing = [part.name for part in parts if not part.is_file()]
+    missing = [part.name for part in parts if not is_file(part)]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"it is cut into {count} files, and {missing[0]}{more} is not beside this one"
@@ -164,9 +171,9 @@ def _why_not_parts(header: GGUFHeader) -> str | None:
 
 
 def _why_not_shape(header: GGUFHeader) -> str | None:
-    for key, most in _NEEDED.items():
+    for key, most in (_NEEDED | _OPTIONAL).items():
         values = header.per_layer(key)
-        if not values:
+        if not values and key in _NEEDED:
             return f"the key {header.architecture}.{key} is missing"
         wrong = next((value for value in values if not 0 < value <= most), None)
         if wrong is not None:

@@ -243,7 +243,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=200, deadline=2000)
 @given(
     changes=st.lists(
         st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=9) | st.just(b"\xff" * 8)), max_size=6

@@ -12,7 +12,7 @@ from aspen.models.gguf_types import REMOVED_TYPES
 
 #: Decoders whose graph in llama.cpp names the residual stream behind each block "l_out", and queries and keys "Qcur"
 #: and "Kcur", which meet in ordinary attention: masked scores of rotated (or plain) queries and keys, nothing else.
-#: Each was looked up in src/models/*.cpp of the release that is pinned.
+#: Each was looked up in src/models/*.cpp of the release that is pinned, and run with random weights to see the names.
 SUPPORTED = frozenset(
     {
         "arcee",
@@ -121,6 +121,8 @@ _OPTIONAL = {
     "attention.key_length": 1 << 16,
     "attention.value_length": 1 << 16,
 }
+#: These always consist of experts.
+_EXPERTS = frozenset({"deepseek", "dots1", "ernie4_5-moe", "olmoe", "phimoe", "qwen2moe", "qwen3moe"})
 
 
 def why_not(header: GGUFHeader) -> str | None:
@@ -171,15 +173,24 @@ def _why_not_parts(header: GGUFHeader) -> str | None:
 
 
 def _why_not_shape(header: GGUFHeader) -> str | None:
+    name = header.architecture
     for key, most in (_NEEDED | _OPTIONAL).items():
         values = header.per_layer(key)
         if not values and key in _NEEDED:
-            return f"the key {header.architecture}.{key} is missing"
+            return f"the key {name}.{key} is missing"
         wrong = next((value for value in values if not 0 < value <= most), None)
         if wrong is not None:
-            return f"the key {header.architecture}.{key} is {wrong:,}, not from 1 to {most:,}"
+            return f"the key {name}.{key} is {wrong:,}, not from 1 to {most:,}"
     if len(set(header.per_layer("attention.head_count"))) > 1:
         return REASONS["deci"]
+    experts, used = (
+        header.integer(f"{name}.expert_count") or 0,
+        header.integer(f"{name}.expert_used_count") or 0,
+    )
+    if (
+        experts or name in _EXPERTS
+    ) and not 0 < used <= experts:  # llama.cpp ends the process on some of these
+        return f"it uses {used:,} of {experts:,} experts"
     if header.vocabulary_size < 2 or header.text("tokenizer.ggml.model") in (None, "none", "no_vocab"):
         return "it has no vocabulary"
     return None

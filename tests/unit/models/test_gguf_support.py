@@ -28,8 +28,10 @@ def test_ordinary_decoders_are_supported(tmp_path: Path, architecture: str) -> N
 
 
 def test_experts_are_supported(tmp_path: Path) -> None:
-    assert reason(tmp_path, architecture="qwen3moe", keys={"{arch}.expert_count": 8}) is None
-    assert reason(tmp_path, keys={"{arch}.expert_count": 8}) is None
+    keys = {"{arch}.expert_count": 8, "{arch}.expert_used_count": 2}
+    assert reason(tmp_path, architecture="qwen3moe", keys=keys) is None
+    assert reason(tmp_path, keys=keys) is None
+    assert reason(tmp_path, architecture="qwen3moe") == "it uses 0 of 0 experts"
 
 
 def test_no_architecture_is_in_both_tables() -> None:
@@ -74,6 +76,8 @@ def test_other_architectures_are_refused_with_the_reason(
         ({"{arch}.attention.head_count": [4, 8]}, "different numbers of heads"),
         ({"{arch}.attention.head_count_kv": [0, 2]}, "head_count_kv is 0"),
         ({"{arch}.attention.key_length": 2**31}, "key_length is 2,147,483,648"),
+        ({"{arch}.expert_count": 8}, "0 of 8 experts"),
+        ({"{arch}.expert_count": 8, "{arch}.expert_used_count": 9}, "9 of 8 experts"),
         ({"tokenizer.ggml.model": "none"}, "no vocabulary"),
         ({"{arch}.rope.dimension_sections": [16, 24, 24, 0]}, "several axes"),
         ({"{arch}.attention.max_alibi_bias": 8.0}, "ALiBi"),

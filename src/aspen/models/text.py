@@ -103,7 +103,7 @@ class TextCodec:
 
     def tokenize(self, text: str) -> TokenIds:
         """int32 [T]; see `LanguageModel.tokenize`."""
-        _check_encodable(text)
+        check_encodable(text)
         for breaker in _BREAKERS:
             ids = self._tokenizer.encode(self._defuse(text, breaker=breaker))
             if self._control_ids.isdisjoint(ids):
@@ -119,7 +119,7 @@ class TextCodec:
         if not messages:
             raise InvalidInput("A conversation needs at least one message.")
         for message in messages:
-            _check_encodable(message.content)
+            check_encodable(message.content)
         for breaker in _BREAKERS:
             contents = [self._defuse(message.content, breaker=breaker) for message in messages]
             text, places = self._render(messages, contents=contents)
@@ -302,7 +302,8 @@ def _token_span(offsets: list[tuple[int, int]], *, place: tuple[int, int]) -> tu
     return behind, behind
 
 
-def _check_encodable(text: str) -> None:
+def check_encodable(text: str) -> None:
+    """Raise InvalidInput where a text is no Unicode: half a character cannot be stored or told."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

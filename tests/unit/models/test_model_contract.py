@@ -44,7 +44,9 @@ def test_both_runtimes_compute_the_same(architecture: str, tmp_path: Path) -> No
     close = TestLlamaCpp().close
     close(np.array(fed(ours, ids)), np.array(fed(theirs, ids)))
     heads = [HeadRef(block, head) for block in (0, 3) for head in (0, 3)]
-    mine, other = (model.capture_with_heads([ids], layers=range(5), heads=heads)[0] for model in (ours, theirs))
+    mine, other = (
+        model.capture_with_heads([ids], layers=range(5), heads=heads)[0] for model in (ours, theirs)
+    )
     for layer in range(5):
         close(mine.hidden_states[layer], other.hidden_states[layer])
     close(mine.keys, other.keys)
@@ -59,4 +61,7 @@ def test_both_runtimes_compute_the_same(architecture: str, tmp_path: Path) -> No
         close(found.queries * found.scale, right.queries * right.scale)
         close(found.keys, right.keys)
         assert (found.window, found.softcap and round(found.softcap, 4)) == (right.window, right.softcap)
-    assert ours.tokenize("Where does my sister live?").tolist() == theirs.tokenize("Where does my sister live?").tolist()
+    assert (
+        ours.tokenize("Where does my sister live?").tolist()
+        == theirs.tokenize("Where does my sister live?").tolist()
+    )

@@ -114,7 +114,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         )
         filters = {**self.filters, "tojson": _to_json}
         self.filters = {name: _guarded(filters[name], name=name, environment=self) for name in FILTERS}
-        tests: dict[str, Callable[..., Any]] = dict(self.tests)
+        tests: dict[str, Any] = self.tests
         self.tests = {name: _clocked(test, environment=self) for name, test in tests.items()}
         del self.globals["lipsum"]  # makes text by the page
         self.globals |= {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from aspen.models._llama_cpp.template import ChatTemplate
 from aspen.models.text import AddedToken
 
 _SPECIAL = ATTR_CONTROL | ATTR_UNKNOWN
+_ADDED = _SPECIAL | ATTR_USER_DEFINED
 _BLANK = "\u2581"  # "▁"
 _USUAL_PIECE = 64  # bytes; a longer piece is asked for again
 _MOST_BYTES = 2**31 - 1  # llama.cpp counts in int32
@@ -65,7 +67,7 @@ class LlamaTokenizer:
         return [
             AddedToken(i, self._string(i), special=bool(attribute & _SPECIAL))
             for i, attribute in enumerate(self._attributes)
-            if attribute & (_SPECIAL | ATTR_USER_DEFINED)
+            if attribute & _ADDED
         ]
 
     def end_of_generation_ids(self) -> frozenset[int]:
@@ -80,11 +82,9 @@ class LlamaTokenizer:
         """See `Tokenizer.encode_with_offsets`; None where the tokens' bytes, put together, are not the text."""
         data = text.encode()
         ids = self._encode(data)
-        pieces = [self._piece(i) for i in ids]
+        pieces = self._own_pieces(ids)
         bounds = _bounds(data, pieces=pieces)
-        if (
-            bounds is None and _BLANK in text
-        ):  # SentencePiece cannot tell it from a blank, nor does it come back
+        if bounds is None and _BLANK in text:  # SentencePiece cannot tell it from a blank
             data = text.replace(_BLANK, " ").encode()
             bounds = _bounds(data, pieces=pieces)
         if bounds is None:
@@ -147,6 +147,17 @@ class LlamaTokenizer:
                 return data.raw[:found]
             room = -found
 
+    def _own_pieces(self, ids: Sequence[int]) -> list[bytes]:
+        """The pieces of a text's tokens, without the blanks that llama.cpp puts before it and behind added tokens."""
+        pieces = []
+        behind_added = True
+        for i in ids:
+            added = bool(self._attributes[i] & _ADDED)
+            piece = self._piece(i)
+            pieces.append(piece[1:] if self._leads_with_blank and behind_added and not added else piece)
+            behind_added = added
+        return pieces
+
     def _string(self, i: int) -> str:
         """What the file calls a token."""
         text: bytes = self._library.llama_vocab_get_text(self._vocab, i)
@@ -172,19 +183,7 @@ class LlamaTokenizer:
 
 
 def _bounds(data: bytes, *, pieces: Sequence[bytes]) -> list[tuple[int, int]] | None:
-    """Bytes (start, stop) of the text that each piece stands for; None where they do not make it up.
-
-    Vocabularies of the SentencePiece kind put a blank before a text that it does not have: it takes no place.
-    """
-    bounds = []
-    at = 0
-    for piece in pieces:
-        start = at
-        if data.startswith(piece, at):
-            at += len(piece)
-        elif piece.startswith(b" ") and data.startswith(piece[1:], at):
-            at += len(piece) - 1
-        else:
-            return None
-        bounds.append((start, at))
-    return bounds if at == len(data) else None
+    """Bytes (start, stop) of the text that each piece stands for; None where they are not the text."""
+    if b"".join(pieces) != data:
+        return None
+    return list(pairwise(accumulate(map(len, pieces), initial=0)))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, ModelError
 from aspen.models._llama_cpp.library import (
@@ -80,21 +82,15 @@ class LlamaTokenizer:
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]] | None:
         """See `Tokenizer.encode_with_offsets`; None where the tokens' bytes, put together, are not the text."""
-        data = text.encode()
-        ids = self._encode(data)
+        ids = self._encode(text.encode())
         pieces = self._own_pieces(ids)
-        bounds = _bounds(data, pieces=pieces)
-        if bounds is None and _BLANK in text:  # SentencePiece cannot tell it from a blank
-            data = text.replace(_BLANK, " ").encode()
-            bounds = _bounds(data, pieces=pieces)
-        if bounds is None:
+        stops = np.cumsum([0, *map(len, pieces)])
+        character = self._characters(text, spelt=b"".join(pieces))
+        if character is None:
             return None
-        # The character that each byte belongs to: all but the continuation bytes begin one.
-        begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
-        character = np.concatenate([np.cumsum(begins) - 1, [len(text)]]).tolist()
         return ids, [
-            (character[start], character[stop - 1] + 1 if stop > start else character[start])
-            for start, stop in bounds
+            (int(character[start]), int(character[stop - 1]) + 1 if stop > start else int(character[start]))
+            for start, stop in pairwise(stops)
         ]
 
     def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
@@ -158,6 +154,24 @@ class LlamaTokenizer:
             behind_added = added
         return pieces
 
+    def _characters(self, text: str, *, spelt: bytes) -> NDArray[np.int64] | None:
+        """The character of the text that each of the spelt bytes belongs to, and one behind; None where they differ."""
+        data = text.encode()
+        character = _character_of_bytes(data)
+        if spelt != data and _BLANK in text:  # SentencePiece cannot tell it from a blank
+            data = text.replace(_BLANK, " ").encode()
+            character = _character_of_bytes(data)
+        if spelt != data and self._unspellable:  # byte-level BPE leaves out bytes that it has no token for
+            character = character[[byte not in self._unspellable for byte in data]]
+            data = data.translate(None, self._unspellable)
+        return np.append(character, len(text)) if spelt == data else None
+
+    @cached_property
+    def _unspellable(self) -> bytes:
+        """Bytes that no token stands for by itself."""
+        single = {piece for piece in map(self._piece, range(self.size)) if len(piece) == 1}
+        return bytes(byte for byte in range(256) if bytes([byte]) not in single)
+
     def _string(self, i: int) -> str:
         """What the file calls a token."""
         text: bytes = self._library.llama_vocab_get_text(self._vocab, i)
@@ -182,8 +196,7 @@ class LlamaTokenizer:
             )
 
 
-def _bounds(data: bytes, *, pieces: Sequence[bytes]) -> list[tuple[int, int]] | None:
-    """Bytes (start, stop) of the text that each piece stands for; None where they are not the text."""
-    if b"".join(pieces) != data:
-        return None
-    return list(pairwise(accumulate(map(len, pieces), initial=0)))
+def _character_of_bytes(data: bytes) -> NDArray[np.int64]:
+    """Which character of a text in UTF-8 each byte belongs to, int64 [bytes]."""
+    begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80  # all but continuation bytes
+    return np.cumsum(begins) - 1

@@ -51,8 +51,8 @@ TEMPLATES = [
         "{{ '%s of %d' % ('one', 2) }}{{ '{:>4}'.format(messages | length) }}{% endif %}"
     ),
     (
-        "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(', ') }}{{ 'a b' | replace('a', 'c') | upper | indent(2) }"
-        "}"
+        "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(', ') }}"
+        "{{ 'a b' | replace('a', 'c') | upper | indent(2) }}"
     ),
     (
         "{% macro run() %}{{ caller('y') }}{% endmacro %}{% filter upper %}{% call(x) run() %}{{ x }}"

@@ -225,7 +225,6 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_vocab_eos": (c_int32, (_VOCAB,)),
     "llama_tokenize": (c_int32, (_VOCAB, c_char_p, c_int32, POINTER(c_int32), c_int32, c_bool, c_bool)),
     "llama_token_to_piece": (c_int32, (_VOCAB, c_int32, c_char_p, c_int32, c_int32, c_bool)),
-    "llama_detokenize": (c_int32, (_VOCAB, POINTER(c_int32), c_int32, c_char_p, c_int32, c_bool, c_bool)),
     "llama_init_from_model": (_CONTEXT, (_MODEL, ContextParams)),
     "llama_free": (None, (_CONTEXT,)),
     "llama_n_ctx": (c_uint32, (_CONTEXT,)),

@@ -129,7 +129,7 @@ class LlamaTokenizer:
             )
             if found >= 0:
                 return ids[:found]
-            if -found <= room:  # INT32_MIN is told apart by this: no list is that long
+            if -found > _MOST_BYTES:  # INT32_MIN stands for more tokens than it can count
                 raise ModelError(f"llama.cpp cannot tokenise this text of {len(data)} bytes.")
             room = -found
 

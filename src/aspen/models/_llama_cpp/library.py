@@ -6,10 +6,12 @@ libllama that ASPEN_LLAMA_LIBRARY names. Structs are those of llama.h in `TESTED
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from ctypes import (
     POINTER,
     Structure,
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from aspen.errors import MissingDependency, ModelError
+from aspen.models._llama_cpp.signals import DeferredSignals
 
 TESTED = "xllamacpp 2026.10.11549 (llama.cpp 0.6.0-dev)"
 INSTALL = "pip install xllamacpp==2026.10.11549"
@@ -253,12 +256,13 @@ _loaded: dict[Path, Library] = {}
 class Library:
     """An opened library. Its functions are attributes with their C names, their types declared.
 
-    `version` is what the library calls itself; `log` gets what it says from warnings on, a line at a time.
+    `version` is what the library calls itself; `process` the number of the process that loaded a model with it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log: Callable[[str], None] | None = None
+        self.process: int | None = None
+        self._said = threading.local()  # .lines: where this thread listens
         try:
             self._library = ctypes.CDLL(str(path))
         except OSError as error:
@@ -271,15 +275,37 @@ class Library:
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
         self.version = str(self.llama_version().decode())
-        # Kept, for the library goes on calling it.
-        self._listener = LogCallback(self._hear)
-        self.llama_log_set(self._listener, None)
         self._check_defaults("llama_model_params", self.llama_model_default_params(), _MODEL_DEFAULTS)
         self._check_defaults("llama_context_params", self.llama_context_default_params(), _CONTEXT_DEFAULTS)
         half = self.ggml_get_type_traits(FLOAT16).contents
         if (half.type_name, half.blck_size, half.type_size) != (b"f16", 1, 2):
             raise _unlike(path, "ggml_type_traits is laid out otherwise")
-        self.llama_backend_init()
+        # Kept, for the library goes on calling it: so only now that nothing is refused any more.
+        self._listener = LogCallback(self._hear)
+        self.llama_log_set(self._listener, None)
+        with DeferredSignals():
+            self.llama_backend_init()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        """What the library says to this thread meanwhile, from warnings on, a line at a time."""
+        lines: list[str] = []
+        self._said.lines = lines
+        try:
+            yield lines
+        finally:
+            del self._said.lines
+
+    def check_process(self) -> None:
+        """Raise ModelError in a process that was forked off one that had loaded a model.
+
+        The threads that a pass runs on are not there, and libgomp, which has started them, waits for them for ever.
+        """
+        if self.process not in (None, os.getpid()):
+            raise ModelError(
+                "llama.cpp had a model loaded before this process was forked off, and cannot run here.",
+                hint="Start processes by spawn or forkserver, and load the model in them.",
+            )
 
     def __getattr__(self, name: str) -> Any:  # what setattr made, for the type checker
         raise AttributeError(name)
@@ -295,8 +321,9 @@ class Library:
                 )
 
     def _hear(self, level: int, text: bytes | None, _: Any) -> None:
-        if self.log is not None and text and level >= _WARNING:
-            self.log(text.decode(errors="replace").rstrip())
+        lines: list[str] | None = getattr(self._said, "lines", None)
+        if lines is not None and text and level >= _WARNING:
+            lines.append(text.decode(errors="replace").rstrip())
 
 
 _WARNING = 3  # ggml_log_level; 4 is an error

@@ -1,13 +1,12 @@
-"""Learns to re-rank with the bundled model, in each runtime or in those named, and puts the weights into the package.
+"""Learns to re-rank with the bundled model and puts the weights into the package.
 
-    python tools/ship_reranker.py [llama.cpp] [transformers]
+    python tools/ship_reranker.py
 
 To be run when the labelled texts, the calibration or the features change; a test holds the shipped files against them.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from rich.progress import Progress
@@ -21,18 +20,16 @@ from aspen.resonance_search.reranking import labelled_sets
 
 
 def main() -> None:
-    """Write the files, and delete what they take the place of."""
-    folder = Path(aspen.resonance_search.reranking.__file__).parent / "data"
-    for runtime in sys.argv[1:] or RUNTIMES:
-        ship(runtime, folder=folder)
+    """Write a file for each runtime, and delete those of older versions.
 
-
-def ship(runtime: str, *, folder: Path) -> None:
-    """Learn with one runtime."""
+    The weights belong to the heads of a model, and are the same whatever it runs in. They are learned in half
+    precision, which reads fastest and tells the same heads apart.
+    """
     cache_dir = Config.from_environment().cache_dir
-    # Half precision reads twice as fast, and tells the same heads apart. llama.cpp runs what the file holds.
-    dtype = "bfloat16" if runtime == "transformers" else None
-    model = load_model("bundled", cache_dir=cache_dir, runtime=runtime, device="cpu", dtype=dtype, progress=print)
+    model = load_model(
+        "bundled", cache_dir=cache_dir, runtime="transformers", device="cpu", dtype="bfloat16", progress=print
+    )
+    folder = Path(aspen.resonance_search.reranking.__file__).parent / "data"
     with Progress() as bars:
         bar = bars.add_task("reading", total=None)
         reranker = learn_reranker(
@@ -42,11 +39,12 @@ def ship(runtime: str, *, folder: Path) -> None:
             progress=lambda done: bars.update(bar, completed=done),
         )
     body = reranker.to_bytes()
-    path = folder / file_name(model)
-    for old in folder.glob(f"{model.fingerprint.model_id}-*.safetensors"):
+    for old in folder.glob("*.safetensors"):
         old.unlink()
-    path.write_bytes(body)
-    print(f"{path}: {len(body):,} bytes")
+    for runtime in RUNTIMES:
+        path = folder / file_name(load_model("bundled", cache_dir=cache_dir, runtime=runtime))
+        path.write_bytes(body)
+        print(f"{path}: {len(body):,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""The bundled model itself: SmolLM2-135M-Instruct, 30 layers."""
+"""The bundled model itself, in both runtimes: SmolLM2-135M-Instruct, 30 layers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from aspen.activation_db import Calibration, recipe_for
 from aspen.activation_db.calibration import calibrate, file_name
 from aspen.config import Config
 from aspen.errors import MissingDependency
-from aspen.models import Generation, HeadRef, LanguageModel, bundled, generate, load_model
+from aspen.models import RUNTIMES, Generation, HeadRef, LanguageModel, bundled, generate, load_model
+from aspen.models._transformers import convert_gguf
 from aspen.models.fingerprint import file_sha256
 from aspen.types import Message, Role, SamplerSettings
 
@@ -25,15 +28,19 @@ QUESTION = Message(Role.USER, "Where does my sister live?")
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
+def cache() -> Path:
+    """A folder that lasts: unpacking takes half a minute, and the manifest guards what lies there."""
     try:
         bundled.find_source()
     except MissingDependency as error:
         pytest.skip(str(error))
+    return Config.from_environment().cache_dir
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def model(request: pytest.FixtureRequest, cache: Path) -> Iterator[LanguageModel]:
     threads = torch.get_num_threads()
-    # A folder that lasts: unpacking takes half a minute, and the manifest guards what lies there.
-    cache = Config.from_environment().cache_dir
-    yield load_model("bundled", cache_dir=cache, device="cpu", threads=1)
+    yield load_model("bundled", runtime=request.param, cache_dir=cache, device="cpu", threads=1)
     torch.set_num_threads(threads)
 
 
@@ -53,17 +60,17 @@ def test_its_shape(model: LanguageModel) -> None:
     info = model.info
     assert (info.n_layers, info.width, info.n_heads, info.n_kv_heads) == (30, 576, 9, 3)
     assert info.context_length == 8192
-    assert (
-        model.detokenize(np.array(sorted(info.stop_ids), dtype=np.int32), skip_special=False) == "<|im_end|>"
-    )
+    assert "<|im_end|>" in [
+        model.detokenize(np.array([stop], dtype=np.int32), skip_special=False) for stop in info.stop_ids
+    ]
     assert model.fingerprint.quantisation == "Q4_1"
     assert file_sha256(bundled.find_source()) == model.fingerprint.weights
 
 
-def test_the_template_is_its_own(model: Any) -> None:
+def test_the_template_is_its_own(model: LanguageModel, cache: Path) -> None:
     messages = [Message(Role.SYSTEM, NOTE), QUESTION, Message(Role.ASSISTANT, "In Lisbon."), QUESTION]
-    tokenizer = model._text._tokenizer
-    expected = tokenizer.apply_chat_template(
+    unpacked = bundled.prepare_bundled(cache, convert=convert_gguf).folder
+    expected = AutoTokenizer.from_pretrained(unpacked).apply_chat_template(
         [{"role": m.role.value, "content": m.content} for m in messages],
         tokenize=True,
         add_generation_prompt=True,
@@ -128,6 +135,7 @@ def test_the_shipped_calibration_is_that_of_the_shipped_text(model: LanguageMode
     assert made.heads is not None
     # The version holds a digest of floats, whose last bits are the processor's: the shipped one counts everywhere.
     assert kept.heads.heads == made.heads.heads
-    assert (kept.heads.key_rows, kept.heads.attention[0].scale) == (made.heads.key_rows, 64**-0.5)
+    assert kept.heads.key_rows == made.heads.key_rows
+    assert kept.heads.attention[0].scale == pytest.approx(64**-0.5)
     np.testing.assert_allclose(kept.heads.null.queries, made.heads.null.queries, atol=1e-3)
     np.testing.assert_allclose(kept.heads.null.keys, made.heads.null.keys, atol=1e-3)

@@ -3,7 +3,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from aspen.config import Config
+from aspen.config import Config, ModelFolders
 from aspen.errors import InvalidInput
 
 
@@ -69,3 +69,32 @@ def test_how_often_stored_keys_and_values_are_checked_is_a_setting() -> None:
     for wrong in ("-1", "often", "0.5"):
         with pytest.raises(InvalidInput, match="ASPEN_KV_CHECK"):
             Config.from_environment({"ASPEN_KV_CHECK": wrong})
+
+
+def test_the_folders_of_other_programs_are_those_that_they_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    home = Path("/home/ann")
+    monkeypatch.setattr("sys.platform", "linux")
+    found = ModelFolders.from_environment({})
+    assert found.ollama == (
+        home / ".ollama/models",
+        Path("/usr/share/ollama/.ollama/models"),
+        Path("/var/lib/ollama/.ollama/models"),
+    )
+    assert found.lm_studio == (home / ".lmstudio/models", home / ".cache/lm-studio/models")
+    assert found.llama_cpp == (home / ".cache/llama.cpp",)
+    assert found.hugging_face == (home / ".cache/huggingface/hub",)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert ModelFolders.from_environment({}).llama_cpp == (home / "Library/Caches/llama.cpp",)
+
+
+def test_variables_of_other_programs_name_other_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    given = {"OLLAMA_MODELS": "~/o", "LLAMA_CACHE": "/l", "HF_HUB_CACHE": "/hub", "HF_HOME": "/hf"}
+    found = ModelFolders.from_environment(given)
+    assert (found.ollama, found.llama_cpp) == ((Path("/home/ann/o"),), (Path("/l"),))
+    assert found.hugging_face == (Path("/hub"),)
+    assert ModelFolders.from_environment({"HF_HOME": "/hf"}).hugging_face == (Path("/hf/hub"),)
+    assert ModelFolders.from_environment({"XDG_CACHE_HOME": "/c"}).hugging_face == (
+        Path("/c/huggingface/hub"),
+    )

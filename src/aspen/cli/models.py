@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def models(
     folders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FOLDER...", help="More folders to look through, or .gguf files."),
+        typer.Argument(metavar="FOLDER", help="More folders to look through, or .gguf files."),
     ] = None,
     *,
     as_json: JsonOption = False,
@@ -29,7 +29,8 @@ def models(
     """List the GGUF models that are on this machine already.
 
     Those that Ollama, LM Studio, llama.cpp and the Hugging Face hub downloaded, and those in the folders you name: what
-    to type at --model, and whether Aspen can run it. Nothing is loaded.
+    to type at --model, and whether Aspen can run it. Nothing is loaded. OLLAMA_MODELS, LLAMA_CACHE, HF_HUB_CACHE and
+    HF_HOME name other folders, as they do for these programs.
 
     \b
     Example:

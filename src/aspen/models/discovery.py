@@ -9,7 +9,7 @@ from pathlib import Path
 from aspen.config import ModelFolders
 from aspen.errors import InvalidInput, MissingDependency, ModelNotFound
 from aspen.models import bundled
-from aspen.models.folders import gguf_files
+from aspen.models.folders import gguf_files, is_file
 from aspen.models.gguf_header import PART, read_header
 from aspen.models.gguf_support import why_not
 from aspen.models.ollama import list_ollama
@@ -81,7 +81,7 @@ def find_models(folders: Sequence[Path] = (), *, places: ModelFolders | None = N
         models=tuple(models),
         looked_in=tuple(there),
         not_there=tuple(root for root in every if root not in there),
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),
     )
 
 
@@ -105,7 +105,7 @@ def _of_folder(root: Path, *, where: str, seen: set[Path], problems: list[str]) 
     """Files that were found already, in another folder, are left out, and later parts of a model."""
     files = (
         [root]
-        if root.suffix.lower() == ".gguf" and root.is_file()
+        if root.suffix.lower() == ".gguf" and is_file(root)
         else gguf_files(root, problem=problems.append)
     )
     for path in files:
@@ -140,12 +140,12 @@ def _has_first_part(path: Path) -> bool:
     """Whether the file is a later part of a model whose first part lies beside it."""
     match = PART.fullmatch(path.name)
     first = path.with_name(f"{match['stem']}-00001-of-{match['count']}.gguf") if match else path
-    return first != path and first.is_file()
+    return first != path and is_file(first)
 
 
 def _size(path: Path) -> int:
     """Bytes of a file; 0 where it is not there."""
-    return path.stat().st_size if path.is_file() else 0
+    return path.stat().st_size if is_file(path) else 0
 
 
 def _real(path: Path) -> Path:
@@ -158,8 +158,10 @@ def _real(path: Path) -> Path:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # within a folder that is not ours to read: looking through it says so
+    except PermissionError:  # within a folder that is not ours to read: looking through it says so
         return True
+    except OSError:  # longer than a name can be
+        return False
 
 
 def _check_there(path: Path) -> None:

@@ -15,6 +15,14 @@ Tell = Callable[[str], None]
 """Gets a sentence about what could not be read."""
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; one in a folder that is not ours to read is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def entries(folder: Path, *, problem: Tell) -> list[os.DirEntry[str]]:
     """What is in a folder, by name; nothing where there is none. `problem` hears of one that cannot be read."""
     try:

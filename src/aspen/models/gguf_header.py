@@ -210,7 +210,9 @@ def read_header(path: Path) -> GGUFHeader:
     except FileNotFoundError as error:
         raise ModelNotFound(f"There is no file at {path}.", path=str(path)) from error
     except (OSError, ValueError) as error:  # unreadable; a NUL in the path
-        raise ModelNotFound(f"{path} cannot be read: {error}.", path=str(path)) from error
+        raise ModelNotFound(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", path=str(path)
+        ) from error
 
 
 def _read(reader: GGUFReader) -> GGUFHeader:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aspen.errors import ModelNotFound
+from aspen.models.folders import is_file
 from aspen.models.gguf_header import MAX_PARTS, GGUFHeader, read_header
 from aspen.models.gguf_types import REMOVED_TYPES
 
 #: Decoders whose graph in llama.cpp names the residual stream behind each block "l_out", and queries and keys "Qcur"
 #: and "Kcur", which meet in ordinary attention: masked scores of rotated (or plain) queries and keys, nothing else.
-#: Each was looked up in src/models/*.cpp of the release that is pinned.
+#: Each was looked up in src/models/*.cpp of the release that is pinned, and run with random weights to see the names.
 SUPPORTED = frozenset(
     {
         "arcee",
@@ -107,13 +108,21 @@ _KINDS = {
     "vocab": "it has a vocabulary and no weights",
 }
 
-#: Keys of the architecture that a model cannot be run without, and the most that llama.cpp or reason allow.
+#: Keys of the architecture, and the most that llama.cpp or reason allow: a model cannot be run without these,
 _NEEDED = {
     "block_count": 512,
     "embedding_length": 1 << 20,
     "attention.head_count": 1 << 14,
     "context_length": 1 << 31,
 }
+#: and these have a default.
+_OPTIONAL = {
+    "attention.head_count_kv": 1 << 14,
+    "attention.key_length": 1 << 16,
+    "attention.value_length": 1 << 16,
+}
+#: These always consist of experts.
+_EXPERTS = frozenset({"deepseek", "dots1", "ernie4_5-moe", "olmoe", "phimoe", "qwen2moe", "qwen3moe"})
 
 
 def why_not(header: GGUFHeader) -> str | None:
@@ -154,7 +163,7 @@ def _why_not_parts(header: GGUFHeader) -> str | None:
     parts = header.parts
     if header.path not in parts:
         return f"it is cut into {count} files, and this one is not named NAME-00001-of-{count:05}.gguf"
-    missing = [part.name for part in parts if not part.is_file()]
+    missing = [part.name for part in parts if not is_file(part)]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"it is cut into {count} files, and {missing[0]}{more} is not beside this one"
@@ -164,15 +173,24 @@ def _why_not_parts(header: GGUFHeader) -> str | None:
 
 
 def _why_not_shape(header: GGUFHeader) -> str | None:
-    for key, most in _NEEDED.items():
+    name = header.architecture
+    for key, most in (_NEEDED | _OPTIONAL).items():
         values = header.per_layer(key)
-        if not values:
-            return f"the key {header.architecture}.{key} is missing"
+        if not values and key in _NEEDED:
+            return f"the key {name}.{key} is missing"
         wrong = next((value for value in values if not 0 < value <= most), None)
         if wrong is not None:
-            return f"the key {header.architecture}.{key} is {wrong:,}, not from 1 to {most:,}"
+            return f"the key {name}.{key} is {wrong:,}, not from 1 to {most:,}"
     if len(set(header.per_layer("attention.head_count"))) > 1:
         return REASONS["deci"]
+    experts, used = (
+        header.integer(f"{name}.expert_count") or 0,
+        header.integer(f"{name}.expert_used_count") or 0,
+    )
+    if (
+        experts or name in _EXPERTS
+    ) and not 0 < used <= experts:  # llama.cpp ends the process on some of these
+        return f"it uses {used:,} of {experts:,} experts"
     if header.vocabulary_size < 2 or header.text("tokenizer.ggml.model") in (None, "none", "no_vocab"):
         return "it has no vocabulary"
     return None

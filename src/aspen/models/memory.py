@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aspen.errors import ModelError
+from aspen.models.folders import is_file
 from aspen.models.gguf_header import GGUFHeader
 
 REST = 128 * 2**20
@@ -48,7 +49,7 @@ def memory_needed(header: GGUFHeader, *, context: int) -> MemoryNeed:
     Keys and values in float16, all layers over the whole context: a little too much where windows slide. All files
     count where the model is cut into several; those that are not there count as nothing.
     """
-    others = (part for part in header.parts if part != header.path and part.is_file())
+    others = (part for part in header.parts if part != header.path and is_file(part))
     return MemoryNeed(
         weights=header.size + sum(part.stat().st_size for part in others),
         cache=context * cache_bytes(header),

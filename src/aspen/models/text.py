@@ -103,7 +103,7 @@ class TextCodec:
 
     def tokenize(self, text: str) -> TokenIds:
         """int32 [T]; see `LanguageModel.tokenize`."""
-        _check_encodable(text)
+        check_encodable(text)
         for breaker in _BREAKERS:
             ids = self._tokenizer.encode(self._defuse(text, breaker=breaker))
             if self._control_ids.isdisjoint(ids):
@@ -119,7 +119,7 @@ class TextCodec:
         if not messages:
             raise InvalidInput("A conversation needs at least one message.")
         for message in messages:
-            _check_encodable(message.content)
+            check_encodable(message.content)
         for breaker in _BREAKERS:
             contents = [self._defuse(message.content, breaker=breaker) for message in messages]
             text, places = self._render(messages, contents=contents)
@@ -212,9 +212,11 @@ class TextCodec:
             for message, content in zip(messages, contents, strict=True)
         ]
         try:
-            return self._tokenizer.render(conversation, reply=reply)
+            text = self._tokenizer.render(conversation, reply=reply)
+            text.encode()  # a template may write half a character, which is no text
         except _TEMPLATE_ERRORS as error:
             raise _template_failed(error, roles=[message.role.value for message in messages]) from error
+        return text
 
     def _tokenize_rendered(
         self, text: str, *, places: list[tuple[int, int]]
@@ -302,7 +304,8 @@ def _token_span(offsets: list[tuple[int, int]], *, place: tuple[int, int]) -> tu
     return behind, behind
 
 
-def _check_encodable(text: str) -> None:
+def check_encodable(text: str) -> None:
+    """Raise InvalidInput where a text is no Unicode: half a character cannot be stored or told."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -322,12 +325,14 @@ def _forged(where: str) -> ModelError:
 
 def _template_failed(error: Exception, *, roles: list[str]) -> ModelError:
     reason = str(error)[:_LONGEST_REASON]
-    if isinstance(error, TemplateError):  # raise_exception(), by which templates refuse, among them
-        message = f"The model's chat template refuses the roles {', '.join(roles)}: {reason}."
-    else:
-        message = f"The model's chat template fails on the roles {', '.join(roles)}: {type(error).__name__}: {reason}."
+    if type(error) is TemplateError:  # what raise_exception() raises; all others have names of their own
+        return ModelError(
+            f"The model's chat template refuses the roles {', '.join(roles)}: {reason}.",
+            hint="Some templates take no system message, or want user and assistant to alternate.",
+            roles=roles,
+        )
     return ModelError(
-        message,
-        hint="Some templates take no system message, or want user and assistant to alternate.",
+        f"The model's chat template fails on the roles {', '.join(roles)}: {type(error).__name__}: {reason}.",
+        hint="The template came with the model; take other roles, or another file of this model.",
         roles=roles,
     )

@@ -21,6 +21,7 @@ from aspen.errors import InvalidInput, ModelError, NoChatTemplate, PromptTooLong
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import AttentionInputs, ChatPrompt, ModelInfo
 from aspen.models.kv import KVFragment
+from aspen.models.text import check_encodable
 from aspen.types import Fingerprint, FloatArray, Message, Segment, TokenIds
 
 IM_START, IM_END = 256, 257
@@ -75,6 +76,7 @@ class FakeModel:
         self._lock = threading.RLock()  # held for one pass
         self._turn = threading.RLock()  # held as long as a recording is open
         self._waiting: _Recording | None = None  # the recording that the next session fills
+        self._recording = False
         random = np.random.default_rng(seed)
         query, key = n_heads * _HEAD_DIM, n_kv_heads * _HEAD_DIM
         shapes = {"q": (width, query), "k": (width, key), "v": (width, key), "o": (query, width)}
@@ -114,6 +116,7 @@ class FakeModel:
 
     def tokenize(self, text: str) -> TokenIds:
         """One token per byte of UTF-8."""
+        check_encodable(text)
         return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32)
 
     def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
@@ -131,7 +134,7 @@ class FakeModel:
         if not self._chat_template:
             raise NoChatTemplate(f"{self.info.name} has no chat template.")
         if not messages:
-            raise ModelError("The chat template needs at least one message.")
+            raise InvalidInput("The chat template needs at least one message.")
         token_ids: list[int] = []
         spans = []
         for message in messages:
@@ -145,8 +148,7 @@ class FakeModel:
 
     def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
         """Partial forward pass up to `max(layers)`; float32 [len(layers), T, D] for each sequence."""
-        if not layers or not all(0 <= layer <= self.info.n_layers for layer in layers):
-            raise InvalidInput(f"layers must lie in 0..{self.info.n_layers}, got {list(layers)}.")
+        self.info.check_batch(batch, layers=layers)
         return [_Sequence(self).feed(ids, blocks=max(layers))[list(layers)] for ids in batch]
 
     def capture_with_heads(
@@ -182,6 +184,10 @@ class FakeModel:
 
     def unembed(self, states: FloatArray) -> FloatArray:
         """Final norm and unembedding; what the model is made to say is no part of it."""
+        self.info.check_states(states)
+        return self._logits(states)
+
+    def _logits(self, states: FloatArray) -> FloatArray:
         logits: FloatArray = _normed(states) @ self._unembedding + self._logit_bias
         return logits
 
@@ -201,11 +207,14 @@ class FakeModel:
     def recording(self) -> Iterator[_Recording]:
         """Record the next session until the context closes."""
         with self._turn:
+            if self._recording:
+                raise ModelError("This model is recording already.")
+            self._recording = True
             self._waiting = recording = _Recording()
             try:
                 yield recording
             finally:
-                self._waiting = None
+                self._waiting, self._recording = None, False
                 recording.stop = recording.sequence.length if recording.sequence else 0
 
 
@@ -237,7 +246,7 @@ class _Sequence:
         """Feed several tokens at once; the logits after the last one, float32 [V]."""
         states = self.feed(token_ids, blocks=self._model.info.n_layers)
         self.states = np.concatenate([self.states, states], axis=1)
-        logits = self._model.unembed(states[-1, -1])
+        logits = self._model._logits(states[-1, -1])
         if self._model._say is not None:
             logits[self._next_said(self._model._say)] += 10_000
         return logits

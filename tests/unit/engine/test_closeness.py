@@ -86,7 +86,7 @@ def test_the_same_weights_in_another_runtime_are_close_and_yet_never_mixed(
         present.claim_store()
     assert "close: keys of both models find nearly the same" in caught.value.message
     assert "aspen rekey" in caught.value.hint or "Aspen.rekey" in caught.value.hint
-    assert "open the store with fake-0 run by fake, not llama.cpp." in caught.value.hint
+    assert "open the store with fake-0 run by fake, not llama.cpp" in caught.value.hint
     with pytest.raises(ModelMismatch, match="close: keys"):
         recall(present, arms=["activation"])
     assert present.rekey() == len(FACTS)

@@ -69,7 +69,7 @@ def test_dtype_and_threads_are_taken_and_recorded(folder: Path) -> None:
     [
         ("/nowhere/at/all", "no model at"),
         ("./nowhere", "no model at"),
-        ("missing.gguf", "no model at"),
+        ("missing.gguf", "no file at"),
         ("a/b/c", "no model at"),
         ("", "config.json"),
     ],

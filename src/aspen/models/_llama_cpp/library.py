@@ -263,10 +263,8 @@ class Library:
         self.path = path
         self.process: int | None = None
         self._said = threading.local()  # .lines: where this thread listens
-        try:
-            self._library = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise _cannot_open(path, error) from error
+        os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # else a failed assertion starts a debugger
+        self._library = _opened(path)
         for name, (result, arguments) in _FUNCTIONS.items():
             try:
                 function = getattr(self._library, name)
@@ -359,6 +357,28 @@ def _in_wheel() -> Path:
         hint=f"Install it with: {INSTALL}",
         package="xllamacpp",
     )
+
+
+def _opened(path: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        if "libgomp" not in str(error) or not _open_gomp_of_torch():
+            raise _cannot_open(path, error) from error
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+
+
+def _open_gomp_of_torch() -> bool:
+    """Open the OpenMP library that torch brings, if torch is installed: a slim system has none of its own."""
+    spec = importlib.util.find_spec("torch")
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        for found in sorted(Path(folder, "lib").glob("libgomp*.so*")):
+            ctypes.CDLL(str(found), mode=ctypes.RTLD_GLOBAL)
+            return True
+    return False
 
 
 def _cannot_open(path: Path, error: OSError) -> ModelError:

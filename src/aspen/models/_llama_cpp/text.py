@@ -20,6 +20,7 @@ from aspen.models._llama_cpp.template import ChatTemplate
 from aspen.models.text import AddedToken
 
 _SPECIAL = ATTR_CONTROL | ATTR_UNKNOWN
+_BLANK = "\u2581"  # "▁"
 _USUAL_PIECE = 64  # bytes; a longer piece is asked for again
 _MOST_BYTES = 2**31 - 1  # llama.cpp counts in int32
 
@@ -79,7 +80,13 @@ class LlamaTokenizer:
         """See `Tokenizer.encode_with_offsets`; None where the tokens' bytes, put together, are not the text."""
         data = text.encode()
         ids = self._encode(data)
-        bounds = _bounds(data, pieces=[self._piece(i) for i in ids])
+        pieces = [self._piece(i) for i in ids]
+        bounds = _bounds(data, pieces=pieces)
+        if (
+            bounds is None and _BLANK in text
+        ):  # SentencePiece cannot tell it from a blank, nor does it come back
+            data = text.replace(_BLANK, " ").encode()
+            bounds = _bounds(data, pieces=pieces)
         if bounds is None:
             return None
         # The character that each byte belongs to: all but the continuation bytes begin one.

@@ -17,11 +17,11 @@ from aspen.models._llama_cpp.capture import capture
 from aspen.models._llama_cpp.context import PASS_TOKENS, Weights
 from aspen.models._llama_cpp.graph import Places, learn
 from aspen.models._llama_cpp.heads import HeadLayout
-from aspen.models._llama_cpp.library import library_versions
 from aspen.models._llama_cpp.measuring import measure_attention
 from aspen.models._llama_cpp.pool import Pool
 from aspen.models._llama_cpp.recording import Recorder
 from aspen.models._llama_cpp.session import LlamaCppSession, Parts
+from aspen.models._llama_cpp.shared_object import library_versions
 from aspen.models._llama_cpp.unembedding import Unembedding, find_unembedding
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
 from aspen.models.gguf_header import GGUFHeader

@@ -22,7 +22,7 @@ from aspen.models.interface import (
 )
 from aspen.models.kv import KVFragment
 from aspen.models.likelihood import Uncertainty, log_likelihoods, uncertainty
-from aspen.models.loading import LLAMA_CPP, RUNTIMES, TRANSFORMERS, load_model, runtime_of
+from aspen.models.loading import LLAMA_CPP, RUNTIMES, TRANSFORMERS, gguf_path, load_model, runtime_of
 from aspen.models.memory import check_memory, in_words
 from aspen.models.ollama import ollama_path
 from aspen.models.sampling import Sampler
@@ -55,6 +55,7 @@ __all__ = [
     "feed",
     "find_models",
     "generate",
+    "gguf_path",
     "in_words",
     "json_grammar",
     "load_model",

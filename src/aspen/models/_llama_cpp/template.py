@@ -72,14 +72,13 @@ class ChatTemplate:
 class _CountingCode(CodeGenerator):
     """Writes Python that counts what it makes, and each turn of a loop."""
 
-    #: The others do not make anything, or are counted by the environment: calls, filters and operators.
+    #: The others do not make anything, or are counted by the environment: calls, filters, tests and operators.
     _counted = (
         nodes.Compare,
         nodes.Concat,
         nodes.Dict,
         nodes.Getitem,
         nodes.List,
-        nodes.Test,
         nodes.Tuple,
     )
 
@@ -115,6 +114,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         )
         filters = {**self.filters, "tojson": _to_json}
         self.filters = {name: _guarded(filters[name], name=name, environment=self) for name in FILTERS}
+        tests: dict[str, Any] = self.tests
+        self.tests = {name: _clocked(test, environment=self) for name, test in tests.items()}
         del self.globals["lipsum"]  # makes text by the page
         self.globals |= {
             "dict": _new_dict,
@@ -189,6 +190,17 @@ def _guarded(function: Callable[..., Any], *, name: str, environment: _Environme
         return allowance.charge(function(*args, **kwargs))
 
     return guarded
+
+
+def _clocked(test: Callable[..., Any], *, environment: _Environment) -> Callable[..., Any]:
+    """A test; select() calls it for each of many values, and "in" looks through as many."""
+
+    @wraps(test)
+    def clocked(*args: Any, **kwargs: Any) -> Any:
+        environment.spend(0)
+        return test(*args, **kwargs)
+
+    return clocked
 
 
 @pass_context  # or jinja2 calls it at compiling, for constants

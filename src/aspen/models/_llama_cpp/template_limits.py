@@ -15,7 +15,7 @@ from jinja2.exceptions import SecurityError
 
 _T = TypeVar("_T")
 
-MOST_SECONDS = 10.0  # of the thread's own processor time, so that a busy machine does not count
+MOST_SECONDS = 5.0  # of the thread's own processor time, so that a busy machine does not count
 LONGEST_TEXT = 8_000_000  # characters
 MOST_MADE = 64_000_000  # characters, of all that is made in one rendering
 LARGEST_NUMBER = 100_000  # that a function or a filter is given; jinja2 has the same for range()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, ModelError
 from aspen.models._llama_cpp.library import (
@@ -20,6 +23,7 @@ from aspen.models._llama_cpp.template import ChatTemplate
 from aspen.models.text import AddedToken
 
 _SPECIAL = ATTR_CONTROL | ATTR_UNKNOWN
+_ADDED = _SPECIAL | ATTR_USER_DEFINED
 _BLANK = "\u2581"  # "▁"
 _USUAL_PIECE = 64  # bytes; a longer piece is asked for again
 _MOST_BYTES = 2**31 - 1  # llama.cpp counts in int32
@@ -65,7 +69,7 @@ class LlamaTokenizer:
         return [
             AddedToken(i, self._string(i), special=bool(attribute & _SPECIAL))
             for i, attribute in enumerate(self._attributes)
-            if attribute & (_SPECIAL | ATTR_USER_DEFINED)
+            if attribute & _ADDED
         ]
 
     def end_of_generation_ids(self) -> frozenset[int]:
@@ -78,23 +82,15 @@ class LlamaTokenizer:
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]] | None:
         """See `Tokenizer.encode_with_offsets`; None where the tokens' bytes, put together, are not the text."""
-        data = text.encode()
-        ids = self._encode(data)
-        pieces = [self._piece(i) for i in ids]
-        bounds = _bounds(data, pieces=pieces)
-        if (
-            bounds is None and _BLANK in text
-        ):  # SentencePiece cannot tell it from a blank, nor does it come back
-            data = text.replace(_BLANK, " ").encode()
-            bounds = _bounds(data, pieces=pieces)
-        if bounds is None:
+        ids = self._encode(text.encode())
+        pieces = self._own_pieces(ids)
+        stops = np.cumsum([0, *map(len, pieces)])
+        character = self._characters(text, spelt=b"".join(pieces))
+        if character is None:
             return None
-        # The character that each byte belongs to: all but the continuation bytes begin one.
-        begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
-        character = np.concatenate([np.cumsum(begins) - 1, [len(text)]]).tolist()
         return ids, [
-            (character[start], character[stop - 1] + 1 if stop > start else character[start])
-            for start, stop in bounds
+            (int(character[start]), int(character[stop - 1]) + 1 if stop > start else int(character[start]))
+            for start, stop in pairwise(stops)
         ]
 
     def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
@@ -147,6 +143,35 @@ class LlamaTokenizer:
                 return data.raw[:found]
             room = -found
 
+    def _own_pieces(self, ids: Sequence[int]) -> list[bytes]:
+        """The pieces of a text's tokens, without the blanks that llama.cpp puts before it and behind added tokens."""
+        pieces = []
+        behind_added = True
+        for i in ids:
+            added = bool(self._attributes[i] & _ADDED)
+            piece = self._piece(i)
+            pieces.append(piece[1:] if self._leads_with_blank and behind_added and not added else piece)
+            behind_added = added
+        return pieces
+
+    def _characters(self, text: str, *, spelt: bytes) -> NDArray[np.int64] | None:
+        """The character of the text that each of the spelt bytes belongs to, and one behind; None where they differ."""
+        data = text.encode()
+        character = _character_of_bytes(data)
+        if spelt != data and _BLANK in text:  # SentencePiece cannot tell it from a blank
+            data = text.replace(_BLANK, " ").encode()
+            character = _character_of_bytes(data)
+        if spelt != data and self._unspellable:  # byte-level BPE leaves out bytes that it has no token for
+            character = character[[byte not in self._unspellable for byte in data]]
+            data = data.translate(None, self._unspellable)
+        return np.append(character, len(text)) if spelt == data else None
+
+    @cached_property
+    def _unspellable(self) -> bytes:
+        """Bytes that no token stands for by itself."""
+        single = {piece for piece in map(self._piece, range(self.size)) if len(piece) == 1}
+        return bytes(byte for byte in range(256) if bytes([byte]) not in single)
+
     def _string(self, i: int) -> str:
         """What the file calls a token."""
         text: bytes = self._library.llama_vocab_get_text(self._vocab, i)
@@ -171,20 +196,7 @@ class LlamaTokenizer:
             )
 
 
-def _bounds(data: bytes, *, pieces: Sequence[bytes]) -> list[tuple[int, int]] | None:
-    """Bytes (start, stop) of the text that each piece stands for; None where they do not make it up.
-
-    Vocabularies of the SentencePiece kind put a blank before a text that it does not have: it takes no place.
-    """
-    bounds = []
-    at = 0
-    for piece in pieces:
-        start = at
-        if data.startswith(piece, at):
-            at += len(piece)
-        elif piece.startswith(b" ") and data.startswith(piece[1:], at):
-            at += len(piece) - 1
-        else:
-            return None
-        bounds.append((start, at))
-    return bounds if at == len(data) else None
+def _character_of_bytes(data: bytes) -> NDArray[np.int64]:
+    """Which character of a text in UTF-8 each byte belongs to, int64 [bytes]."""
+    begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80  # all but continuation bytes
+    return np.cumsum(begins) - 1

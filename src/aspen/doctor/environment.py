@@ -51,11 +51,9 @@ def _version(package: str) -> str | None:
 
 
 def _llama_cpp(library: Path | None, *, needed: bool) -> Finding:
-    """The llama.cpp of the package xllamacpp, or the one that the person points to."""
-    name, version = "xllamacpp", _version("xllamacpp")
-    if library is not None:
-        name, version = "llama.cpp", str(library)
-    elif version is None and not needed:
+    """That of the package xllamacpp, or the one that the person points to."""
+    name, version = "llama.cpp", _version("xllamacpp")
+    if library is None and version is None and not needed:
         return Finding(name, Status.OK, "not installed; only needed for models that llama.cpp runs")
     try:
         own_version = _opened(library)
@@ -63,7 +61,8 @@ def _llama_cpp(library: Path | None, *, needed: bool) -> Finding:
         if needed:
             return broken(name, error)
         return Finding(name, Status.WARNING, error.message, error.hint)
-    return Finding(name, Status.OK, f"{version}, with llama.cpp {own_version}")
+    source = f"xllamacpp {version}" if library is None else str(library)
+    return Finding(name, Status.OK, f"{source}, version {own_version}")
 
 
 @lru_cache(maxsize=4)

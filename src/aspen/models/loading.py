@@ -32,7 +32,7 @@ def runtime_of(spec: str, *, runtime: str | None = None) -> str:
     if runtime == LLAMA_CPP and not names_file:
         raise InvalidInput(
             f"llama.cpp runs .gguf files, and {spec!r} is none.",
-            hint="Name a .gguf file; `aspen models` lists those of this machine.",
+            hint="Name a .gguf file; a list tells which are on this machine (`aspen models`).",
         )
     return LLAMA_CPP if names_file else TRANSFORMERS
 

@@ -98,7 +98,7 @@ class Context:
         if code:
             raise ModelError(
                 f"llama.cpp could not run {len(token_ids)} tokens behind {start} (code {code}).",
-                hint="Start a new session. If it happens again, the model's file may be damaged: aspen doctor --deep",
+                hint="Start a new session. If it fails again, the model's file may be damaged (`aspen doctor --deep`).",
             )
 
     def nodes_of(self, token_ids: TokenIds, *, start: int) -> list[Node]:

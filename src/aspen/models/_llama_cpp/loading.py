@@ -51,7 +51,7 @@ def load(
     if (reason := why_not(header)) is not None:
         raise ModelNotFound(
             f"Aspen cannot run {path}: {reason}.",
-            hint="`aspen models` lists the models of this machine that it can run.",
+            hint="Take another one; a list tells which of this machine can be run (`aspen models`).",
             architecture=header.architecture,
         )
     check_memory(header, context=SMALLEST)
@@ -88,7 +88,7 @@ def _load_weights(library: Library, path: Path) -> int:
         told = f": {said[-1]}" if said else ""
         raise ModelNotFound(
             f"{path} could not be loaded by llama.cpp{told}.",
-            hint="Download or convert it again. `aspen models` says what it finds in it.",
+            hint="Download or convert it again, or look at what is found in it (`aspen models`).",
         )
     return int(pointer)
 

@@ -22,13 +22,16 @@ from aspen.models.interface import (
 )
 from aspen.models.kv import KVFragment
 from aspen.models.likelihood import Uncertainty, log_likelihoods, uncertainty
-from aspen.models.loading import RUNTIMES, load_model, runtime_of
+from aspen.models.loading import LLAMA_CPP, RUNTIMES, TRANSFORMERS, gguf_path, load_model, runtime_of
 from aspen.models.memory import check_memory, in_words
 from aspen.models.ollama import ollama_path
 from aspen.models.sampling import Sampler
+from aspen.models.trial import Trial, try_library, try_model
 
 __all__ = [
+    "LLAMA_CPP",
     "RUNTIMES",
+    "TRANSFORMERS",
     "AttentionInputs",
     "Captured",
     "ChatPrompt",
@@ -46,11 +49,13 @@ __all__ = [
     "Rotary",
     "Sampler",
     "Session",
+    "Trial",
     "Uncertainty",
     "check_memory",
     "feed",
     "find_models",
     "generate",
+    "gguf_path",
     "in_words",
     "json_grammar",
     "load_model",
@@ -59,6 +64,8 @@ __all__ = [
     "read_header",
     "runtime_of",
     "sample_reply",
+    "try_library",
+    "try_model",
     "uncertainty",
     "why_not",
 ]

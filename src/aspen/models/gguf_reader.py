@@ -81,7 +81,7 @@ class GGUFReader:
         """The error for a file of another kind."""
         return ModelNotFound(
             f"{self.path} cannot be read as a GGUF file: {what}.",
-            hint="Name a GGUF file of version 2 or 3; `aspen models` lists those that are there.",
+            hint="Name a GGUF file of version 2 or 3; a list tells which are there (`aspen models`).",
             path=str(self.path),
         )
 

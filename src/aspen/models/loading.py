@@ -9,6 +9,7 @@ from aspen.config import ModelFolders
 from aspen.errors import InvalidInput
 from aspen.models import _llama_cpp, _transformers
 from aspen.models.bundled import NAME, find_source, prepare_bundled
+from aspen.models.folders import is_file
 from aspen.models.interface import LanguageModel
 from aspen.models.ollama import PREFIX, ollama_path
 
@@ -27,13 +28,25 @@ def runtime_of(spec: str, *, runtime: str | None = None) -> str:
         raise InvalidInput(f"{runtime!r} is no runtime.", hint=f"Take one of {', '.join(RUNTIMES)}.")
     if runtime == TRANSFORMERS or spec == _BUNDLED:
         return runtime or LLAMA_CPP
-    is_file = spec.startswith(PREFIX) or spec.endswith(".gguf") or Path(spec).expanduser().is_file()
-    if runtime == LLAMA_CPP and not is_file:
+    names_file = spec.startswith(PREFIX) or spec.endswith(".gguf") or is_file(_path(spec))
+    if runtime == LLAMA_CPP and not names_file:
         raise InvalidInput(
             f"llama.cpp runs .gguf files, and {spec!r} is none.",
-            hint="Name a .gguf file; `aspen models` lists those of this machine.",
+            hint="Name a .gguf file; a list tells which are on this machine (`aspen models`).",
         )
-    return LLAMA_CPP if is_file else TRANSFORMERS
+    return LLAMA_CPP if names_file else TRANSFORMERS
+
+
+def gguf_path(spec: str) -> Path:
+    """The .gguf file that `spec` names, for a model that llama.cpp runs; it need not be there.
+
+    Raises MissingDependency where the bundled model is not installed, and as `ollama_path` does.
+    """
+    if spec == _BUNDLED:
+        return find_source()
+    if spec.startswith(PREFIX):
+        return ollama_path(spec, folders=ModelFolders.from_environment().ollama)
+    return _path(spec)
 
 
 def load_model(
@@ -64,9 +77,6 @@ def load_model(
     progress:
         Gets a sentence at each slow step of unpacking the bundled model.
     """
-    path = Path(spec).expanduser()
-    if spec.startswith(PREFIX):
-        path = ollama_path(spec, folders=ModelFolders.from_environment().ollama)
     if runtime_of(spec, runtime=runtime) == LLAMA_CPP:
         if dtype is not None or (device or "cpu") != "cpu":
             raise InvalidInput(
@@ -75,14 +85,14 @@ def load_model(
                 hint="Leave device and dtype out, or take the runtime transformers (ASPEN_RUNTIME=transformers).",
             )
         return _llama_cpp.load(
-            find_source() if spec == _BUNDLED else path,
+            gguf_path(spec),
             threads=threads,
             cache_dir=cache_dir,
             library=llama_library,
             name=NAME if spec == _BUNDLED else None,
         )
     if spec.startswith(PREFIX):
-        spec = str(path)
+        spec = str(gguf_path(spec))
     if spec != _BUNDLED:
         return _transformers.load(spec, device=device, dtype=dtype, threads=threads, cache_dir=cache_dir)
     bundled = prepare_bundled(cache_dir, convert=_transformers.convert_gguf, progress=progress)
@@ -96,3 +106,10 @@ def load_model(
         weights_hash=lambda: bundled.source_sha256,
         quantisation=bundled.quantisation,
     )
+
+
+def _path(spec: str) -> Path:
+    try:
+        return Path(spec).expanduser()
+    except RuntimeError as error:  # a home folder of nobody
+        raise InvalidInput(f"{spec!r} cannot be used as a path: {error}.") from error

@@ -122,11 +122,11 @@ def test_what_can_be_no_path(config: Config, path: str) -> None:
 
 
 def test_damaged_traces(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aspen import doctor  # noqa: PLC0415
+    from aspen.doctor import store as looking  # noqa: PLC0415
 
     with Aspen.open(config.store, model=FakeModel(say=lambda _: "Yes."), config=config) as aspen:
         first, _ = (aspen.chat(text, conversation="c") for text in ("hello", "again"))
-        monkeypatch.setattr(doctor, "_NEWEST_TRACES", 1)
+        monkeypatch.setattr(looking, "_NEWEST_TRACES", 1)
         assert by_name(examine(aspen.repository, config=config))["traces"].what == "the newest 1 can be read"
     with closing(sqlite3.connect(config.store)) as connection, connection:
         connection.execute("UPDATE trace SET body = zeroblob(size) WHERE id = ?", [first.trace_id])
@@ -221,11 +221,11 @@ def test_a_large_log_and_a_full_disk(
 ) -> None:
     fill(1)
     log = Path(config.store).with_name("memory.db-wal")
-    from aspen import doctor  # noqa: PLC0415
+    from aspen.doctor import store as looking  # noqa: PLC0415
 
     usage = os.statvfs(Path(config.store).parent)
-    monkeypatch.setattr(doctor, "_FULL_DISK", usage.f_frsize * usage.f_blocks + 1)
-    monkeypatch.setattr(doctor, "_LARGE_LOG", -1)
+    monkeypatch.setattr(looking, "_FULL_DISK", usage.f_frsize * usage.f_blocks + 1)
+    monkeypatch.setattr(looking, "_LARGE_LOG", -1)
     found = by_name(examine(config.store, config=config))
     assert found["disk of the store"].status is Status.PROBLEM
     assert str(log) in found["write-ahead log"].fix

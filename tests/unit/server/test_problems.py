@@ -49,7 +49,7 @@ def test_being_busy_says_when_to_come_back() -> None:
 def test_hints_fit_a_client_of_the_api_as_well() -> None:
     """What a command would be is named beside what there is to do: not in its place."""
     package = Path(errors.__file__).parent
-    of_commands = ("cli", "demo", "benchmarks", "testing", "doctor.py")
+    of_commands = ("cli", "demo", "benchmarks", "testing", "doctor")
     hints = [
         line.strip()
         for path in sorted(package.rglob("*.py"))

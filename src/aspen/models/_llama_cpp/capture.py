@@ -34,7 +34,7 @@ def capture(
                     start=start,
                     outputs=len(chunk) if all_outputs else 1,
                     take={place: partial(_keep, seen, place, parts.library) for place in sorted(set(wanted))},
-                    nodes=places.nodes,
+                    names=places.names,
                     stop=True,
                 )
             start += len(chunk)

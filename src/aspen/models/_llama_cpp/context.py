@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aspen.errors import ModelError
 from aspen.models._llama_cpp.graph import Node
 from aspen.models._llama_cpp.library import FLASH_ATTENTION, Batch, EvalCallback, Library
+from aspen.models._llama_cpp.signals import DeferredSignals
 from aspen.models._llama_cpp.watch import Take, Watch
 from aspen.types import FloatArray, TokenIds
 
@@ -30,8 +31,8 @@ class Weights:
     def __init__(self, library: Library, pointer: int) -> None:
         self.library = library
         self.pointer = pointer
-        self.process = os.getpid()
-        weakref.finalize(self, _free, library.llama_model_free, pointer, self.process)
+        self.library.process = os.getpid()
+        weakref.finalize(self, _free, library.llama_model_free, pointer, os.getpid())
 
 
 class Context:
@@ -60,18 +61,14 @@ class Context:
         self._callback = EvalCallback(self._watch)
         if watched:
             params.cb_eval = ctypes.cast(self._callback, ctypes.c_void_p).value
-        said: list[str] = []
-        library.log = said.append
-        try:
+        with DeferredSignals(), library.listening() as said:
             self._pointer = library.llama_init_from_model(weights.pointer, params)
-        finally:
-            library.log = None
         if not self._pointer:
             raise ModelError(
                 f"llama.cpp could make no context of {capacity} tokens{_told(said)}.",
                 hint="There may be too little memory: take a smaller model, or end other programs.",
             )
-        weakref.finalize(self, _free, library.llama_free, self._pointer, weights.process)
+        weakref.finalize(self, _free, library.llama_free, self._pointer, os.getpid())
         self._memory = library.llama_get_memory(self._pointer)
         self._arrays = _BatchArrays()
 
@@ -82,36 +79,34 @@ class Context:
         start: int,
         outputs: int = 0,
         take: Mapping[int, Take] | None = None,
-        nodes: int = 0,
+        names: tuple[str, ...] = (),
         stop: bool = False,
     ) -> None:
         """One pass over int32 [n], n <= PASS_TOKENS, whose first token stands at position `start`.
 
-        outputs: of how many tokens, counted from the end, logits are computed. take: by place in the graph, which has
-        `nodes` nodes, who gets the tensor there; with `stop` the pass ends after the last of them.
+        outputs: of how many tokens, counted from the end, logits are computed. take: by place in the graph, whose
+        nodes have these `names`, who gets the tensor there; with `stop` the pass ends after the last of them.
 
-        What a `take` raises is raised here; so is KeyboardInterrupt, as soon as a watched tensor is reached. The cache
-        then holds the tokens in some blocks only.
+        What a `take` raises is raised here; so is KeyboardInterrupt, behind the next tensor that is watched or the
+        whole pass. The cache then holds the tokens in some blocks only.
         """
-        if os.getpid() != self._weights.process:
-            raise ModelError(
-                "The model was loaded before this process was forked off, and cannot run here.",
-                hint="Load it again in this process, or start processes by spawn.",
-            )
-        self._watch.begin(take or {}, nodes=nodes, stop=stop)
-        code = self._decode(token_ids, start=start, outputs=outputs)
-        self._watch.end()
+        self._library.check_process()
+        with DeferredSignals() as signals:
+            self._watch.begin(take or {}, names=names, stop=stop, signals=signals)
+            code = self._decode(token_ids, start=start, outputs=outputs)
+            self._watch.end()
         if code:
             raise ModelError(
                 f"llama.cpp could not run {len(token_ids)} tokens behind {start} (code {code}).",
-                hint="Start a new session. If it happens again, the model's file may be damaged: aspen doctor --deep",
+                hint="Start a new session. If it fails again, the model's file may be damaged (`aspen doctor --deep`).",
             )
 
     def nodes_of(self, token_ids: TokenIds, *, start: int) -> list[Node]:
         """Run a pass and describe its nodes, in order. Only where it is watched."""
-        self._watch.begin_listing()
-        self._decode(token_ids, start=start, outputs=len(token_ids))
-        return self._watch.end()
+        with DeferredSignals():
+            self._watch.begin_listing()
+            self._decode(token_ids, start=start, outputs=len(token_ids))
+            return self._watch.end()
 
     def logits(self, row: int) -> FloatArray:
         """float32 [V] after token `row` of the last pass, which was among its outputs; a copy."""
@@ -163,12 +158,8 @@ class Context:
         self.cut(at + length)
 
     def _restore(self, state: bytes, *, sequence: int) -> None:
-        said: list[str] = []
-        self._library.log = said.append
-        try:
+        with DeferredSignals(), self._library.listening() as said:
             read = self._library.llama_state_seq_set_data(self._pointer, state, len(state), sequence)
-        finally:
-            self._library.log = None
         if read != len(state):
             raise ModelError(f"llama.cpp could not take over the cache of a sequence{_told(said)}.")
 

@@ -58,11 +58,12 @@ class Attention:
 class Places:
     """By number of the node, from 0; of each block where there are several.
 
-    residual[0] is the input of the first block, residual[k] what block k - 1 gives. `queries` and `keys` come before
-    rotary embedding, the rotated ones are what attention takes in; both are the same node where nothing is rotated.
+    names are those of all nodes. residual[0] is the input of the first block, residual[k] what block k - 1 gives.
+    `queries` and `keys` come before rotary embedding, the rotated ones are what attention takes in; both are the same
+    node where nothing is rotated.
     """
 
-    nodes: int
+    names: tuple[str, ...]
     head_dim: int
     residual: tuple[int, ...]
     queries: tuple[int, ...]
@@ -128,7 +129,7 @@ def learn(nodes: Sequence[Node], *, n_layers: int, architecture: str) -> Places:
         raise _unreadable(architecture, "its first block reads no embedding")
     masks = list(dict.fromkeys(nodes[i].sources[_MASK] for i in attentions))
     return Places(
-        nodes=len(nodes),
+        names=tuple(node.name for node in nodes),
         head_dim=head_dims.pop(),
         residual=(first, *(all_of(f"l_out-{block}")[-1] for block in range(n_layers))),
         queries=tuple(map(before_rotation, queries)),

@@ -1,16 +1,18 @@
 """llama.cpp and ggml through ctypes: the part of their public C API that Aspen calls, checked before use.
 
 The shared object is that of the wheel `xllamacpp`, which is opened as a library and never imported as a module, or any
-libllama that ASPEN_LLAMA_LIBRARY names. Structs are those of llama.h in `TESTED`; names, types and order are its own.
+libllama that ASPEN_LLAMA_LIBRARY names. Structs are those of llama.h in the version that is `TESTED`; names, types and
+order are its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import importlib.util
 import os
+import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from ctypes import (
     POINTER,
     Structure,
@@ -23,14 +25,12 @@ from ctypes import (
     c_uint32,
     c_void_p,
 )
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from aspen.errors import MissingDependency, ModelError
-
-TESTED = "xllamacpp 2026.10.11549 (llama.cpp 0.6.0-dev)"
-INSTALL = "pip install xllamacpp==2026.10.11549"
+from aspen.errors import ModelError
+from aspen.models._llama_cpp.shared_object import INSTALL, TESTED, in_wheel, open_shared_object
+from aspen.models._llama_cpp.signals import DeferredSignals
 
 FLOAT32, FLOAT16 = 0, 1  # ggml_type
 FLASH_ATTENTION = 1  # llama_flash_attn_type
@@ -253,14 +253,14 @@ _loaded: dict[Path, Library] = {}
 class Library:
     """An opened library. Its functions are attributes with their C names, their types declared.
 
-    `version` is what the library calls itself; `log` gets what it says from warnings on, a line at a time.
+    `version` is what the library calls itself; `process` the number of the process that loaded a model with it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log: Callable[[str], None] | None = None
-        os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # else a failed assertion starts a debugger
-        self._library = _opened(path)
+        self.process: int | None = None
+        self._said = threading.local()  # .lines: where this thread listens
+        self._library = open_shared_object(path)
         for name, (result, arguments) in _FUNCTIONS.items():
             try:
                 function = getattr(self._library, name)
@@ -269,35 +269,90 @@ class Library:
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
         self.version = str(self.llama_version().decode())
-        # Kept, for the library goes on calling it.
-        self._listener = LogCallback(self._hear)
-        self.llama_log_set(self._listener, None)
-        self._check_defaults("llama_model_params", self.llama_model_default_params(), _MODEL_DEFAULTS)
-        self._check_defaults("llama_context_params", self.llama_context_default_params(), _CONTEXT_DEFAULTS)
+        self._check_struct("llama_model_default_params", ModelParams, _MODEL_DEFAULTS)
+        self._check_struct("llama_context_default_params", ContextParams, _CONTEXT_DEFAULTS)
         half = self.ggml_get_type_traits(FLOAT16).contents
         if (half.type_name, half.blck_size, half.type_size) != (b"f16", 1, 2):
             raise _unlike(path, "ggml_type_traits is laid out otherwise")
-        self.llama_backend_init()
+        # Kept, for the library goes on calling it: so only now that nothing is refused any more.
+        self._listener = LogCallback(self._hear)
+        self.llama_log_set(self._listener, None)
+        with DeferredSignals():
+            self.llama_backend_init()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        """What the library says to this thread meanwhile, from warnings on, a line at a time."""
+        lines: list[str] = []
+        self._said.lines = lines
+        try:
+            yield lines
+        finally:
+            del self._said.lines
+
+    def check_process(self) -> None:
+        """Raise ModelError in a process that was forked off one that had loaded a model.
+
+        The threads that a pass runs on are not there, and libgomp, which has started them, waits for them for ever.
+        """
+        if self.process not in (None, os.getpid()):
+            raise ModelError(
+                "llama.cpp had a model loaded before this process was forked off, and cannot run here.",
+                hint="Start processes by spawn or forkserver, and load the model in them.",
+            )
 
     def __getattr__(self, name: str) -> Any:  # what setattr made, for the type checker
         raise AttributeError(name)
 
-    def _check_defaults(self, struct: str, given: Structure, expected: dict[str, Any]) -> None:
-        for name, *_ in given._fields_:
+    def _check_struct(self, defaults: str, struct: type[Structure], expected: dict[str, Any]) -> None:
+        """Raise ModelError unless what the function `defaults` gives is as large as `struct` and reads as expected."""
+        function = self._library[defaults]  # another one than getattr gives, with types of its own
+        size = _bytes_returned(function)
+        if size is not None and _aligned(size) != ctypes.sizeof(struct):
+            raise _unlike(
+                self.path,
+                f"{defaults} gives {size} bytes in version {self.version}, where {ctypes.sizeof(struct)} are expected",
+            )
+        function.restype = type("Roomy", (struct,), {"_fields_": [("rest", ctypes.c_char * _ROOM)]})
+        given = function()
+        for name, *_ in struct._fields_:
             value = getattr(given, name) or 0
             if value != expected.get(name, 0):
                 raise _unlike(
                     self.path,
-                    f"the default of {struct}.{name} reads {value!r} in version {self.version}, where "
+                    f"{name} of {defaults} reads {value!r} in version {self.version}, where "
                     f"{expected.get(name, 0)!r} is expected: the struct is laid out otherwise",
                 )
 
     def _hear(self, level: int, text: bytes | None, _: Any) -> None:
-        if self.log is not None and text and level >= _WARNING:
-            self.log(text.decode(errors="replace").rstrip())
+        lines: list[str] | None = getattr(self._said, "lines", None)
+        if lines is not None and text and level >= _WARNING:
+            lines.append(text.decode(errors="replace").rstrip())
 
 
 _WARNING = 3  # ggml_log_level; 4 is an error
+_ROOM = 1024  # bytes for a struct that has become larger: it would be written over what lies behind
+
+
+def _bytes_returned(function: Any) -> int | None:
+    """Size of the large struct that a C function without arguments returns; None where that cannot be seen.
+
+    Between processors the way differs; on x86-64 the caller passes the address as an argument.
+    """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return None
+    fill = ctypes.CFUNCTYPE(None, c_void_p)(ctypes.cast(function, c_void_p).value or 0)
+    written = 0
+    for pattern in (b"\xa5", b"\x5a"):
+        room = ctypes.create_string_buffer(pattern * _ROOM, _ROOM)
+        fill(ctypes.addressof(room))
+        written = max(written, len(room.raw.rstrip(pattern)))
+    return written
+
+
+def _aligned(size: int) -> int:
+    """To the next multiple of a pointer's size."""
+    return -(-size // ctypes.sizeof(c_void_p)) * ctypes.sizeof(c_void_p)
 
 
 def open_library(path: Path | None = None) -> Library:
@@ -305,62 +360,11 @@ def open_library(path: Path | None = None) -> Library:
 
     Raises MissingDependency where there is none, ModelError where it is not the one that the structs here are of.
     """
-    found = Path(path).expanduser().resolve() if path is not None else _in_wheel()
+    found = Path(path).expanduser().resolve() if path is not None else in_wheel()
     with _lock:
         if found not in _loaded:
             _loaded[found] = Library(found)
         return _loaded[found]
-
-
-def library_versions() -> dict[str, str]:
-    """Version of the installed wheel by its name; empty where it is not installed."""
-    try:
-        return {"xllamacpp": version("xllamacpp")}
-    except PackageNotFoundError:
-        return {}
-
-
-def _in_wheel() -> Path:
-    spec = importlib.util.find_spec("xllamacpp")
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        for found in sorted(Path(folder).glob("xllamacpp*.so")) + sorted(Path(folder).glob("xllamacpp*.pyd")):
-            return found.resolve()
-    raise MissingDependency(
-        "Running a GGUF model needs llama.cpp, which the package xllamacpp brings and which is not installed.",
-        hint=f"Install it with: {INSTALL}",
-        package="xllamacpp",
-    )
-
-
-def _opened(path: Path) -> ctypes.CDLL:
-    try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        if "libgomp" not in str(error) or not _open_gomp_of_torch():
-            raise _cannot_open(path, error) from error
-    try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise _cannot_open(path, error) from error
-
-
-def _open_gomp_of_torch() -> bool:
-    """Open the OpenMP library that torch brings, if torch is installed: a slim system has none of its own."""
-    spec = importlib.util.find_spec("torch")
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        for found in sorted(Path(folder, "lib").glob("libgomp*.so*")):
-            ctypes.CDLL(str(found), mode=ctypes.RTLD_GLOBAL)
-            return True
-    return False
-
-
-def _cannot_open(path: Path, error: OSError) -> ModelError:
-    if "libgomp" in str(error):
-        return ModelError(
-            "llama.cpp needs libgomp, the OpenMP library of GCC, which this system does not have.",
-            hint="Install it with: apt-get install libgomp1 (Fedora: dnf install libgomp).",
-        )
-    return ModelError(f"llama.cpp cannot be loaded from {path}: {error}.", hint=f"Install it with: {INSTALL}")
 
 
 def _unlike(path: Path, reason: str) -> ModelError:

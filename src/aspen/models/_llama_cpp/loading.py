@@ -11,6 +11,7 @@ from aspen.models._llama_cpp.context import Weights
 from aspen.models._llama_cpp.library import ROPE_NEOX, ROPE_NORM, Library, ProgressCallback, open_library
 from aspen.models._llama_cpp.model import Facts, LlamaCppModel
 from aspen.models._llama_cpp.pool import SMALLEST
+from aspen.models._llama_cpp.signals import DeferredSignals
 from aspen.models._llama_cpp.text import LlamaTokenizer
 from aspen.models.fingerprint import weights_sha256
 from aspen.models.gguf_header import GGUFHeader, read_header
@@ -50,11 +51,12 @@ def load(
     if (reason := why_not(header)) is not None:
         raise ModelNotFound(
             f"Aspen cannot run {path}: {reason}.",
-            hint="`aspen models` lists the models of this machine that it can run.",
+            hint="Take another one; a list tells which of this machine can be run (`aspen models`).",
             architecture=header.architecture,
         )
     check_memory(header, context=SMALLEST)
     opened = open_library(library)
+    opened.check_process()
     weights = Weights(opened, _load_weights(opened, path))
     text = LlamaTokenizer(opened, weights.pointer)
     codec = TextCodec(text)
@@ -74,32 +76,19 @@ def load(
 
 def _load_weights(library: Library, path: Path) -> int:
     """A `llama_model *`. Ctrl-C ends the loading as soon as the next tensor is read."""
-    raised: list[BaseException] = []
-
-    def going_on(progress: float, _: object) -> bool:
-        try:
-            return not raised
-        except BaseException as error:  # noqa: BLE001 - raised below; nothing may be raised into C
-            raised.append(error)
-            return False
-
-    said: list[str] = []
     params = library.llama_model_default_params()
     params.n_gpu_layers = 0
-    callback = ProgressCallback(going_on)  # kept by this name until the file is read
-    params.progress_callback = ctypes.cast(callback, ctypes.c_void_p).value
-    library.log = said.append
-    try:
+    with DeferredSignals() as signals, library.listening() as said:
+        callback = ProgressCallback(
+            lambda progress, _: not signals.came
+        )  # kept by this name until all is read
+        params.progress_callback = ctypes.cast(callback, ctypes.c_void_p).value
         pointer = library.llama_model_load_from_file(os.fsencode(path), params)
-    finally:
-        library.log = None
-    if raised:
-        raise raised[0]
     if not pointer:
         told = f": {said[-1]}" if said else ""
         raise ModelNotFound(
             f"{path} could not be loaded by llama.cpp{told}.",
-            hint="Download or convert it again. `aspen models` says what it finds in it.",
+            hint="Download or convert it again, or look at what is found in it (`aspen models`).",
         )
     return int(pointer)
 

@@ -30,7 +30,7 @@ def measure_attention(parts: Parts) -> tuple[HeadAttention, ...]:
     ids = np.arange(_TOKENS, dtype=np.int32) % parts.info.vocab_size
     with parts.pool.lent(_TOKENS, watched=True) as context, parts.lock:
         take = {place: partial(keep, place) for place in sorted(wanted)}
-        context.run(ids, start=0, outputs=1, take=take, nodes=places.nodes, stop=True)
+        context.run(ids, start=0, outputs=1, take=take, names=places.names, stop=True)
     found = []
     for block, attention in enumerate(places.attention):
         of_queries, of_keys = (

@@ -17,16 +17,17 @@ from aspen.models._llama_cpp.capture import capture
 from aspen.models._llama_cpp.context import PASS_TOKENS, Weights
 from aspen.models._llama_cpp.graph import Places, learn
 from aspen.models._llama_cpp.heads import HeadLayout
-from aspen.models._llama_cpp.library import library_versions
 from aspen.models._llama_cpp.measuring import measure_attention
 from aspen.models._llama_cpp.pool import Pool
 from aspen.models._llama_cpp.recording import Recorder
 from aspen.models._llama_cpp.session import LlamaCppSession, Parts
+from aspen.models._llama_cpp.shared_object import library_versions
 from aspen.models._llama_cpp.unembedding import Unembedding, find_unembedding
 from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
 from aspen.models.gguf_header import GGUFHeader
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
 from aspen.models.interface import ChatPrompt, ModelInfo
+from aspen.models.memory import check_memory
 from aspen.models.text import TextCodec
 from aspen.types import Fingerprint, FloatArray, Message, TokenIds
 
@@ -82,7 +83,12 @@ class LlamaCppModel:
         self._text = text
         self._threads = threads
         self._weights_hash = weights_hash
-        self._pool = Pool(weights, context_length=info.context_length, threads=threads)
+        self._pool = Pool(
+            weights,
+            context_length=info.context_length,
+            threads=threads,
+            check_memory=lambda tokens: check_memory(header, context=tokens),
+        )
         self._lock = threading.RLock()  # held for one pass
         self._turn = threading.RLock()  # held as long as a recording is open; taken before the other
         self._recorder: Recorder | None = None
@@ -142,6 +148,7 @@ class LlamaCppModel:
         self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
     ) -> list[Captured]:
         """See `LanguageModel.capture_with_heads`; raises as `capture` does, and InvalidInput on an unknown head."""
+        self._library.check_process()
         self._info.check_batch(batch, layers=layers)
         self._info.check_heads(heads)
         return [capture(self._parts, token_ids, layers=layers, heads=heads) for token_ids in batch]
@@ -153,6 +160,7 @@ class LlamaCppModel:
 
     def start_session(self) -> LlamaCppSession:
         """A new, empty sequence; the first one inside `recording()` is the one recorded."""
+        self._library.check_process()  # before a lock is waited for that another thread held at the fork
         with self._turn:
             recorder = None if self._recorder_taken else self._recorder
             self._recorder_taken = self._recorder is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from aspen.models._llama_cpp.context import Context, Weights
 
@@ -35,8 +35,11 @@ class Lease:
         larger = self._pool.lend(tokens, watched=self._watched)
         if held is not None:
             larger.restore(held.state())
+        self._context = (
+            larger  # before the other goes back: an interrupt in between must not leave it with two
+        )
+        if held is not None:
             self._pool.take_back(held)
-        self._context = larger
         return larger
 
     def release(self) -> None:
@@ -47,12 +50,18 @@ class Lease:
 
 
 class Pool:
-    """Idle contexts by capacity. Safe to share between threads: it only appends to lists and pops from them."""
+    """Idle contexts by capacity. Safe to share between threads: it only appends to lists and pops from them.
 
-    def __init__(self, weights: Weights, *, context_length: int, threads: int) -> None:
+    `check_memory` raises ModelError where a context of so many tokens is too large for this machine.
+    """
+
+    def __init__(
+        self, weights: Weights, *, context_length: int, threads: int, check_memory: Callable[[int], None]
+    ) -> None:
         self._weights = weights
         self._largest = -(-context_length // _BLOCK) * _BLOCK
         self._threads = threads
+        self._check_memory = check_memory
         self._idle: defaultdict[tuple[int, bool], list[Context]] = defaultdict(list)
 
     def lend(self, tokens: int, *, watched: bool) -> Context:
@@ -62,15 +71,17 @@ class Pool:
             capacity *= 2
         capacity = min(capacity, self._largest)
         try:
-            return self._idle[capacity, watched].pop()
+            context = self._idle[capacity, watched].pop()
         except IndexError:
+            self._check_memory(capacity)
             return Context(self._weights, capacity=capacity, threads=self._threads, watched=watched)
+        context.clear()
+        return context
 
     def take_back(self, context: Context) -> None:
-        """Keep a context for the next one, or let it go."""
+        """Keep a context for the next one, or let it go. Short: where a session is collected, nothing can be raised."""
         idle = self._idle[context.capacity, context.watched]
         if len(idle) < _IDLE:
-            context.clear()
             idle.append(context)
 
     @contextlib.contextmanager

@@ -155,7 +155,8 @@ class LlamaCppSession:
         """Of the tokens in the cache, float32 [L, H_kv, length, head_dim]."""
         with self._parts.lock:
             cached = read_state(self._lease.context(self.length).state())
-        return self._parts.layout.ours(_by_head(cached.keys, self._parts.info))
+        # Behind them lies what a pass left that failed.
+        return self._parts.layout.ours(_by_head(cached.keys[:, : self.length], self._parts.info))
 
     def _run(self, chunk: TokenIds, *, outputs: int) -> FloatArray:
         """One pass; the logits after its last `outputs` tokens, float32 [outputs, V]."""
@@ -172,7 +173,7 @@ class LlamaCppSession:
                 # The last layer is computed for tokens with outputs only. Where no logits are wanted, the pass ends
                 # behind it.
                 context.run(
-                    chunk, start=start, outputs=count, take=take, nodes=places.nodes, stop=not outputs
+                    chunk, start=start, outputs=count, take=take, names=places.names, stop=not outputs
                 )
                 recorder.end()
             logits = [context.logits(row) for row in range(count - outputs, count)]
@@ -187,6 +188,7 @@ class LlamaCppSession:
             self._lease.context(self.length + count)
 
     def _require_whole(self) -> None:
+        self._parts.library.check_process()  # before the lock, which another thread may have held at the fork
         if self._broken:
             raise ModelError("An earlier step of this session failed half-way.", hint="Start a new session.")
 

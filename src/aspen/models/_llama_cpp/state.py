@@ -1,7 +1,7 @@
 """A KV cache as llama.cpp writes it down for one sequence: read, and made.
 
-The layout is that of `llama_kv_cache::state_write` in the version that `library.TESTED` names. All that it says of
-itself is checked, so that another layout is refused and not misread.
+The layout is that of `llama_kv_cache::state_write` in the version that is `TESTED`. All that it says of itself is
+checked, so that another layout is refused and not misread.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _probe(parts: Parts) -> tuple[FloatArray, FloatArray]:
     seen: list[FloatArray] = []
     with parts.pool.lent(_PROBE_TOKENS, watched=True) as context, parts.lock:
         take = {places.residual[-1]: lambda tensor: seen.append(strided(tensor, library=parts.library))}
-        context.run(ids, start=0, outputs=_PROBE_TOKENS, take=take, nodes=places.nodes)
+        context.run(ids, start=0, outputs=_PROBE_TOKENS, take=take, names=places.names)
         own = np.stack([context.logits(row) for row in range(_PROBE_TOKENS)])
     return seen[0].reshape(_PROBE_TOKENS, -1), own
 

@@ -10,6 +10,7 @@ from typing import Any
 from aspen.errors import ModelError
 from aspen.models._llama_cpp.graph import Node, describe
 from aspen.models._llama_cpp.library import Library
+from aspen.models._llama_cpp.signals import DeferredSignals
 
 Take = Callable[[int], None]
 """Gets the address of a watched tensor, as long as it holds what was just computed."""
@@ -19,53 +20,72 @@ _NOTHING = repeat(False)  # noqa: FBT003
 
 
 class Watch:
-    """The callback of one context. Nothing may be raised into C: an exception ends the pass, and `end` raises it."""
+    """The callback of one context. Nothing may be raised into C: an exception ends the pass, and `end` raises it; so
+    does a signal that waits.
+    """
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self._error: BaseException | None = None
+        self._signals: DeferredSignals | None = None
         self._answers: Iterator[bool] = _NOTHING
         self._takes: Iterator[Take] = iter(())
         self._left = 0
+        self._last = ""
         self._stop = False
         self._listed: list[Node] | None = None
 
-    def begin(self, take: Mapping[int, Take], *, nodes: int, stop: bool) -> None:
-        """A pass begins in whose graph of `nodes` nodes the tensors at these places, in rising order, are handed on."""
+    def begin(
+        self,
+        take: Mapping[int, Take],
+        *,
+        names: tuple[str, ...] = (),
+        stop: bool = False,
+        signals: DeferredSignals | None = None,
+    ) -> None:
+        """A pass begins in whose graph, of nodes of these names, the tensors at these places, in rising order, are
+        handed on. With `stop` it ends after the last of them, and once one of `signals` waits at the next of them.
+        """
+        self._reset()  # the pass before may have ended in an exception
+        self._signals = signals
         if take:
-            self._answers = iter(_answers(tuple(take), nodes))
+            self._answers = iter(_answers(tuple(take), len(names)))
             self._takes = iter(take.values())
             self._left = len(take)
+            self._last = names[max(take)]
             self._stop = stop
 
     def begin_listing(self) -> None:
         """A pass begins whose nodes are described, and `end` returns them."""
+        self._reset()
         self._listed = []
 
     def end(self) -> list[Node]:
-        """The pass is over. Raises what was raised on the way, and ModelError where the graph was another one."""
-        error, left, listed = self._error, self._left, self._listed
+        """The pass is over. Raises what was raised on the way, and ModelError where the graph was another one.
+
+        Nothing where a signal ended it: what its handler raises comes behind the pass.
+        """
+        error, left, listed, signals = self._error, self._left, self._listed, self._signals
         self._reset()
         if error is not None:
             raise error
-        if left:
-            raise ModelError(
-                f"{left} tensors that were to be read did not occur in llama.cpp's pass.",
-                hint="Load the model again.",
-            )
+        if left and not (signals is not None and signals.came):
+            raise _another_graph(f"{left} tensors that were to be read did not occur in it")
         return listed or []
 
     def _reset(self) -> None:
         self._error = None
+        self._signals = None
         self._answers = _NOTHING
         self._takes = iter(())
         self._left = 0
+        self._last = ""
         self._stop = False
         self._listed = None
 
     def __call__(self, tensor: int, ask: bool, _: Any) -> bool:  # noqa: FBT001 - C's signature
         try:
-            if self._error is not None:
+            if self._error is not None or (self._signals is not None and self._signals.came):
                 return ask  # True to be called again with the data, where False ends the pass
             return self._wants(tensor) if ask else self._takes_on(tensor)
         except BaseException as error:  # noqa: BLE001 - raised by `end`
@@ -81,7 +101,16 @@ class Watch:
         """Hand a tensor on; whether the pass goes on behind it."""
         next(self._takes)(tensor)
         self._left -= 1
+        if not self._left and (name := self._library.ggml_get_name(tensor).decode()) != self._last:
+            # All would be read one place too late had a callback not come about, for want of stack say.
+            raise _another_graph(f"it has {name} where {self._last} was to be read")
         return not self._stop or self._left > 0
+
+
+def _another_graph(reason: str) -> ModelError:
+    return ModelError(
+        f"llama.cpp's pass was not the one that was learned: {reason}.", hint="Load the model again."
+    )
 
 
 @lru_cache(maxsize=64)

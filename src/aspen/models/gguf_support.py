@@ -191,8 +191,25 @@ def _why_not_shape(header: GGUFHeader) -> str | None:
         experts or name in _EXPERTS
     ) and not 0 < used <= experts:  # llama.cpp ends the process on some of these
         return f"it uses {used:,} of {experts:,} experts"
+    if (reason := _why_not_numbers(header)) is not None:
+        return reason
     if header.vocabulary_size < 2 or header.text("tokenizer.ggml.model") in (None, "none", "no_vocab"):
         return "it has no vocabulary"
+    return None
+
+
+def _why_not_numbers(header: GGUFHeader) -> str | None:
+    """Numbers with which llama.cpp ends the process, or turns in a circle."""
+    name = header.architecture
+    for key in ("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"):
+        epsilon = header.metadata.get(f"{name}.{key}", 0.0)
+        if not (isinstance(epsilon, int | float) and 0 <= epsilon < 1):
+            return f"the key {name}.{key} is {epsilon}, not from 0 to 1"
+    width, heads = header.width or 0, max(1, header.heads or 1)
+    (head_dim,) = header.per_layer("attention.key_length")[:1] or (width // heads,)
+    for rotated in header.per_layer("rope.dimension_count"):
+        if rotated % 2 or not 0 < rotated <= head_dim:
+            return f"it rotates {rotated:,} of the {head_dim:,} dimensions of a head"
     return None
 
 

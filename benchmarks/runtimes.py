@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `python benchmarks/runtimes.py` from anywhere
 
@@ -67,18 +68,37 @@ def run(arguments: argparse.Namespace) -> None:
     dataset = None
     if "recall" in parts:
         dataset = read_locomo_set(arguments.data).part(conversations=plan.conversations, questions=plan.limit)
+    measured = _measured(parts, plan, data=arguments.data)
+    report: dict[str, object] = {
+        **circumstances(title="runtimes", command=["python", *sys.argv]),
+        "quick": arguments.quick,
+        "model": NAME,
+        "threads": Config.from_environment().threads or os.cpu_count(),
+        "threads_compared": list(plan.threads),
+        "memories": plan.memories,
+        **measured,
+    }
+    _runtime_tables.show(report)
+    output.write_json(arguments.json, report)
+    for runtime, figures in measured.get("replay", {}).items():
+        if figures["verified"] != figures["generations"]:
+            lost = figures["generations"] - figures["verified"]
+            raise AspenError(f"{lost} of {figures['generations']} did not come out again in {runtime}.")
+
+
+def _measured(parts: list[str], plan: Plan, *, data: Path | None) -> dict[str, Any]:
+    """All figures, by section of the report."""
     found = Found()
     with tempfile.TemporaryDirectory() as name, output.progress() as progress:
         folder = Path(name)
-        steps = list(_steps(parts, plan, data=arguments.data, folder=folder))
+        steps = list(_steps(parts, plan, data=data, folder=folder))
         bar = progress.add_task("measuring", total=len(steps))
         for step in steps:
             progress.update(bar, description=f"{step.section}, {step.runtime}")
             found.add(step)
             progress.advance(bar)
-        report: dict[str, object] = {
-            section: found.medians(section) for section in found.rows if section not in _WHOLE
-        }
+        repeated = [section for section in found.rows if section not in _WHOLE]
+        report: dict[str, Any] = {section: found.medians(section) for section in repeated}
         if "replay" in parts:
             report["replay"] = {runtime: rows[0] for runtime, rows in found.rows["replay"].items()}
         if "activations" in parts:
@@ -88,31 +108,11 @@ def run(arguments: argparse.Namespace) -> None:
                 "closeness": told["sentence"],
                 "closeness_by_layer": told["layers"],
             }
-    if dataset is not None:
+    if "recall" in parts and data is not None:
+        dataset = read_locomo_set(data).part(conversations=plan.conversations, questions=plan.limit)
         report["recall"] = _runtime_compared.recall(dataset, found.rows["recall"])
-    report = {
-        **circumstances(title="runtimes", command=["python", *sys.argv]),
-        "quick": arguments.quick,
-        "model": NAME,
-        "threads": Config.from_environment().threads or os.cpu_count(),
-        "threads_compared": list(plan.threads),
-        "memories": plan.memories,
-        **report,
-        "each_round": {section: rows for section, rows in found.rows.items() if section not in _WHOLE},
-    }
-    _runtime_tables.show(report)
-    output.write_json(arguments.json, report)
-    _check_replay(found)
-
-
-def _check_replay(found: Found) -> None:
-    for runtime, rows in found.rows.get("replay", {}).items():
-        for row in rows:
-            if row["verified"] != row["generations"]:
-                raise AspenError(
-                    f"{row['generations'] - row['verified']} of {row['generations']} generations did not come out "
-                    f"again in {runtime}."
-                )
+    report["each_round"] = {section: found.rows[section] for section in repeated}
+    return report
 
 
 def _parts(arguments: argparse.Namespace) -> list[str]:

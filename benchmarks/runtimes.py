@@ -65,9 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
     output.check_output(arguments.json)
     parts, plan = _parts(arguments), _plan(arguments)
-    dataset = None
     if "recall" in parts:
-        dataset = read_locomo_set(arguments.data).part(conversations=plan.conversations, questions=plan.limit)
+        read_locomo_set(arguments.data)  # what is no data is refused before the work
     measured = _measured(parts, plan, data=arguments.data)
     report: dict[str, object] = {
         **circumstances(title="runtimes", command=["python", *sys.argv]),

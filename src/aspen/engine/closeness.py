@@ -145,7 +145,9 @@ class KeyComparison:
         former = None
         same_weights = stored.model_id.partition("-")[0] == present.model_id.partition("-")[0]
         if same_weights and was and now and was.runtime != now.runtime:
-            former = f"{stored.model_name} run by {was.runtime}, not {now.runtime} (ASPEN_RUNTIME={was.runtime})"
+            former = (
+                f"{stored.model_name} run by {was.runtime}, not {now.runtime} (ASPEN_RUNTIME={was.runtime})"
+            )
         error = stamp_mismatch(stored, present, location=self._repository.location, former=former)
         return ModelMismatch(
             f"{error.message} {closeness.sentence()}",

@@ -134,6 +134,7 @@ def why_not(header: GGUFHeader) -> str | None:
         _why_not_kind(header)
         or _why_not_parts(header)
         or _why_not_shape(header)
+        or _why_not_numbers(header)
         or _why_not_attention(header)
         or _why_not_weights(header)
     )
@@ -191,8 +192,6 @@ def _why_not_shape(header: GGUFHeader) -> str | None:
         experts or name in _EXPERTS
     ) and not 0 < used <= experts:  # llama.cpp ends the process on some of these
         return f"it uses {used:,} of {experts:,} experts"
-    if (reason := _why_not_numbers(header)) is not None:
-        return reason
     if header.vocabulary_size < 2 or header.text("tokenizer.ggml.model") in (None, "none", "no_vocab"):
         return "it has no vocabulary"
     return None

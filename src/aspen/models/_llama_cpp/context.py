@@ -32,7 +32,7 @@ class Weights:
         self.library = library
         self.pointer = pointer
         self.library.process = os.getpid()
-        weakref.finalize(self, _free, library.llama_model_free, pointer, os.getpid())
+        _free_with(self, library.llama_model_free, pointer)
 
 
 class Context:
@@ -68,7 +68,7 @@ class Context:
                 f"llama.cpp could make no context of {capacity} tokens{_told(said)}.",
                 hint="There may be too little memory: take a smaller model, or end other programs.",
             )
-        weakref.finalize(self, _free, library.llama_free, self._pointer, os.getpid())
+        _free_with(self, library.llama_free, self._pointer)
         self._memory = library.llama_get_memory(self._pointer)
         self._arrays = _BatchArrays()
 
@@ -199,6 +199,11 @@ class _BatchArrays:
 
 def _int32s(array: NDArray[np.int32]) -> Any:
     return array.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
+
+
+def _free_with(owner: object, free: Callable[[int], None], pointer: int) -> None:
+    """Free what `owner` stands for once it is collected. Not at exit: what is still open then is closed later."""
+    weakref.finalize(owner, _free, free, pointer, os.getpid()).atexit = False
 
 
 def _free(free: Callable[[int], None], pointer: int, process: int) -> None:

@@ -20,6 +20,8 @@ from aspen.models.interface import ModelInfo
 from aspen.models.memory import check_memory
 from aspen.models.text import TextCodec
 
+_REASON = "error loading model: "  # what llama.cpp begins it with
+
 
 def load(
     path: Path,
@@ -80,12 +82,14 @@ def _load_weights(library: Library, path: Path) -> int:
     params.n_gpu_layers = 0
     with DeferredSignals() as signals, library.listening() as said:
         callback = ProgressCallback(
-            lambda progress, _: not signals.came
+            lambda progress, _: not signals.interrupted
         )  # kept by this name until all is read
         params.progress_callback = ctypes.cast(callback, ctypes.c_void_p).value
         pointer = library.llama_model_load_from_file(os.fsencode(path), params)
     if not pointer:
-        told = f": {said[-1]}" if said else ""
+        # The reason comes before lines that say but that loading failed.
+        reasons = [line.partition(_REASON)[2] for line in said if _REASON in line] or said[-1:]
+        told = f": {reasons[0]}" if reasons else ""
         raise ModelNotFound(
             f"{path} could not be loaded by llama.cpp{told}.",
             hint="Download or convert it again, or look at what is found in it (`aspen models`).",

@@ -181,6 +181,7 @@ class LlamaCppModel:
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recorder]:
         """See `LanguageModel.recording`. The recording can still be read when the context is closed."""
+        self._library.check_process()
         with self._turn:
             if self._recorder is not None:
                 raise ModelError("This model is recording already.", hint="Close the outer recording first.")

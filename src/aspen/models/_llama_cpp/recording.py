@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -91,7 +92,9 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Nothing is recorded any more; what was can be read."""
+        """Nothing is recorded any more; what was can be read, but for keys where the interpreter shuts down."""
+        if sys.is_finalizing():
+            return
         if self.is_open and len(self._ids) and not self._watches_keys:
             self._cached = self._from_cache()
         self.is_open = False

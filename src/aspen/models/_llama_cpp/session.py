@@ -115,6 +115,7 @@ class LlamaCppSession:
 
     def put(self, fragment: KVFragment) -> None:
         """See `Session.put`. The library itself turns the keys from the beginning of a text to where they land."""
+        self._require_whole()
         rotaries = self._rotaries()
         parts = self._parts
         parts.info.check_fragment(fragment, head_dim=parts.head_dim)
@@ -136,8 +137,8 @@ class LlamaCppSession:
 
     def fragment(self, start: int, stop: int) -> KVFragment:
         """See `Session.fragment`."""
-        rotaries = self._rotaries()
         self._require_whole()
+        rotaries = self._rotaries()
         if not 0 <= start < stop <= self.length:
             raise InvalidInput(f"A session of {self.length} tokens has no tokens {start} to {stop}.")
         parts = self._parts

@@ -48,9 +48,9 @@ class DeferredSignals:
             self._handlers[number](number, frame)
 
     @property
-    def came(self) -> bool:
-        """Whether a signal waits."""
-        return bool(self._came)
+    def interrupted(self) -> bool:
+        """Whether KeyboardInterrupt will be raised behind it. Of handlers of a program's own that cannot be known."""
+        return any(self._handlers[number] is signal.default_int_handler for number, _ in self._came)
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
         if self._waits:

@@ -21,7 +21,7 @@ _NOTHING = repeat(False)  # noqa: FBT003
 
 class Watch:
     """The callback of one context. Nothing may be raised into C: an exception ends the pass, and `end` raises it; so
-    does a signal that waits.
+    does Ctrl-C.
     """
 
     def __init__(self, library: Library) -> None:
@@ -44,7 +44,7 @@ class Watch:
         signals: DeferredSignals | None = None,
     ) -> None:
         """A pass begins in whose graph, of nodes of these names, the tensors at these places, in rising order, are
-        handed on. With `stop` it ends after the last of them, and once one of `signals` waits at the next of them.
+        handed on. With `stop` it ends after the last of them, and at the next of them once `signals` has an interrupt.
         """
         self._reset()  # the pass before may have ended in an exception
         self._signals = signals
@@ -63,13 +63,13 @@ class Watch:
     def end(self) -> list[Node]:
         """The pass is over. Raises what was raised on the way, and ModelError where the graph was another one.
 
-        Nothing where a signal ended it: what its handler raises comes behind the pass.
+        Nothing where Ctrl-C ended it: that is raised behind the pass.
         """
         error, left, listed, signals = self._error, self._left, self._listed, self._signals
         self._reset()
         if error is not None:
             raise error
-        if left and not (signals is not None and signals.came):
+        if left and not (signals is not None and signals.interrupted):
             raise _another_graph(f"{left} tensors that were to be read did not occur in it")
         return listed or []
 
@@ -85,7 +85,7 @@ class Watch:
 
     def __call__(self, tensor: int, ask: bool, _: Any) -> bool:  # noqa: FBT001 - C's signature
         try:
-            if self._error is not None or (self._signals is not None and self._signals.came):
+            if self._error is not None or (self._signals is not None and self._signals.interrupted):
                 return ask  # True to be called again with the data, where False ends the pass
             return self._wants(tensor) if ask else self._takes_on(tensor)
         except BaseException as error:  # noqa: BLE001 - raised by `end`

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +11,7 @@ from aspen import Aspen, Config, MemoryItem
 from aspen.activation_db import calibration_text
 from aspen.engine.closeness import MOST_COMPARED, Verdict
 from aspen.errors import MissingDependency, ModelMismatch
-from aspen.models import bundled, load_model
+from aspen.models import LanguageModel, bundled, load_model
 from aspen.repository import InMemoryRepository
 
 pytestmark = pytest.mark.slow
@@ -30,20 +28,22 @@ def config() -> Iterator[Config]:
     torch.set_num_threads(threads)
 
 
-def load(config: Config, dtype: str) -> Any:
-    return load_model("bundled", cache_dir=config.cache_dir, device="cpu", dtype=dtype, threads=1)
+def load(config: Config, *, dtype: str | None = None, runtime: str = "transformers") -> LanguageModel:
+    return load_model(
+        "bundled", cache_dir=config.cache_dir, runtime=runtime, device="cpu", dtype=dtype, threads=1
+    )
 
 
 def test_another_dtype_makes_nearly_the_same_keys(config: Config) -> None:
     turns, _ = calibration_text()
     repository = InMemoryRepository()
-    with Aspen.open(repository, model=load(config, "float32"), config=config) as aspen:
+    with Aspen.open(repository, model=load(config, dtype="float32"), config=config) as aspen:
         aspen.remember_many([MemoryItem(turn) for turn in turns[:60]])
         same = aspen.closeness()
         former = aspen.engine.stamp
     assert same is not None
     assert all(layer.lowest > 0.999 for layer in same.layers)
-    model = load(config, "bfloat16")
+    model = load(config, dtype="bfloat16")
     with Aspen.open(repository, model=model, config=config) as aspen:
         assert aspen.engine.stamp.identity == former.identity  # so near that the keys are of one stamp
         rounded = aspen.closeness()
@@ -54,18 +54,19 @@ def test_another_dtype_makes_nearly_the_same_keys(config: Config) -> None:
     assert min(layer.mean for layer in rounded.layers) < 0.9999
 
 
-def test_another_runtime_is_another_model_however_close(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_runtime_is_another_model_however_close(config: Config) -> None:
+    turns, _ = calibration_text()
     repository = InMemoryRepository()
-    with Aspen.open(repository, model=load(config, "float32"), config=config) as aspen:
+    with Aspen.open(repository, model=load(config, dtype="float32"), config=config) as aspen:
         aspen.remember("My sister Mara moved to Lisbon last year.")
-    model = load(config, "bfloat16")
-    other = replace(model.fingerprint, runtime="llama.cpp")
-    monkeypatch.setattr(type(model), "fingerprint", other)
-    with Aspen.open(repository, model=model, config=config) as aspen:
-        with pytest.raises(ModelMismatch, match="close: keys of both models find nearly the same"):
+        aspen.remember_many([MemoryItem(turn) for turn in turns[:30]])
+    with Aspen.open(repository, model=load(config, runtime="llama.cpp"), config=config) as aspen:
+        with pytest.raises(ModelMismatch, match="close: keys of both models find nearly the same") as refused:
             aspen.remember("The cat is called Biscuit.")
+        assert "run by transformers, not llama.cpp (ASPEN_RUNTIME=transformers)" in refused.value.hint
+        found = aspen.closeness()
+        assert found is not None
+        assert all(layer.mean > 0.99 for layer in found.layers)
         assert [arm.ran for arm in aspen.recall("Where is Mara?").arms if arm.name == "activation"] == [False]
-        assert aspen.rekey() == 1
+        assert aspen.rekey() == 31
         assert [arm.ran for arm in aspen.recall("Where is Mara?").arms if arm.name == "activation"] == [True]

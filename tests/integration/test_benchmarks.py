@@ -193,6 +193,44 @@ def test_generations_come_out_again_in_fresh_processes(tmp_path: Path) -> None:
     assert len({row["seed"] for row in report["rows"]}) == 3
 
 
+@pytest.mark.long
+def test_runtimes_are_held_side_by_side(data: Path, tmp_path: Path) -> None:
+    done = run("runtimes.py", "--quick", "--data", data, "--json", tmp_path / "out.json")
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out.json").read_text())
+    for section in ("first_use", "start", "writing 1", "reading 1", "remembering", "replay"):
+        assert list(report[section]) == ["llama.cpp", "transformers"]
+    for runtime in ("llama.cpp", "transformers"):
+        started = report["start"][runtime]
+        assert (
+            0
+            < started["import_seconds"]
+            < started["loaded_s"]
+            < started["first_words_s"]
+            <= started["reply_s"]
+        )
+        assert started["peak_mb"] > 50
+        assert report["writing 1"][runtime]["recorded_share"] > 0
+        assert report["replay"][runtime]["verified"] == report["replay"][runtime]["generations"] == 2
+    assert min(report["activations"]["cosine_centred"]) > 0.99
+    systems = report["recall"]["systems"]
+    assert set(systems) == {
+        f"{name}, {runtime}" for name in ("aspen", "activation") for runtime in report["start"]
+    }
+    assert systems["aspen, llama.cpp"]["recall@10"] == 100
+    assert report["machine"]["cpu"] and report["versions"]["xllamacpp"]
+    assert "tokens a second written" in done.stdout
+
+
+def test_recall_in_both_runtimes_needs_data() -> None:
+    done = run("runtimes.py", "--parts", "recall")
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and "--data" in line
+
+
 def test_clients_of_a_server_lose_nothing(tmp_path: Path) -> None:
     asked = ("--seconds", 3, "--clients", 3, "--recalls", 2, "--json", tmp_path / "out.json")
     done = run("server.py", *asked)

@@ -15,6 +15,7 @@ _PACKAGES = (
     "numpy",
     "torch",
     "transformers",
+    "xllamacpp",
     "apsw",
     "sentence-transformers",
     "chromadb",

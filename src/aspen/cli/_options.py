@@ -42,7 +42,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help='"bundled", a Hugging Face id, a folder or a .gguf file. Default: $ASPEN_MODEL, or "bundled".',
+        help='"bundled", a .gguf file, "ollama:NAME", a folder or a Hugging Face id. '
+        'Default: $ASPEN_MODEL, or "bundled".',
     ),
 ]
 DeviceOption = Annotated[

@@ -176,8 +176,8 @@ const STATES = { waiting: "Waiting for its turn", reading: "Reading", writing: "
 const Waiting = () => html`<p class="waiting"><span class="dots" aria-hidden="true"></span></p>`;
 
 /**
- * What is being answered: each side as it comes, and what the last reply stood on where it was not stored. Where it was,
- * the stored turn tells that as soon as it takes this place: links that stood here before would vanish under the focus.
+ * What is being answered: each side as it comes, and what the last reply stood on where it was not stored. Where it
+ * was, the stored turn tells that as soon as it takes this place: links that stood here would vanish under the focus.
  */
 function Talking({ talk }) {
   const sides = Object.entries(talk.replies);

@@ -228,13 +228,12 @@ def tiny(tmp_path: Path) -> Path:
 
 def test_a_gguf_model_is_tried_in_a_process_of_its_own(config: Config, tiny: Path) -> None:
     own = replace(config, model=str(tiny), threads=1)
-    findings = examine(config.store, config=own, deep=True)
-    assert problems(findings) == []
-    found = by_name(findings)
-    assert found["model"].what == f"{tiny}: qwen3, F32, {found['model'].what.split(', ', 2)[2]}"
+    found = by_name(examine(config.store, config=own, deep=True))
+    assert {found[name].status for name in ("model", "model runs")} == {Status.OK}
+    assert found["model"].what.startswith(f"{tiny}: qwen3, F32, ")
     assert found["model"].what.endswith("kB (`aspen doctor --deep` runs it)")
     assert found["model runs"].what.startswith("tiny-qwen3 in a process of its own: loaded in ")
-    assert found["model loads"].what.startswith("tiny-qwen3: 4 layers, width 32")
+    assert "model loads" in found  # here as well, and refused: its context is too short for a calibration
 
 
 def test_a_file_that_crashes_llama_cpp_is_a_finding(config: Config, tiny: Path) -> None:
@@ -297,9 +296,9 @@ def test_a_library_that_is_none_and_a_runtime_that_is_none(config: Config, tmp_p
     library.write_text("no library")
     for runtime, status in (("llama.cpp", Status.PROBLEM), ("transformers", Status.WARNING)):
         own = replace(config, runtime=runtime, llama_library=library)
-        found = by_name(examine(config.store, config=own))["llama.cpp"]
-        assert found.status is status
-        assert f"cannot be loaded from {library}" in found.what
+        one = by_name(examine(config.store, config=own))["llama.cpp"]
+        assert one.status is status
+        assert f"cannot be loaded from {library}" in one.what
     found = by_name(examine(config.store, config=replace(config, runtime="abacus"), deep=True))
     assert "'abacus' is no runtime" in found["model"].what
 

@@ -260,7 +260,7 @@ def _read_metadata(reader: GGUFReader, *, count: int) -> dict[str, MetadataValue
     for _ in range(count):
         key = reader.text(limit=MAX_NAME, what="a key")
         if not key or key in metadata:
-            raise reader.broken(f"the key {key!r} stands there twice" if key else "a key is empty")
+            raise reader.broken(f"the key {key[:64]!r} stands there twice" if key else "a key is empty")
         kind = int(reader.number(_U32))
         if kind == _ARRAY:
             value, walked = _read_array(reader, key=key)
@@ -275,7 +275,7 @@ def _read_metadata(reader: GGUFReader, *, count: int) -> dict[str, MetadataValue
         elif kind in _NUMBERS:
             value = reader.number(_NUMBERS[kind])
         else:
-            raise reader.broken(f"the value of {key!r} is of type {kind}, which there is not")
+            raise reader.broken(f"the value of {key[:64]!r} is of type {kind}, which there is not")
         metadata[key] = value
     return metadata
 
@@ -292,11 +292,11 @@ def _read_array(reader: GGUFReader, *, key: str) -> tuple[MetadataValue, int]:
     """The array, or its length; and how many texts were walked past."""
     kind, length = int(reader.number(_U32)), int(reader.number(_U64))
     if kind == _TEXT:
-        reader.check_count(length, limit=MAX_ELEMENTS, size=8, what=f"elements in {key!r}")
+        reader.check_count(length, limit=MAX_ELEMENTS, size=8, what=f"elements in {key[:64]!r}")
         reader.skip_texts(length)
         return PassedOver(length), length
     if kind not in _NUMBERS:  # arrays of arrays are refused by ggml as well
-        raise reader.broken(f"the array {key!r} has elements of type {kind}, which there is not")
+        raise reader.broken(f"the array {key[:64]!r} has elements of type {kind}, which there is not")
     number = _NUMBERS[kind]
     if length > MAX_SHORT_ARRAY:
         reader.skip(length * number.size)
@@ -308,16 +308,16 @@ def _read_tensor(reader: GGUFReader, *, alignment: int) -> TensorInfo:
     name = reader.text(limit=MAX_NAME, what="the name of a tensor")
     dimensions = int(reader.number(_U32))
     if dimensions > 4:
-        raise reader.broken(f"the tensor {name!r} has {dimensions:,} dimensions, and ggml knows up to 4")
+        raise reader.broken(f"the tensor {name[:64]!r} has {dimensions:,} dimensions, and ggml knows up to 4")
     shape = tuple(int(reader.number(_U64)) for _ in range(dimensions))
     kind, offset = int(reader.number(_U32)), int(reader.number(_U64))
     tensor = TensorInfo(name, shape, kind, offset)
     if prod(shape) > MAX_BYTES or offset > MAX_BYTES:
-        raise reader.broken(f"the tensor {name!r} is of shape {list(shape)}, at byte {offset:,}")
+        raise reader.broken(f"the tensor {name[:64]!r} is of shape {list(shape)}, at byte {offset:,}")
     if offset % alignment:
-        raise reader.broken(f"the tensor {name!r} is at byte {offset:,}, no multiple of {alignment}")
+        raise reader.broken(f"the tensor {name[:64]!r} is at byte {offset:,}, no multiple of {alignment}")
     if kind in TENSOR_TYPES and (shape[0] if shape else 1) % TENSOR_TYPES[kind][1]:
         raise reader.broken(
-            f"the rows of the tensor {name!r} are no multiple of a block of {TENSOR_TYPES[kind][0]}"
+            f"the rows of the tensor {name[:64]!r} are no multiple of a block of {TENSOR_TYPES[kind][0]}"
         )
     return tensor

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 from tests.cli_run import Cli
+from tests.tiny_gguf import write_tiny_gguf
 
 from aspen import Aspen, Config, MemoryItem
 from aspen.activation_db import Calibration, KeyCode
 from aspen.doctor import Finding, Status, examine
-from aspen.errors import ModelMismatch
+from aspen.doctor import environment as looking_at_environment
+from aspen.doctor import model as looking_at_model
+from aspen.doctor import store as looking_at_store
+from aspen.errors import MissingDependency, ModelMismatch
+from aspen.models import memory
 from aspen.testing.fake_model import FakeModel
 
 
@@ -122,11 +127,9 @@ def test_what_can_be_no_path(config: Config, path: str) -> None:
 
 
 def test_damaged_traces(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aspen.doctor import store as looking  # noqa: PLC0415
-
     with Aspen.open(config.store, model=FakeModel(say=lambda _: "Yes."), config=config) as aspen:
         first, _ = (aspen.chat(text, conversation="c") for text in ("hello", "again"))
-        monkeypatch.setattr(looking, "_NEWEST_TRACES", 1)
+        monkeypatch.setattr(looking_at_store, "_NEWEST_TRACES", 1)
         assert by_name(examine(aspen.repository, config=config))["traces"].what == "the newest 1 can be read"
     with closing(sqlite3.connect(config.store)) as connection, connection:
         connection.execute("UPDATE trace SET body = zeroblob(size) WHERE id = ?", [first.trace_id])
@@ -216,16 +219,104 @@ def test_a_model_that_does_not_load(config: Config) -> None:
     assert problem.fix
 
 
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.gguf"
+    write_tiny_gguf("qwen3", path)
+    return path
+
+
+def test_a_gguf_model_is_tried_in_a_process_of_its_own(config: Config, tiny: Path) -> None:
+    own = replace(config, model=str(tiny), threads=1)
+    found = by_name(examine(config.store, config=own, deep=True))
+    assert {found[name].status for name in ("model", "model runs")} == {Status.OK}
+    assert found["model"].what.startswith(f"{tiny}: qwen3, F32, ")
+    assert found["model"].what.endswith("kB (`aspen doctor --deep` runs it)")
+    assert found["model runs"].what.startswith("tiny-qwen3 in a process of its own: loaded in ")
+    assert "model loads" in found  # here as well, and refused: its context is too short for a calibration
+
+
+def test_a_file_that_crashes_llama_cpp_is_a_finding(config: Config, tiny: Path) -> None:
+    key = b"qwen3.rope.dimension_count"
+    data = bytearray(tiny.read_bytes())
+    data[data.index(key) + len(key) + 4] = 2
+    tiny.write_bytes(data)
+    findings = examine(config.store, config=replace(config, model=str(tiny)), deep=True)
+    (problem,) = problems(findings)
+    assert problem.name == "model runs"
+    assert "ended the process that did it (SIGABRT)" in problem.what
+    assert "GGML_ASSERT" in problem.what
+    assert problem.fix.startswith("The file may be damaged")
+    assert "model loads" not in by_name(findings)
+
+
+def test_a_file_that_cannot_be_a_model_is_not_tried(
+    config: Config, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking_at_model, "try_model", lambda *_, **__: pytest.fail("it was tried"))
+    tiny.write_bytes(tiny.read_bytes()[:-1000])
+    for model in (str(tiny), "ollama:not-there", str(tiny.parent / "missing.gguf"), "~nobody-here/m.gguf"):
+        findings = examine(config.store, config=replace(config, model=model), deep=True)
+        (problem,) = problems(findings)
+        assert (problem.name, bool(problem.what)) == ("model", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "memory_limit", lambda: memory.MemoryLimit(10_000_000, "a small machine"))
+        write_tiny_gguf("qwen3", tiny)
+        (problem,) = problems(examine(config.store, config=replace(config, model=str(tiny))))
+        assert "there are 10.0 MB (a small machine)" in problem.what
+
+
+def test_what_only_the_other_runtime_needs_may_be_missing(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = looking_at_environment._version
+    missing = ("torch", "transformers", "xllamacpp")
+
+    def nothing(path: Path | None = None) -> tuple[str, Path]:
+        raise MissingDependency("llama.cpp is not there.", hint="pip install it")
+
+    monkeypatch.setattr(
+        looking_at_environment, "_version", lambda package: None if package in missing else installed(package)
+    )
+    monkeypatch.setattr(looking_at_environment, "_opened", nothing)
+    found = by_name(examine(config.store, config=replace(config, runtime="transformers")))
+    assert found["llama.cpp"].status is Status.OK
+    assert found["llama.cpp"].what == "not installed; only needed for models that llama.cpp runs"
+    assert {found[name].status for name in ("torch", "transformers")} == {Status.PROBLEM}
+    assert found["torch"].fix == "pip install 'aspen-memory[transformers]'"
+    found = by_name(examine(config.store, config=replace(config, runtime="llama.cpp")))
+    assert (found["llama.cpp"].status, found["llama.cpp"].fix) == (Status.PROBLEM, "pip install it")
+    for name in ("torch", "transformers"):
+        assert found[name].status is Status.OK
+        assert found[name].what == "not installed; only needed for models that transformers runs"
+
+
+def test_a_library_that_is_none_and_a_runtime_that_is_none(config: Config, tmp_path: Path) -> None:
+    library = tmp_path / "lib.so"
+    library.write_text("no library")
+    for runtime, status in (("llama.cpp", Status.PROBLEM), ("transformers", Status.WARNING)):
+        own = replace(config, runtime=runtime, llama_library=library)
+        one = by_name(examine(config.store, config=own))["llama.cpp"]
+        assert one.status is status
+        assert f"cannot be loaded from {library}" in one.what
+    found = by_name(examine(config.store, config=replace(config, runtime="abacus"), deep=True))
+    assert "'abacus' is no runtime" in found["model"].what
+
+
+def test_the_versions_of_llama_cpp(config: Config) -> None:
+    found = by_name(examine(config.store, config=config))["llama.cpp"]
+    assert (found.status, found.what.split()[0]) == (Status.OK, "xllamacpp")
+    assert ", version " in found.what
+
+
 def test_a_large_log_and_a_full_disk(
     config: Config, fill: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(1)
     log = Path(config.store).with_name("memory.db-wal")
-    from aspen.doctor import store as looking  # noqa: PLC0415
-
     usage = os.statvfs(Path(config.store).parent)
-    monkeypatch.setattr(looking, "_FULL_DISK", usage.f_frsize * usage.f_blocks + 1)
-    monkeypatch.setattr(looking, "_LARGE_LOG", -1)
+    monkeypatch.setattr(looking_at_store, "_FULL_DISK", usage.f_frsize * usage.f_blocks + 1)
+    monkeypatch.setattr(looking_at_store, "_LARGE_LOG", -1)
     found = by_name(examine(config.store, config=config))
     assert found["disk of the store"].status is Status.PROBLEM
     assert str(log) in found["write-ahead log"].fix

@@ -14,7 +14,7 @@ import torch
 from aspen import Aspen, Config, MemoryItem, SamplerSettings
 from aspen.errors import MissingDependency
 from aspen.memory_injector import kv
-from aspen.models import bundled, load_model
+from aspen.models import RUNTIMES, bundled, load_model
 from aspen.turns import Reply
 from aspen.types import Injection
 
@@ -29,15 +29,15 @@ FACTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def model() -> Any:
+@pytest.fixture(scope="module", params=RUNTIMES)
+def model(request: pytest.FixtureRequest) -> Any:
     try:
         bundled.find_source()
     except MissingDependency as error:
         pytest.skip(str(error))
     threads = torch.get_num_threads()
     cache = Config.from_environment().cache_dir
-    yield load_model("bundled", cache_dir=cache, device="cpu", threads=1)
+    yield load_model("bundled", cache_dir=cache, runtime=request.param, device="cpu", threads=1)
     torch.set_num_threads(threads)
 
 

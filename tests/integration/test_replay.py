@@ -17,7 +17,7 @@ from aspen.activation_db import decode_trace, encode_trace
 from aspen.activation_logger import build_trace, name_spans, record
 from aspen.config import Config
 from aspen.errors import MissingDependency
-from aspen.models import LanguageModel, bundled, generate, load_model
+from aspen.models import RUNTIMES, LanguageModel, bundled, generate, load_model
 from aspen.seed_manager import Verdict, replay
 from aspen.types import Message, Role, SamplerSettings, Segment, Trace, TraceLevel
 
@@ -35,20 +35,23 @@ from aspen.activation_db import decode_trace
 from aspen.models import load_model
 from aspen.seed_manager import replay
 
-model = load_model("bundled", cache_dir=Path(sys.argv[2]), device="cpu", threads=int(sys.argv[3]))
-report = replay(model, decode_trace(Path(sys.argv[1]).read_bytes()))
+trace = decode_trace(Path(sys.argv[1]).read_bytes())
+model = load_model(
+    "bundled", cache_dir=Path(sys.argv[2]), runtime=trace.fingerprint.runtime, device="cpu", threads=int(sys.argv[3])
+)
+report = replay(model, trace)
 print(json.dumps([report.verdict, report.explain()]))
 """
 
 
-@pytest.fixture(scope="module")
-def model() -> Any:
+@pytest.fixture(scope="module", params=RUNTIMES)
+def model(request: pytest.FixtureRequest) -> Any:
     try:
         bundled.find_source()
     except MissingDependency as error:
         pytest.skip(str(error))
     threads = torch.get_num_threads()
-    yield load_model("bundled", cache_dir=CACHE, device="cpu", threads=1)
+    yield load_model("bundled", cache_dir=CACHE, runtime=request.param, device="cpu", threads=1)
     torch.set_num_threads(threads)
 
 

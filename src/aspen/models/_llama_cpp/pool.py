@@ -35,9 +35,8 @@ class Lease:
         larger = self._pool.lend(tokens, watched=self._watched)
         if held is not None:
             larger.restore(held.state())
-        self._context = (
-            larger  # before the other goes back: an interrupt in between must not leave it with two
-        )
+        # Before the other goes back: an interrupt in between must not leave that with two owners.
+        self._context = larger
         if held is not None:
             self._pool.take_back(held)
         return larger

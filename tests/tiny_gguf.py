@@ -23,22 +23,29 @@ _ARCHITECTURES = {
 GGUF_MODELS = tuple(_ARCHITECTURES)
 
 
-def tiny_llama_cpp(architecture: str, folder: Path, *, seed: int = 0, threads: int = 1) -> LlamaCppModel:
+def tiny_llama_cpp(
+    architecture: str, folder: Path, *, seed: int = 0, threads: int = 1, context: int = CONTEXT
+) -> LlamaCppModel:
     """A tiny model of the same weights as `tiny_model(architecture, seed=seed)`, in llama.cpp."""
-    path = folder / f"tiny-{architecture}-{seed}.gguf"
+    path = folder / f"tiny-{architecture}-{seed}-{context}.gguf"
     if not path.exists():
-        write_tiny_gguf(architecture, path, seed=seed)
+        write_tiny_gguf(architecture, path, seed=seed, context=context)
     return load(path, threads=threads)
 
 
 def write_tiny_gguf(
-    architecture: str, path: Path, *, seed: int = 0, change: Callable[[gguf.GGUFWriter], None] | None = None
+    architecture: str,
+    path: Path,
+    *,
+    seed: int = 0,
+    context: int = CONTEXT,
+    change: Callable[[gguf.GGUFWriter], None] | None = None,
 ) -> None:
     """Write `tiny_transformer(architecture, seed=seed)` with its tokenizer; `change` may add to what the file says."""
     model = tiny_transformer(architecture, seed=seed)
     arch = _ARCHITECTURES[architecture]
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])
-    _write_shape(writer, architecture, config=model.config)
+    _write_shape(writer, architecture, config=model.config, context=context)
     _write_tokenizer(writer, tiny_tokenizer())
     if change is not None:
         change(writer)
@@ -63,9 +70,9 @@ def write_tiny_gguf(
     writer.close()
 
 
-def _write_shape(writer: gguf.GGUFWriter, architecture: str, *, config: Any) -> None:
+def _write_shape(writer: gguf.GGUFWriter, architecture: str, *, config: Any, context: int) -> None:
     writer.add_name(f"tiny-{architecture}")
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(config.intermediate_size)

@@ -46,7 +46,7 @@ class MemoryLimit:
 def memory_needed(header: GGUFHeader, *, context: int) -> MemoryNeed:
     """What the model of a file needs for a context of `context` tokens.
 
-    Keys and values in float16, all layers over the whole context: a little too much where windows slide. All files
+    Keys and values in float16, all layers over the whole context. All files
     count where the model is cut into several; those that are not there count as nothing.
     """
     others = (part for part in header.parts if part != header.path and is_file(part))

@@ -57,6 +57,7 @@ class Context:
         # A second sequence, for fragments on their way, in the same cells.
         params.n_seq_max, params.kv_unified = 2, True
         params.offload_kqv = params.op_offload = False
+        params.swa_full = True  # blocks with a window keep every token, so that a sequence can be rewound
         # Kept here: the library goes on calling it.
         self._callback = EvalCallback(self._watch)
         if watched:
@@ -95,18 +96,16 @@ class Context:
             self._watch.begin(take or {}, names=names, stop=stop, signals=signals)
             code = self._decode(token_ids, start=start, outputs=outputs)
             self._watch.end()
-        if code:
-            raise ModelError(
-                f"llama.cpp could not run {len(token_ids)} tokens behind {start} (code {code}).",
-                hint="Start a new session. If it fails again, the model's file may be damaged (`aspen doctor --deep`).",
-            )
+        _check(code, f"{len(token_ids)} tokens behind {start}")
 
     def nodes_of(self, token_ids: TokenIds, *, start: int) -> list[Node]:
         """Run a pass and describe its nodes, in order. Only where it is watched."""
         with DeferredSignals():
             self._watch.begin_listing()
-            self._decode(token_ids, start=start, outputs=len(token_ids))
-            return self._watch.end()
+            code = self._decode(token_ids, start=start, outputs=len(token_ids))
+            nodes = self._watch.end()
+        _check(code, f"{len(token_ids)} tokens")
+        return nodes
 
     def logits(self, row: int) -> FloatArray:
         """float32 [V] after token `row` of the last pass, which was among its outputs; a copy."""
@@ -155,7 +154,8 @@ class Context:
         library.llama_memory_seq_cp(self._memory, _SPARE, _SEQUENCE, -1, -1)
         library.llama_memory_seq_rm(self._memory, _SPARE, -1, -1)
         self.run(np.zeros(1, dtype=np.int32), start=at + length)
-        self.cut(at + length)
+        if not self.cut(at + length):
+            raise ModelError("llama.cpp could not forget a token that it ran.", hint="Start a new session.")
 
     def _restore(self, state: bytes, *, sequence: int) -> None:
         with DeferredSignals(), self._library.listening() as said:
@@ -209,6 +209,15 @@ def _free_with(owner: object, free: Callable[[int], None], pointer: int) -> None
 def _free(free: Callable[[int], None], pointer: int, process: int) -> None:
     if os.getpid() == process:  # a process that was forked off shares the memory, not the threads
         free(pointer)
+
+
+def _check(code: int, what: str) -> None:
+    """Raise ModelError where `llama_decode` returned an error."""
+    if code:
+        raise ModelError(
+            f"llama.cpp could not run {what} (code {code}).",
+            hint="Start a new session. If it fails again, the model's file may be damaged (`aspen doctor --deep`).",
+        )
 
 
 def _told(lines: Sequence[str]) -> str:

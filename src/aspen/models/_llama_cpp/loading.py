@@ -129,7 +129,7 @@ def _facts(weights: Weights, *, header: GGUFHeader) -> Facts:
     window = library.llama_model_n_swa(model) or None
     immovable = None
     if window is not None:
-        immovable = "it has layers of the kind sliding_attention, which do not keep every token"
+        immovable = "some of its blocks see a window of the tokens (sliding_attention)"
     elif rope not in (ROPE_NORM, ROPE_NEOX):
         immovable = "it has no rotary embedding, or one of several axes (M-RoPE)"
     elif _scaling(header) == "longrope":

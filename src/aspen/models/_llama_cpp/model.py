@@ -97,7 +97,8 @@ class LlamaCppModel:
         layout = HeadLayout.of(
             places[0].head_dim, rotated=facts.rotated or places[0].head_dim, interleaved=facts.interleaved
         )
-        self._parts = Parts(self._library, info, self._pool, self._lock, places, layout)
+        windowed = facts.window is not None
+        self._parts = Parts(self._library, info, self._pool, self._lock, places, layout, windowed)
         self._windows = _windows(places[0], window=facts.window)
 
     @property
@@ -119,7 +120,11 @@ class LlamaCppModel:
             attention=f"flash, passes of {PASS_TOKENS}",
             device=f"cpu {platform.machine()} {_kernels(self._library.llama_print_system_info().decode())}",
             threads=self._threads,
-            libraries={"llama.cpp": self._library.version, "numpy": version("numpy"), **library_versions()},
+            libraries={
+                "llama.cpp": self._library.version,
+                "numpy": version("numpy"),
+                **library_versions(self._library.path),
+            },
         )
 
     def tokenize(self, text: str) -> TokenIds:

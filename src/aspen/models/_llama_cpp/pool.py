@@ -13,6 +13,7 @@ SMALLEST = 512
 """Tokens that the smallest context has room for."""
 _BLOCK = 256  # llama.cpp pads a context to so many
 _IDLE = 2  # contexts of a kind that are kept for the next one
+_KEPT = 2 * SMALLEST  # tokens; larger ones take more memory than time to make
 
 
 class Lease:
@@ -22,6 +23,11 @@ class Lease:
         self._pool = pool
         self._watched = watched
         self._context: Context | None = None
+
+    @property
+    def held(self) -> Context | None:
+        """The present context; None before the first one."""
+        return self._context
 
     def bind(self, owner: object) -> None:
         """Give the context back when `owner` is collected."""
@@ -80,7 +86,7 @@ class Pool:
     def take_back(self, context: Context) -> None:
         """Keep a context for the next one, or let it go. Short: where a session is collected, nothing can be raised."""
         idle = self._idle[context.capacity, context.watched]
-        if len(idle) < _IDLE:
+        if context.capacity <= _KEPT and len(idle) < _IDLE:
             idle.append(context)
 
     @contextlib.contextmanager

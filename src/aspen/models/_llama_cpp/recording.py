@@ -22,7 +22,7 @@ class Recorder:
     """Keeps what one session feeds. Implements `RawRecording`.
 
     Between `begin` and `end` lies one pass. Keys are taken from the cache of the session when the recording is closed;
-    with a sliding window, which lets go of them, they are read in each pass like the queries.
+    with a sliding window, outside of which llama.cpp writes nothing down, they are read in each pass like the queries.
 
     Parameters
     ----------

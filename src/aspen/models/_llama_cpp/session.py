@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, ModelError
-from aspen.models._llama_cpp.context import PASS_TOKENS
+from aspen.models._llama_cpp.context import PASS_TOKENS, Context
 from aspen.models._llama_cpp.graph import Places
 from aspen.models._llama_cpp.heads import HeadLayout
 from aspen.models._llama_cpp.library import Library
@@ -25,7 +25,8 @@ from aspen.types import FloatArray, TokenIds
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all sequences of a model share. places: in passes over one token, and over several."""
+    """What all sequences of a model share. places: in passes over one token, and over several. windowed: whether
+    some blocks see a window of the tokens only."""
 
     library: Library
     info: ModelInfo
@@ -33,6 +34,7 @@ class Parts:
     lock: threading.RLock
     places: tuple[Places, Places]
     layout: HeadLayout
+    windowed: bool
 
     def places_for(self, count: int) -> Places:
         """In a pass over `count` tokens."""
@@ -68,6 +70,7 @@ class LlamaCppSession:
         self._lease.bind(self)
         self._ids: TokenIds = np.empty(0, dtype=np.int32)
         self._broken = False
+        self._moved_at = 0  # tokens that were there when the cache moved to a larger context
         if recorder is not None:
             recorder.keys_of = self._rotated_keys  # which keeps this session until the recording is closed
 
@@ -104,7 +107,9 @@ class LlamaCppSession:
         if length == self.length:
             return
         self._broken = True
-        if not self._lease.context(self.length).cut(length):
+        # What moves are the tokens that blocks with a window still see: those before are lost.
+        lost = self._parts.windowed and 0 < length < self._moved_at
+        if lost or not self._context(self.length).cut(length):
             raise ModelError(
                 "The cache has let go of earlier tokens and cannot be rewound.", hint="Start a new session."
             )
@@ -128,7 +133,7 @@ class LlamaCppSession:
         cached = CachedTokens(_flat(parts.layout.theirs(keys)), _flat(fragment.values))
         self._broken = True
         with parts.lock:
-            context = self._lease.context(self.length + count + 1)
+            context = self._context(self.length + count + 1)
             context.append(make_state(cached), length=count, at=self.length)
         if self._recorder is not None and self._recorder.is_open:
             self._recorder.put(fragment.token_ids)
@@ -164,7 +169,7 @@ class LlamaCppSession:
         parts, count, start = self._parts, len(chunk), self.length
         self._broken = True
         with parts.lock:
-            context = self._lease.context(start + count)
+            context = self._context(start + count)
             recorder = self._recorder if self._recorder is not None and self._recorder.is_open else None
             if recorder is None:
                 context.run(chunk, start=start, outputs=outputs)
@@ -176,9 +181,10 @@ class LlamaCppSession:
                 context.run(
                     chunk, start=start, outputs=count, take=take, names=places.names, stop=not outputs
                 )
-                recorder.end()
             logits = [context.logits(row) for row in range(count - outputs, count)]
-        self._ids = np.concatenate([self._ids, chunk.astype(np.int32)])
+            if recorder is not None:
+                recorder.end()
+            self._ids = np.concatenate([self._ids, chunk.astype(np.int32)])
         self._broken = False
         return np.stack(logits) if logits else np.empty((0, parts.info.vocab_size), dtype=np.float32)
 
@@ -186,7 +192,15 @@ class LlamaCppSession:
         """Make room for so many tokens more: growing once is cheaper than with each pass."""
         self._require_room(count)
         with self._parts.lock:
-            self._lease.context(self.length + count)
+            self._context(self.length + count)
+
+    def _context(self, tokens: int) -> Context:
+        """One that has room for so many tokens, with those of this sequence in it."""
+        before = self._lease.held
+        context = self._lease.context(tokens)
+        if before is not None and context is not before:
+            self._moved_at = self.length
+        return context
 
     def _require_whole(self) -> None:
         self._parts.library.check_process()  # before the lock, which another thread may have held at the fork
@@ -201,6 +215,10 @@ class LlamaCppSession:
 def _flat(vectors: FloatArray) -> NDArray[np.float16]:
     """[L, H_kv, n, head_dim] as the cache holds it: float16 [L, n, H_kv x head_dim]."""
     n_layers, heads, count, width = vectors.shape
+    if not np.abs(vectors).max() <= np.finfo(np.float16).max:
+        raise InvalidInput(
+            "The fragment has numbers that are not finite or too large for a cache in float16."
+        )
     return vectors.transpose(0, 2, 1, 3).reshape(n_layers, count, heads * width).astype(np.float16)
 
 

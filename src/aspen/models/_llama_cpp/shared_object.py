@@ -9,17 +9,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from aspen.errors import MissingDependency, ModelError
+from aspen.models.fingerprint import file_sha256
 
 TESTED = "xllamacpp 2026.10.11549 (llama.cpp 0.6.0-dev)"
 INSTALL = "pip install xllamacpp==2026.10.11549"
 
 
-def library_versions() -> dict[str, str]:
-    """Version of the installed wheel by its name; empty where it is not installed."""
+def library_versions(path: Path) -> dict[str, str]:
+    """What a replay has to find again of the shared object at `path`: the version of the wheel that it is of, else its
+    SHA-256.
+    """
     try:
-        return {"xllamacpp": version("xllamacpp")}
-    except PackageNotFoundError:
-        return {}
+        if path == in_wheel():
+            return {"xllamacpp": version("xllamacpp")}
+    except (MissingDependency, PackageNotFoundError):
+        pass
+    return {"libllama": file_sha256(path)}
 
 
 def in_wheel() -> Path:

@@ -33,19 +33,38 @@ class DeferredSignals:
         if threading.current_thread() is threading.main_thread():
             found = {number: signal.getsignal(number) for number in _NUMBERS}
             self._handlers = {number: handler for number, handler in found.items() if callable(handler)}
-            for number in self._handlers:
-                signal.signal(number, self._hold)
             self._waits = True
+            try:
+                for number in self._handlers:
+                    signal.signal(number, self._hold)
+            except BaseException:  # of a handler that still had its place
+                self._restore()
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waits = False
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        raised = self._restore()
         for number, frame in self._came:
-            self._handlers[number](number, frame)
+            try:
+                self._handlers[number](number, frame)
+            except BaseException as other:  # noqa: BLE001 - raised below, when all were called
+                raised = raised or other
+        if raised is not None:
+            raise raised
+
+    def _restore(self) -> BaseException | None:
+        """Put all handlers back, whatever comes meanwhile; what one that is back has raised."""
+        raised = None
+        for number, handler in self._handlers.items():
+            while signal.getsignal(number) is not handler:
+                try:
+                    signal.signal(number, handler)
+                except BaseException as error:  # noqa: BLE001 - of a handler that is back already
+                    raised = raised or error
+        self._waits = False
+        return raised
 
     @property
     def interrupted(self) -> bool:
@@ -55,5 +74,5 @@ class DeferredSignals:
     def _hold(self, number: int, frame: FrameType | None) -> None:
         if self._waits:
             self._came.append((number, frame))
-        else:  # between two of the calls above
+        else:  # of a C call that is over
             self._handlers[number](number, frame)

@@ -226,9 +226,15 @@ def _why_not_attention(header: GGUFHeader) -> str | None:
     return None
 
 
+_OF_IMAGES = ("v.", "mm.", "a.")
+"""How names of tensors begin that turn images or sound into embeddings."""
+
+
 def _why_not_weights(header: GGUFHeader) -> str | None:
     if not header.tensors and header.split_count == 1:
         return _KINDS["vocab"]
+    if any(tensor.name.startswith(_OF_IMAGES) for tensor in header.tensors):
+        return "it holds the images' part as well, as Ollama writes it, which llama.cpp wants in a file of its own"
     removed = next((tensor for tensor in header.tensors if tensor.type in REMOVED_TYPES), None)
     if removed is not None:
         return f"the tensor {removed.name[:64]!r} is of a type ({removed.type}) that llama.cpp does not read any more"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,12 @@ def test_a_file_without_vocabulary_or_weights(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(by_hand())
     assert why_not(read_header(path)) == "it names no architecture"
+
+
+def test_a_file_with_the_images_part_inside(tmp_path: Path) -> None:
+    header = read_header(write_gguf(tmp_path / "m.gguf"))
+    images = replace(header.tensors[0], name="v.blk.0.attn_q.weight")
+    assert "the images' part as well" in (why_not(replace(header, tensors=(*header.tensors, images))) or "")
 
 
 def test_cut_files_and_types_of_the_past(tmp_path: Path) -> None:

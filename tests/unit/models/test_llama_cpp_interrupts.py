@@ -17,6 +17,8 @@ import numpy as np
 from aspen.errors import ModelError
 from aspen.models import _llama_cpp
 from aspen.models._llama_cpp.recording import Recorder
+# Whatever started the tests in the background has SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 path = Path(sys.argv[1])
 model = _llama_cpp.load(path, threads=int(sys.argv[2]))
 ids = np.arange(120, dtype=np.int32)

@@ -34,9 +34,9 @@ from aspen.models._llama_cpp.signals import DeferredSignals
 
 FLOAT32, FLOAT16 = 0, 1  # ggml_type
 FLASH_ATTENTION = 1  # llama_flash_attn_type
-ROPE_NONE, ROPE_NORM, ROPE_NEOX = -1, 0, 2  # llama_rope_type; norm turns dimension 2i with 2i+1
+ROPE_NORM, ROPE_NEOX = 0, 2  # llama_rope_type; norm turns dimension 2i with 2i+1
 VOCAB_NONE, VOCAB_SENTENCEPIECE = 0, 1  # llama_vocab_type
-ATTR_UNKNOWN, ATTR_UNUSED, ATTR_CONTROL, ATTR_USER_DEFINED, ATTR_BYTE = 1, 2, 8, 16, 32  # llama_token_attr
+ATTR_UNKNOWN, ATTR_CONTROL, ATTR_USER_DEFINED = 1, 8, 16  # llama_token_attr
 
 EvalCallback = ctypes.CFUNCTYPE(c_bool, c_void_p, c_bool, c_void_p)
 """`ggml_backend_sched_eval_callback`: (tensor, ask, user data). Asked of each node of a graph, before it is computed,

@@ -13,7 +13,7 @@ import platformdirs
 import pytest
 
 from aspen.errors import MissingDependency
-from aspen.models import bundled
+from aspen.models import RUNTIMES, bundled
 
 pytestmark = pytest.mark.slow
 
@@ -23,21 +23,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
+@pytest.fixture(scope="module", params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def played(folder: Path) -> subprocess.CompletedProcess[str]:
+def story(folder: Path, runtime: str) -> Path:
+    return folder / f"{runtime}.db"
+
+
+@pytest.fixture(scope="module")
+def played(story: Path, runtime: str) -> subprocess.CompletedProcess[str]:
     try:
         bundled.find_source()
     except MissingDependency as error:
         pytest.skip(str(error))
-    return _demo("--quick", "--store", str(folder / "story.db"), "--svg", str(folder / "demo.svg"))
+    picture = story.with_suffix(".svg")
+    return _demo("--quick", "--store", str(story), "--svg", str(picture), ASPEN_RUNTIME=runtime)
 
 
-def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _demo(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
         "ASPEN_CACHE": str(platformdirs.user_cache_path("aspen-tests")),
         **os.environ,
         "COLUMNS": "80",
         "PYTHONIOENCODING": "utf-8",
+        **settings,
     }
     return subprocess.run(
         [sys.executable, "-m", "aspen.cli", "demo", *arguments],
@@ -86,15 +98,15 @@ def test_a_pipe_gets_plain_text_within_80_columns(played: subprocess.CompletedPr
 
 
 def test_it_names_the_store_and_what_to_try_next(
-    played: subprocess.CompletedProcess[str], folder: Path
+    played: subprocess.CompletedProcess[str], story: Path
 ) -> None:
-    assert (folder / "story.db").is_file()
-    assert f"aspenchat--store{folder / 'story.db'}" in re.sub(r"[\s┃]", "", played.stdout)
+    assert story.is_file()
+    assert f"aspenchat--store{story}" in re.sub(r"[\s┃]", "", played.stdout)
 
 
-def test_the_picture_is_a_small_svg(played: subprocess.CompletedProcess[str], folder: Path) -> None:
+def test_the_picture_is_a_small_svg(played: subprocess.CompletedProcess[str], story: Path) -> None:
     assert played.returncode == 0
-    picture = folder / "demo.svg"
+    picture = story.with_suffix(".svg")
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
     assert picture.stat().st_size < 150_000
 

@@ -124,6 +124,12 @@ _OPTIONAL = {
 #: These always consist of experts.
 _EXPERTS = frozenset({"deepseek", "dots1", "ernie4_5-moe", "olmoe", "phimoe", "qwen2moe", "qwen3moe"})
 
+#: llama.cpp ends the process where one of these rotates a part of its heads only.
+_ROTATE_WHOLE_HEADS = SUPPORTED - {
+    *("chatglm", "cohere2", "command-r", "gemma", "gemma2", "gemma3", "glm4", "gpt2", "gptneox", "nemotron"),
+    *("phi2", "phi3", "phimoe", "qwen", "stablelm", "starcoder"),
+}
+
 
 def why_not(header: GGUFHeader) -> str | None:
     """Why Aspen does not run the model in a file, as the end of a sentence; None where it does.
@@ -207,7 +213,8 @@ def _why_not_numbers(header: GGUFHeader) -> str | None:
     width, heads = header.width or 0, max(1, header.heads or 1)
     (head_dim,) = header.per_layer("attention.key_length")[:1] or (width // heads,)
     for rotated in header.per_layer("rope.dimension_count"):
-        if rotated % 2 or not 0 < rotated <= head_dim:
+        partly = rotated < head_dim and name in _ROTATE_WHOLE_HEADS
+        if partly or rotated % 2 or not 0 < rotated <= head_dim:
             return f"it rotates {rotated:,} of the {head_dim:,} dimensions of a head"
     return None
 

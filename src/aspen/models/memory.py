@@ -12,9 +12,10 @@ from aspen.models.folders import is_file
 from aspen.models.gguf_header import GGUFHeader
 
 REST = 128 * 2**20
-"""Bytes for everything beside weights and keys: buffers of a pass, the vocabulary, the program itself."""
+"""Bytes for what is alike for all models: buffers of a pass, the vocabulary, the program itself."""
 
-_HALF = 2  # bytes of a float16
+_HALF, _SINGLE = 2, 4  # bytes of a float16, of a float32
+_LOGITS = 256  # rows that llama.cpp reserves: of each token of a pass, where they come about and where they are read
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page
 _NAMES = {0: "B", 1: "KB", 2: "MB", 3: "GB"}
 
@@ -27,7 +28,7 @@ class MemoryNeed:
 
     weights: int
     cache: int
-    rest: int = REST
+    rest: int
 
     @property
     def total(self) -> int:
@@ -46,13 +47,14 @@ class MemoryLimit:
 def memory_needed(header: GGUFHeader, *, context: int) -> MemoryNeed:
     """What the model of a file needs for a context of `context` tokens.
 
-    Keys and values in float16, all layers over the whole context. All files
-    count where the model is cut into several; those that are not there count as nothing.
+    Keys and values in float16, all layers over the whole context. All files count where the model is cut into several;
+    those that are not there count as nothing.
     """
     others = (part for part in header.parts if part != header.path and is_file(part))
     return MemoryNeed(
         weights=header.size + sum(part.stat().st_size for part in others),
         cache=context * cache_bytes(header),
+        rest=REST + _LOGITS * header.vocabulary_size * _SINGLE,
     )
 
 

@@ -17,9 +17,9 @@ from tests.tiny_models import CONTEXT
 
 from aspen.errors import InvalidInput, ModelError, ModelNotFound, PromptTooLong
 from aspen.models import _llama_cpp, load_model, memory, read_header
+from aspen.models._llama_cpp import c_api, loading, shared_object
 from aspen.models._llama_cpp import capture as capturing
 from aspen.models._llama_cpp import library as binding
-from aspen.models._llama_cpp import loading, shared_object
 from aspen.models._llama_cpp import model as models
 from aspen.models._llama_cpp.model import LlamaCppModel
 from aspen.models._llama_cpp.recording import Recorder
@@ -96,6 +96,7 @@ def test_an_architecture_that_is_not_supported(tmp_path: Path, architecture: str
         ("llama.rope.dimension_count", 0, "rotates 0 of the 16"),
         ("llama.rope.dimension_count", 7, "rotates 7 of the 16"),
         ("llama.rope.dimension_count", 64, "rotates 64 of the 16"),
+        ("llama.rope.dimension_count", 8, "rotates 8 of the 16"),
     ],
 )
 def test_numbers_that_would_end_the_process(tmp_path: Path, key: str, value: Any, why: str) -> None:
@@ -296,7 +297,7 @@ def test_a_library_of_something_else(file: Path, tmp_path: Path) -> None:
     assert shared_object.TESTED in raised.value.message
 
 
-@pytest.mark.parametrize("defaults", ["_MODEL_DEFAULTS", "_CONTEXT_DEFAULTS"])
+@pytest.mark.parametrize("defaults", ["MODEL_DEFAULTS", "CONTEXT_DEFAULTS"])
 def test_structs_with_other_defaults(defaults: str, monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     path = shared_object.in_wheel()
     own = binding.open_library().version
@@ -312,10 +313,24 @@ def test_structs_with_other_defaults(defaults: str, monkeypatch: pytest.MonkeyPa
 def test_structs_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
     if binding._bytes_returned(binding.open_library()._library["llama_model_default_params"]) is None:
         pytest.skip("sizes cannot be seen on this processor")
-    longer = type("Longer", (binding.ContextParams,), {"_fields_": [("added", ctypes.c_void_p)]})
+    longer = type("Longer", (c_api.ContextParams,), {"_fields_": [("added", ctypes.c_void_p)]})
     monkeypatch.setattr(binding, "ContextParams", longer)
     with pytest.raises(ModelError, match=r"gives 168 bytes in version .*, where 176 are expected"):
         binding.Library(shared_object.in_wheel())
+
+
+@pytest.mark.parametrize(
+    ("struct", "missing"),
+    [("Tensor", "buffer"), ("Tensor", "op"), ("Batch", "embd")],
+)
+def test_structs_with_another_field(struct: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = [field for field in getattr(binding, struct)._fields_ if field[0] != missing]
+    other = type("Other", (ctypes.Structure,), {"_fields_": fields})
+    monkeypatch.setattr(binding, struct, other)
+    told = {"Tensor": "ggml_tensor", "Batch": "llama_batch"}[struct]
+    with pytest.raises(ModelError, match=f"{told} is laid out otherwise") as raised:
+        binding.Library(shared_object.in_wheel())
+    assert shared_object.TESTED in raised.value.message
 
 
 def test_tiny_models_of_all_kinds_survive_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

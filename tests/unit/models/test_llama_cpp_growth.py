@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.tiny_gguf import GGUF_MODELS, tiny_llama_cpp
 
-from aspen.errors import ModelError
-from aspen.models._llama_cpp.context import PASS_TOKENS
+from aspen.errors import ModelError, PromptTooLong
+from aspen.models._llama_cpp.context import PASS_TOKENS, Context
 from aspen.models._llama_cpp.model import LlamaCppModel
 from aspen.models._llama_cpp.pool import SMALLEST
 from aspen.testing.model_suite import some_ids
-from aspen.types import FloatArray
+from aspen.types import FloatArray, TokenIds
 
 WINDOWED = ("gemma2",)
 LONG, MORE = SMALLEST - 12, 120
@@ -42,6 +46,27 @@ def test_recording_changes_no_number_however_a_prompt_is_cut(model: LlamaCppMode
     assert states.shape[1] == count
     close(states, model.capture([ids], layers=range(model.info.n_layers + 1))[0])
     assert recording.attention_inputs(1).keys.shape[1] == count
+
+
+def test_a_long_prompt_lets_others_in_between(model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, order = threading.Event(), []
+    original = Context.run
+
+    def run(self: Context, token_ids: TokenIds, *, start: int, **options: Any) -> None:
+        original(self, token_ids, start=start, **options)
+        order.append(len(token_ids))
+        begun.set()
+
+    def capture() -> None:
+        begun.wait(60)
+        model.capture([some_ids(model, 3)], layers=[0])
+
+    monkeypatch.setattr(Context, "run", run)
+    other = threading.Thread(target=capture)
+    other.start()
+    model.start_session().prefill(some_ids(model, 2000))
+    other.join(60)
+    assert order.index(3) < len(order) - 1, "the short text waited for the whole prompt"
 
 
 def test_a_sequence_that_grew_goes_on_as_if_it_had_room_from_the_start(model: LlamaCppModel) -> None:
@@ -87,6 +112,21 @@ def test_a_fragment_may_make_a_context_grow(model: LlamaCppModel) -> None:
     taker.prefill(ids[:LONG])
     taker.put(giver.fragment(LONG, LONG + MORE - 1))
     close(taker.decode(int(ids[-1])), model.start_session().prefill(ids))
+
+
+def test_a_fragment_may_fill_a_context_to_its_last_token(tmp_path: Path) -> None:
+    model = tiny_llama_cpp("llama", tmp_path, context=SMALLEST)
+    ids = some_ids(model, SMALLEST)
+    giver, taker = model.start_session(), model.start_session()
+    expected = giver.prefill(ids)
+    taker.prefill(ids[:100])
+    taker.put(giver.fragment(100, SMALLEST))
+    assert taker.length == SMALLEST
+    close(taker.fragment(100, SMALLEST).keys, giver.fragment(100, SMALLEST).keys)
+    with pytest.raises(PromptTooLong):
+        taker.decode(5)
+    taker.rewind(SMALLEST - 1)
+    close(taker.decode(int(ids[-1])), expected)
 
 
 def test_large_contexts_are_not_kept(model: LlamaCppModel) -> None:

@@ -136,6 +136,55 @@ print(np.array_equal(model.start_session().prefill(ids), expected))
     assert told == ["3", "An earlier step of this session failed half-way.", "True"]
 
 
+@pytest.mark.parametrize(("tokens", "raised"), [(120, "2"), (1, "0")], ids=["several tokens", "one token"])
+def test_ctrl_c_within_an_unwatched_pass(file: Path, tokens: int, raised: str) -> None:
+    """A pass over several tokens ends at the next node, one over a single token is done."""
+    told = run(
+        f"""
+from aspen.models._llama_cpp.context import Context
+original, codes = Context._decode, []
+def decode(self, *arguments, **options):
+    os.kill(os.getpid(), signal.SIGINT)
+    codes.append(original(self, *arguments, **options))
+    return codes[-1]
+session = model.start_session()
+session._reserve({tokens})
+Context._decode = decode
+try:
+    session._run(ids[:{tokens}], outputs=1)
+except KeyboardInterrupt:
+    print(codes)
+Context._decode = original
+print(np.array_equal(model.start_session().prefill(ids), expected))
+""",
+        file=file,
+    )
+    assert told == [f"[{raised}]", "True"]
+
+
+def test_ctrl_c_while_a_model_is_freed_comes_a_moment_later(file: Path) -> None:
+    """Python drops what is raised where an object is collected."""
+    told = run(
+        """
+from aspen.models._llama_cpp.context import _free_with
+class Owner: pass
+def free(pointer):
+    os.kill(os.getpid(), signal.SIGINT)
+    print("freed", pointer)
+owner = Owner()
+_free_with(owner, free, 7)
+try:
+    del owner
+    print("behind")
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+        file=file,
+    )
+    assert told == ["freed 7", "behind", "interrupted"]
+
+
 def test_other_signals_wait_for_the_end_of_a_pass(file: Path) -> None:
     """What their handlers do cannot be known: the pass is whole, then they are called, and may raise."""
     told = run(

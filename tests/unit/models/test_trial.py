@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 from tests.tiny_gguf import write_tiny_gguf
@@ -27,17 +26,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def crashing(file: Path, tmp_path: Path) -> Path:
-    """A file that llama.cpp loads, and ends the process on in the first pass."""
-    return changed(file, tmp_path / "crashing.gguf", key="qwen3.rope.dimension_count", value=2)
-
-
-def changed(file: Path, copy: Path, *, key: str, value: int) -> Path:
-    data = bytearray(file.read_bytes())
-    at = data.index(struct.pack("<Q", len(key)) + key.encode()) + 8 + len(key)
-    assert struct.unpack_from("<I", data, at)[0] == gguf.GGUFValueType.UINT32
-    struct.pack_into("<I", data, at + 4, value)
-    copy.write_bytes(data)
-    return copy
+    """A file with the same token twice, on which llama.cpp ends the process."""
+    data = file.read_bytes()
+    start = data.index(b"tokenizer.ggml.tokens")
+    one, other = (data.index(struct.pack("<Q", 1) + letter, start) for letter in (b"a", b"b"))
+    twice = tmp_path / "twice.gguf"
+    twice.write_bytes(data[:other] + data[one : one + 9] + data[other + 9 :])
+    return twice
 
 
 def test_what_a_model_does(file: Path, tmp_path: Path) -> None:
@@ -61,19 +56,9 @@ def test_a_model_that_ends_the_process(crashing: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as raised:
         try_model(str(crashing), cache_dir=tmp_path)
     assert raised.value.message.startswith(f"Loading {crashing} ended the process that did it (SIGABRT): ")
-    assert "GGML_ASSERT(n_embd_head == n_rot) failed" in raised.value.message
+    assert "GGML_ASSERT" in raised.value.message
     assert raised.value.details["code"] == -6
     assert not list(tmp_path.glob("core*"))
-
-
-def test_a_vocabulary_that_says_a_token_twice(file: Path, tmp_path: Path) -> None:
-    data = file.read_bytes()
-    start = data.index(b"tokenizer.ggml.tokens")
-    one, other = (data.index(struct.pack("<Q", 1) + letter, start) for letter in (b"a", b"b"))
-    twice = tmp_path / "twice.gguf"
-    twice.write_bytes(data[:other] + data[one : one + 9] + data[other + 9 :])
-    with pytest.raises(ModelError, match=r"\(SIGABRT\): .*GGML_ASSERT"):
-        try_model(str(twice), cache_dir=tmp_path)
 
 
 def test_errors_come_in_their_own_words(tmp_path: Path) -> None:

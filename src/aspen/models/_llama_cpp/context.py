@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import ModelError
+from aspen.models._llama_cpp.c_api import FLASH_ATTENTION, AbortCallback, Batch, EvalCallback
 from aspen.models._llama_cpp.graph import Node
-from aspen.models._llama_cpp.library import FLASH_ATTENTION, Batch, EvalCallback, Library
+from aspen.models._llama_cpp.library import Library
 from aspen.models._llama_cpp.signals import DeferredSignals
 from aspen.models._llama_cpp.watch import Take, Watch
 from aspen.types import FloatArray, TokenIds
@@ -60,6 +61,7 @@ class Context:
         params.swa_full = True  # blocks with a window keep every token, so that a sequence can be rewound
         # Kept here: the library goes on calling it.
         self._callback = EvalCallback(self._watch)
+        self._abort = AbortCallback(self._watch.aborts)
         if watched:
             params.cb_eval = ctypes.cast(self._callback, ctypes.c_void_p).value
         with DeferredSignals(), library.listening() as said:
@@ -88,12 +90,17 @@ class Context:
         outputs: of how many tokens, counted from the end, logits are computed. take: by place in the graph, whose
         nodes have these `names`, who gets the tensor there; with `stop` the pass ends after the last of them.
 
-        What a `take` raises is raised here; so is KeyboardInterrupt, behind the next tensor that is watched or the
-        whole pass. The cache then holds the tokens in some blocks only.
+        What a `take` raises is raised here; so is KeyboardInterrupt, behind the next node of the graph, or the whole
+        pass over a single token. The cache then holds the tokens in some blocks only.
         """
         self._library.check_process()
         with DeferredSignals() as signals:
             self._watch.begin(take or {}, names=names, stop=stop, signals=signals)
+            # A call for each node would cost a single token some of its speed, and it is soon over.
+            abortable = signals.waits and len(token_ids) > 1
+            self._library.llama_set_abort_callback(
+                self._pointer, self._abort if abortable else AbortCallback(), None
+            )
             code = self._decode(token_ids, start=start, outputs=outputs)
             self._watch.end()
         _check(code, f"{len(token_ids)} tokens behind {start}")
@@ -208,7 +215,8 @@ def _free_with(owner: object, free: Callable[[int], None], pointer: int) -> None
 
 def _free(free: Callable[[int], None], pointer: int, process: int) -> None:
     if os.getpid() == process:  # a process that was forked off shares the memory, not the threads
-        free(pointer)
+        with DeferredSignals(again=True):
+            free(pointer)
 
 
 def _check(code: int, what: str) -> None:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aspen.errors import ModelError
-from aspen.models._llama_cpp.library import FLOAT32, Library, Tensor
+from aspen.models._llama_cpp.c_api import FLOAT32, Tensor
+from aspen.models._llama_cpp.library import Library
 from aspen.types import FloatArray
 
 _VIEWS = frozenset({"RESHAPE", "VIEW", "PERMUTE", "TRANSPOSE", "CONT"})

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from aspen.errors import InvalidInput, ModelNotFound
+from aspen.models._llama_cpp.c_api import ROPE_NEOX, ROPE_NORM, ProgressCallback
 from aspen.models._llama_cpp.context import Weights
-from aspen.models._llama_cpp.library import ROPE_NEOX, ROPE_NORM, Library, ProgressCallback, open_library
+from aspen.models._llama_cpp.library import Library, open_library
 from aspen.models._llama_cpp.model import Facts, LlamaCppModel
 from aspen.models._llama_cpp.pool import SMALLEST
 from aspen.models._llama_cpp.signals import DeferredSignals

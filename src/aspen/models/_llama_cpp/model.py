@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,13 +22,13 @@ from aspen.models._llama_cpp.recording import Recorder
 from aspen.models._llama_cpp.session import LlamaCppSession, Parts
 from aspen.models._llama_cpp.shared_object import library_versions
 from aspen.models._llama_cpp.unembedding import Unembedding, find_unembedding
-from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
 from aspen.models.gguf_header import GGUFHeader
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
-from aspen.models.interface import ChatPrompt, ModelInfo
+from aspen.models.interface import ModelInfo
 from aspen.models.memory import check_memory
+from aspen.models.runtime_model import RuntimeModel
 from aspen.models.text import TextCodec
-from aspen.types import Fingerprint, FloatArray, Message, TokenIds
+from aspen.types import Fingerprint, FloatArray, TokenIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,8 @@ class Facts:
     quantisation: str
 
 
-class LlamaCppModel:
-    """Implements `LanguageModel`. Locks are those of `TransformersModel`: one pass at a time, and a recording lets only
-    its own thread start sessions.
+class LlamaCppModel(RuntimeModel):
+    """Implements `LanguageModel`. Each sequence of a batch runs by itself: its numbers do not depend on the others.
 
     Parameters
     ----------
@@ -75,22 +73,18 @@ class LlamaCppModel:
         threads: int,
         weights_hash: Callable[[], str],
     ) -> None:
+        super().__init__(info, text=text, weights_hash=weights_hash)
         self._weights = weights
         self._library = weights.library
-        self._info = info
         self._facts = facts
         self._header = header
-        self._text = text
         self._threads = threads
-        self._weights_hash = weights_hash
         self._pool = Pool(
             weights,
             context_length=info.context_length,
             threads=threads,
             check_memory=lambda tokens: check_memory(header, context=tokens),
         )
-        self._lock = threading.RLock()  # held for one pass
-        self._turn = threading.RLock()  # held as long as a recording is open; taken before the other
         self._recorder: Recorder | None = None
         self._recorder_taken = False
         places = self._learn(1), self._learn(2)
@@ -100,10 +94,6 @@ class LlamaCppModel:
         windowed = facts.window is not None
         self._parts = Parts(self._library, info, self._pool, self._lock, places, layout, windowed)
         self._windows = _windows(places[0], window=facts.window)
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -127,28 +117,6 @@ class LlamaCppModel:
             },
         )
 
-    def tokenize(self, text: str) -> TokenIds:
-        """int32 [T]; see `LanguageModel.tokenize`."""
-        return self._text.tokenize(text)
-
-    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
-        return self._text.detokenize(token_ids, skip_special=skip_special)
-
-    def vocabulary(self) -> tuple[bytes, ...]:
-        """Computed once; see `LanguageModel.vocabulary`."""
-        return self._token_bytes
-
-    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
-        return self._text.apply_chat_template(messages)
-
-    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
-        """float32 [len(layers), T, D] for each sequence; see `LanguageModel.capture`.
-
-        Each sequence runs by itself, so its numbers do not depend on the others. Raises InvalidInput on an empty
-        sequence or an unknown layer, PromptTooLong on a sequence beyond the context.
-        """
-        return [one.hidden_states for one in self.capture_with_heads(batch, layers=layers, heads=())]
-
     def capture_with_heads(
         self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
     ) -> list[Captured]:
@@ -170,13 +138,6 @@ class LlamaCppModel:
             recorder = None if self._recorder_taken else self._recorder
             self._recorder_taken = self._recorder is not None
             return LlamaCppSession(self._parts, recorder=recorder, rotaries=lambda: self._rotaries)
-
-    def fragments_refused(self) -> str | None:
-        """See `LanguageModel.fragments_refused`."""
-        try:
-            return None if self._rotaries else "the model has no blocks"
-        except ModelError as error:
-            return error.message
 
     def unembed(self, states: FloatArray) -> FloatArray:
         """float32 [n, V] from float32 [n, D]; see `LanguageModel.unembed`."""
@@ -211,10 +172,6 @@ class LlamaCppModel:
         return learn(nodes, n_layers=self._info.n_layers, architecture=self._info.architecture)
 
     @cached_property
-    def _token_bytes(self) -> tuple[bytes, ...]:
-        return self._text.token_bytes(self._info.vocab_size)
-
-    @cached_property
     def _unembedding(self) -> Unembedding:
         return find_unembedding(self._header, parts=self._parts)
 
@@ -239,15 +196,6 @@ class LlamaCppModel:
         if len(rotaries) < self._info.n_layers:
             raise _refused("positions are no matter of its attention alone")
         return rotaries
-
-    @cached_property
-    def _hashes(self) -> tuple[str, str, str]:
-        """Of weights, tokenizer and chat template."""
-        return (
-            self._weights_hash(),
-            tokenizer_sha256(self._text.vocabulary(), probe_ids=self._text.probe(PROBE_TEXT)),
-            template_sha256(self._text.template),
-        )
 
 
 def _windows(places: Places, *, window: int | None) -> tuple[int | None, ...]:

@@ -64,17 +64,17 @@ class Pool:
         self, weights: Weights, *, context_length: int, threads: int, check_memory: Callable[[int], None]
     ) -> None:
         self._weights = weights
-        self._largest = -(-context_length // _BLOCK) * _BLOCK
+        self._largest = _padded(context_length)
         self._threads = threads
         self._check_memory = check_memory
         self._idle: defaultdict[tuple[int, bool], list[Context]] = defaultdict(list)
 
     def lend(self, tokens: int, *, watched: bool) -> Context:
-        """An empty context for at least `tokens` tokens, up to what the model was made for."""
+        """An empty context for at least `tokens` tokens, and beyond what the model was made for only where they are."""
         capacity = SMALLEST
         while capacity < tokens:
             capacity *= 2
-        capacity = min(capacity, self._largest)
+        capacity = min(capacity, max(self._largest, _padded(tokens)))
         try:
             context = self._idle[capacity, watched].pop()
         except IndexError:
@@ -97,3 +97,8 @@ class Pool:
             yield context
         finally:
             self.take_back(context)
+
+
+def _padded(tokens: int) -> int:
+    """The room of a context that is asked for so many."""
+    return -(-tokens // _BLOCK) * _BLOCK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ from aspen.models.heads import Rotary
 from aspen.models.interface import ModelInfo
 from aspen.models.kv import KVFragment
 from aspen.types import FloatArray, TokenIds
+
+_MOMENT = 0.0005
+"""Seconds. A lock that is given back goes to whoever asks first, and who waits for it has to wake up before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,10 @@ class Parts:
 
 
 def cut(token_ids: TokenIds) -> Iterator[TokenIds]:
-    """The passes that a sequence is run in."""
+    """The passes that a sequence is run in, with a moment between them in which other threads may take their turn."""
     for start in range(0, len(token_ids), PASS_TOKENS):
+        if start:
+            time.sleep(_MOMENT)
         yield token_ids[start : start + PASS_TOKENS]
 
 
@@ -125,7 +131,7 @@ class LlamaCppSession:
         parts = self._parts
         parts.info.check_fragment(fragment, head_dim=parts.head_dim)
         count = len(fragment.token_ids)
-        self._require_room(count + 1)  # one token more is run and forgotten
+        self._require_room(count)
         positions = np.arange(count)
         keys = np.stack(
             [rotary.rotate(own, positions) for rotary, own in zip(rotaries, fragment.keys, strict=True)]
@@ -133,7 +139,7 @@ class LlamaCppSession:
         cached = CachedTokens(_flat(parts.layout.theirs(keys)), _flat(fragment.values))
         self._broken = True
         with parts.lock:
-            context = self._context(self.length + count + 1)
+            context = self._context(self.length + count + 1)  # one token more is run and forgotten
             context.append(make_state(cached), length=count, at=self.length)
         if self._recorder is not None and self._recorder.is_open:
             self._recorder.put(fragment.token_ids)

@@ -7,14 +7,17 @@ prints it, gives C a zero, and the program goes on.
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # not all everywhere
 _NUMBERS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+
+_MOMENT = 0.01  # seconds
 
 
 class DeferredSignals:
@@ -22,9 +25,13 @@ class DeferredSignals:
 
     What they raise replaces what was raised within it. Other threads than the main one are never interrupted, and
     nothing is changed there.
+
+    With `again` the handlers are not called behind it either, but the signals are sent once more a moment later: for
+    what runs while an object is collected, where Python drops what is raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, again: bool = False) -> None:
+        self._again = again
         self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
         self._came: list[tuple[int, FrameType | None]] = []
         self._waits = False
@@ -46,6 +53,9 @@ class DeferredSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         raised = self._restore()
+        if self._again:
+            _send_later({number for number, _ in self._came})
+            self._came.clear()
         for number, frame in self._came:
             try:
                 self._handlers[number](number, frame)
@@ -67,6 +77,11 @@ class DeferredSignals:
         return raised
 
     @property
+    def waits(self) -> bool:
+        """Whether signals are held back: in the main thread, within it."""
+        return self._waits
+
+    @property
     def interrupted(self) -> bool:
         """Whether KeyboardInterrupt will be raised behind it. Of handlers of a program's own that cannot be known."""
         return any(self._handlers[number] is signal.default_int_handler for number, _ in self._came)
@@ -76,3 +91,19 @@ class DeferredSignals:
             self._came.append((number, frame))
         else:  # of a C call that is over
             self._handlers[number](number, frame)
+
+
+def _send_later(numbers: Collection[int]) -> None:
+    """Send these signals to the main thread, from another one, once what runs now has had time to end."""
+    if numbers:
+        sender = threading.Timer(_MOMENT, _send, [numbers])
+        sender.daemon = True
+        sender.start()
+
+
+def _send(numbers: Collection[int]) -> None:
+    for number in numbers:
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        else:  # Windows, where a call that waits is not woken by it
+            _thread.interrupt_main(signal.Signals(number))

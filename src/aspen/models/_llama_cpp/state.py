@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import ModelError
-from aspen.models._llama_cpp.library import FLOAT16
+from aspen.models._llama_cpp.c_api import FLOAT16
 
 _MAGIC = 0xAF143CD8
 _CELL = np.dtype([("position", "<i4"), ("sequences", "<u4"), ("sequence", "<i4")])

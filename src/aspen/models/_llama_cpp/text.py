@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.errors import InvalidInput, ModelError
-from aspen.models._llama_cpp.library import (
+from aspen.models._llama_cpp.c_api import (
     ATTR_CONTROL,
     ATTR_UNKNOWN,
     ATTR_USER_DEFINED,
     VOCAB_NONE,
     VOCAB_SENTENCEPIECE,
-    Library,
 )
+from aspen.models._llama_cpp.library import Library
 from aspen.models._llama_cpp.template import ChatTemplate
 from aspen.models.text import AddedToken
 

@@ -65,11 +65,11 @@ class Watch:
 
         Nothing where Ctrl-C ended it: that is raised behind the pass.
         """
-        error, left, listed, signals = self._error, self._left, self._listed, self._signals
+        error, left, listed, interrupted = self._error, self._left, self._listed, self._interrupted
         self._reset()
         if error is not None:
             raise error
-        if left and not (signals is not None and signals.interrupted):
+        if left and not interrupted:
             raise _another_graph(f"{left} tensors that were to be read did not occur in it")
         return listed or []
 
@@ -85,12 +85,20 @@ class Watch:
 
     def __call__(self, tensor: int, ask: bool, _: Any) -> bool:  # noqa: FBT001 - C's signature
         try:
-            if self._error is not None or (self._signals is not None and self._signals.interrupted):
+            if self._error is not None or self._interrupted:
                 return ask  # True to be called again with the data, where False ends the pass
             return self._wants(tensor) if ask else self._takes_on(tensor)
         except BaseException as error:  # noqa: BLE001 - raised by `end`
             self._error = error
             return ask
+
+    def aborts(self, _: Any) -> bool:
+        """The other callback of a context: whether the pass is to end before its next node."""
+        return self._interrupted
+
+    @property
+    def _interrupted(self) -> bool:
+        return self._signals is not None and self._signals.interrupted
 
     def _wants(self, tensor: int) -> bool:
         if self._listed is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -22,11 +21,11 @@ from aspen.models._transformers.recording import Recorder
 from aspen.models._transformers.session import TransformersSession
 from aspen.models._transformers.text import TransformersTokenizer
 from aspen.models._transformers.unembedding import Unembedding, find_unembedding
-from aspen.models.fingerprint import PROBE_TEXT, template_sha256, tokenizer_sha256
 from aspen.models.heads import Captured, HeadAttention, HeadRef, Rotary
-from aspen.models.interface import ChatPrompt, ModelInfo
+from aspen.models.interface import ModelInfo
+from aspen.models.runtime_model import RuntimeModel
 from aspen.models.text import TextCodec
-from aspen.types import Fingerprint, FloatArray, Message, TokenIds
+from aspen.types import Fingerprint, FloatArray, TokenIds
 
 #: Taken where neither the config nor the tokenizer names a limit, tokens.
 _DEFAULT_CONTEXT = 2048
@@ -35,12 +34,8 @@ _PROBE_TOKENS = 8
 _LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
 
 
-class TransformersModel:
-    """Implements `LanguageModel`.
-
-    Two locks cover the model. Forward passes are taken one after the other; a recording, as long as it is open, lets
-    only its own thread start sessions. Passes of other threads that record nothing (`capture`) go on between the steps
-    of the recorded session: its hooks see only these.
+class TransformersModel(RuntimeModel):
+    """Implements `LanguageModel`. Sequences of a batch run padded, which may change the last bits of their numbers.
 
     Parameters
     ----------
@@ -65,21 +60,15 @@ class TransformersModel:
         weights_hash: Callable[[], str],
         quantisation: str = "none",
     ) -> None:
+        text = TextCodec(TransformersTokenizer(tokenizer))
+        info = _describe(hf, tokenizer=tokenizer, text=text, name=name)
+        super().__init__(info, text=text, weights_hash=weights_hash)
         self._hf = hf.eval()
-        self._text = TextCodec(TransformersTokenizer(tokenizer))
-        self._weights_hash = weights_hash
         self._quantisation = quantisation
         self._attention = str(hf.config._attn_implementation)
-        self._info = _describe(hf, tokenizer=tokenizer, text=self._text, name=name)
-        self._blocks = find_blocks(hf, count=self._info.n_layers)
-        self._lock = threading.RLock()  # held for one forward pass, or to change hooks
-        self._turn = threading.RLock()  # held as long as a recording is open; taken before the other
+        self._blocks = find_blocks(hf, count=info.n_layers)
         self._recorder: Recorder | None = None
         self._recorder_taken = False
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -98,32 +87,6 @@ class TransformersModel:
             threads=torch.get_num_threads(),
             libraries={library: version(library) for library in _LIBRARIES},
         )
-
-    def tokenize(self, text: str) -> TokenIds:
-        """int32 [T]; see `LanguageModel.tokenize`.
-
-        Where the text spells a control token, a zero-width space is put behind its first character.
-        """
-        return self._text.tokenize(text)
-
-    def detokenize(self, token_ids: TokenIds, *, skip_special: bool = True) -> str:
-        return self._text.detokenize(token_ids, skip_special=skip_special)
-
-    def vocabulary(self) -> tuple[bytes, ...]:
-        """Computed once; see `LanguageModel.vocabulary`."""
-        return self._token_bytes
-
-    def apply_chat_template(self, messages: Sequence[Message]) -> ChatPrompt:
-        return self._text.apply_chat_template(messages)
-
-    def capture(self, batch: Sequence[TokenIds], *, layers: Sequence[int]) -> list[FloatArray]:
-        """float32 [len(layers), T, D] for each sequence; see `LanguageModel.capture`.
-
-        A single sequence runs unpadded and gives the very numbers of a full pass; in a batch they may differ
-        in the last bits. Raises InvalidInput on an empty sequence or an unknown layer, PromptTooLong on a
-        sequence beyond the context.
-        """
-        return [one.hidden_states for one in self.capture_with_heads(batch, layers=layers, heads=())]
 
     def capture_with_heads(
         self, batch: Sequence[TokenIds], *, layers: Sequence[int], heads: Sequence[HeadRef]
@@ -160,13 +123,6 @@ class TransformersModel:
                 rotaries=lambda: self._rotaries,
             )
 
-    def fragments_refused(self) -> str | None:
-        """See `LanguageModel.fragments_refused`."""
-        try:
-            return None if self._rotaries else "the model has no blocks"
-        except ModelError as error:
-            return error.message
-
     def unembed(self, states: FloatArray) -> FloatArray:
         """float32 [n, V] from float32 [n, D]; see `LanguageModel.unembed`."""
         self._info.check_states(states)
@@ -193,10 +149,6 @@ class TransformersModel:
                 with self._lock:
                     recorder.close()
                 self._recorder = None
-
-    @cached_property
-    def _token_bytes(self) -> tuple[bytes, ...]:
-        return self._text.token_bytes(self._info.vocab_size)
 
     @cached_property
     def _rotaries(self) -> tuple[Rotary, ...]:
@@ -232,15 +184,6 @@ class TransformersModel:
                 if outer is not None:
                     with self._lock:
                         outer.open()
-
-    @cached_property
-    def _hashes(self) -> tuple[str, str, str]:
-        """Of weights, tokenizer and chat template."""
-        return (
-            self._weights_hash(),
-            tokenizer_sha256(self._text.vocabulary(), probe_ids=self._text.probe(PROBE_TEXT)),
-            template_sha256(self._text.template),
-        )
 
 
 def _describe(hf: PreTrainedModel, *, tokenizer: Any, text: TextCodec, name: str) -> ModelInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,23 @@ def test_recording_changes_no_number_however_a_prompt_is_cut(model: LlamaCppMode
     assert states.shape[1] == count
     close(states, model.capture([ids], layers=range(model.info.n_layers + 1))[0])
     assert recording.attention_inputs(1).keys.shape[1] == count
+
+
+def test_what_is_read_together_with_the_next_is_what_was_there(
+    model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorded() -> FloatArray:
+        with model.recording() as recording:
+            session = model.start_session()
+            session.prefill(some_ids(model, 9))
+            session.decode(3)
+        return recording.hidden_states()
+
+    expected, parts = recorded(), model._parts
+    assert all(len(places.lasting) == model.info.n_layers for places in parts.places)
+    one, several = (replace(places, lasting=frozenset()) for places in parts.places)
+    monkeypatch.setattr(model, "_parts", replace(parts, places=(one, several)))
+    np.testing.assert_array_equal(recorded(), expected)
 
 
 def test_a_long_prompt_lets_others_in_between(model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,8 @@ print(np.array_equal(model.start_session().prefill(ids), expected))
 """,
         file=file,
     )
-    assert told == ["3", "An earlier step of this session failed half-way.", "True"]
+    # The third tensor is handed on together with the fourth.
+    assert told == ["4", "An earlier step of this session failed half-way.", "True"]
 
 
 @pytest.mark.parametrize(("tokens", "raised"), [(120, "2"), (1, "0")], ids=["several tokens", "one token"])

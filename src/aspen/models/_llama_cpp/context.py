@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,19 +83,21 @@ class Context:
         outputs: int = 0,
         take: Mapping[int, Take] | None = None,
         names: tuple[str, ...] = (),
+        lasting: Collection[int] = (),
         stop: bool = False,
     ) -> None:
         """One pass over int32 [n], n <= PASS_TOKENS, whose first token stands at position `start`.
 
         outputs: of how many tokens, counted from the end, logits are computed. take: by place in the graph, whose
-        nodes have these `names`, who gets the tensor there; with `stop` the pass ends after the last of them.
+        nodes have these `names`, who gets the tensor there; with `stop` the pass ends after the last of them. lasting:
+        those places that can be read together with the next one.
 
         What a `take` raises is raised here; so is KeyboardInterrupt, behind the next node of the graph, or the whole
         pass over a single token. The cache then holds the tokens in some blocks only.
         """
         self._library.check_process()
         with DeferredSignals() as signals:
-            self._watch.begin(take or {}, names=names, stop=stop, signals=signals)
+            self._watch.begin(take or {}, names=names, lasting=lasting, stop=stop, signals=signals)
             # A call for each node would cost a single token some of its speed, and it is soon over.
             abortable = signals.waits and len(token_ids) > 1
             self._library.llama_set_abort_callback(

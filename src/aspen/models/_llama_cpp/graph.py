@@ -55,18 +55,20 @@ class Attention:
     mask: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Places:
     """By number of the node, from 0; of each block where there are several.
 
     names are those of all nodes. residual[0] is the input of the first block, residual[k] what block k - 1 gives.
     `queries` and `keys` come before rotary embedding, the rotated ones are what attention takes in; both are the same
-    node where nothing is rotated.
+    node where nothing is rotated. lasting: those of `residual` that are still there when the rotated queries of the
+    next block are, since a later node takes them in.
     """
 
     names: tuple[str, ...]
     head_dim: int
     residual: tuple[int, ...]
+    lasting: frozenset[int]
     queries: tuple[int, ...]
     keys: tuple[int, ...]
     rotated_queries: tuple[int, ...]
@@ -128,11 +130,15 @@ def learn(nodes: Sequence[Node], *, n_layers: int, architecture: str) -> Places:
     first = place.get(nodes[all_of("norm-0")[0]].sources[0])  # the second one is behind attention
     if first is None:
         raise _unreadable(architecture, "its first block reads no embedding")
+    residual = (first, *(all_of(f"l_out-{block}")[-1] for block in range(n_layers)))
+    last_read = {source: i for i, node in enumerate(nodes) for source in node.sources}
+    lasting = (i for i, query in zip(residual, queries, strict=False) if last_read[nodes[i].address] > query)
     masks = list(dict.fromkeys(nodes[i].sources[_MASK] for i in attentions))
     return Places(
         names=tuple(node.name for node in nodes),
         head_dim=head_dims.pop(),
-        residual=(first, *(all_of(f"l_out-{block}")[-1] for block in range(n_layers))),
+        residual=residual,
+        lasting=frozenset(lasting),
         queries=tuple(map(before_rotation, queries)),
         keys=tuple(map(before_rotation, keys)),
         rotated_queries=tuple(queries),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +58,15 @@ class Recorder:
 
     def begin(self, token_ids: TokenIds, *, places: Places) -> dict[int, Take]:
         """A pass over int32 [n] begins; what is to be read in it, by place."""
-        self._step = _Step(token_ids, info=self._info, head_dim=places.head_dim, with_keys=self._watches_keys)
-        wanted = list(zip(places.residual, self._step.hidden, strict=True))
-        wanted += zip(places.rotated_queries, self._step.queries, strict=True)
-        if self._watches_keys:
-            wanted += zip(places.rotated_keys, self._step.keys, strict=True)
-        wanted.sort(key=lambda entry: entry[0])
-        return {place: partial(self._copy, target.ctypes.data, target.nbytes) for place, target in wanted}
+        step = self._step = _Step(
+            token_ids, info=self._info, head_dim=places.head_dim, with_keys=self._watches_keys
+        )
+        targets = [_Target(array) for array in (step.hidden, step.queries, step.keys)]
+        take: dict[int, Take] = {}
+        for place, kind, layer in _reading_order(places, with_keys=self._watches_keys):
+            target = targets[kind]
+            take[place] = partial(self._copy, target.address + layer * target.size, target.size)
+        return take
 
     def end(self) -> None:
         """The pass is done: keep it."""
@@ -174,6 +176,25 @@ class _Step:
         self.keys = np.empty(
             (info.n_layers, count if with_keys else 0, info.n_kv_heads * head_dim), np.float32
         )
+
+
+class _Target:
+    """Where an array [L, ...] lies in memory: the address of its first layer, and the bytes of each."""
+
+    __slots__ = ("address", "size")
+
+    def __init__(self, array: FloatArray) -> None:
+        self.address = array.ctypes.data
+        self.size = array.nbytes // len(array)
+
+
+@lru_cache(maxsize=16)
+def _reading_order(places: Places, *, with_keys: bool) -> tuple[tuple[int, int, int], ...]:
+    """Place, kind (0 residual stream, 1 queries, 2 keys) and layer of what is read in a pass, one after the other."""
+    kinds = [places.residual, places.rotated_queries, *([places.rotated_keys] if with_keys else [])]
+    return tuple(
+        sorted((place, kind, layer) for kind, found in enumerate(kinds) for layer, place in enumerate(found))
+    )
 
 
 def _cut(steps: list[FloatArray], length: int) -> list[FloatArray]:

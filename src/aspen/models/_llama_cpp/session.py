@@ -185,7 +185,13 @@ class LlamaCppSession:
                 # The last layer is computed for tokens with outputs only. Where no logits are wanted, the pass ends
                 # behind it.
                 context.run(
-                    chunk, start=start, outputs=count, take=take, names=places.names, stop=not outputs
+                    chunk,
+                    start=start,
+                    outputs=count,
+                    take=take,
+                    names=places.names,
+                    lasting=places.lasting,
+                    stop=not outputs,
                 )
             logits = [context.logits(row) for row in range(count - outputs, count)]
             if recorder is not None:

@@ -15,7 +15,7 @@ REST = 128 * 2**20
 """Bytes for what is alike for all models: buffers of a pass, the vocabulary, the program itself."""
 
 _HALF, _SINGLE = 2, 4  # bytes of a float16, of a float32
-_LOGITS = 256  # rows that llama.cpp reserves: of each token of a pass, where they come about and where they are read
+_LOGITS = 128  # rows that llama.cpp reserves: of each token of a pass, where they come about and where they are read
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page
 _NAMES = {0: "B", 1: "KB", 2: "MB", 3: "GB"}
 

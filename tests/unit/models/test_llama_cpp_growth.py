@@ -87,7 +87,9 @@ def test_a_long_prompt_lets_others_in_between(model: LlamaCppModel, monkeypatch:
     assert order.index(3) < len(order) - 1, "the short text waited for the whole prompt"
 
 
-def test_a_sequence_that_grew_goes_on_as_if_it_had_room_from_the_start(model: LlamaCppModel) -> None:
+def test_a_sequence_that_grew_goes_on_as_if_it_had_room_from_the_start(
+    model: LlamaCppModel, architecture: str
+) -> None:
     ids = some_ids(model, LONG + MORE)
     with model.recording() as recording:
         session = model.start_session()
@@ -96,7 +98,9 @@ def test_a_sequence_that_grew_goes_on_as_if_it_had_room_from_the_start(model: Ll
     roomy = model.start_session()
     roomy._reserve(len(ids))
     roomy.prefill(ids[:LONG])
-    np.testing.assert_array_equal(grown, roomy.prefill(ids[LONG:]))
+    expected = roomy.prefill(ids[LONG:])
+    # Of a window only the tokens that it still shows are moved: they lie elsewhere then, and are added up otherwise.
+    (close if architecture in WINDOWED else np.testing.assert_array_equal)(grown, expected)
     assert recording.attention_inputs(1).keys.shape[1] == len(ids)
 
 

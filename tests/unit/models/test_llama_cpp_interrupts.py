@@ -137,7 +137,7 @@ print(np.array_equal(model.start_session().prefill(ids), expected))
     assert told == ["4", "An earlier step of this session failed half-way.", "True"]
 
 
-@pytest.mark.parametrize(("tokens", "raised"), [(120, "2"), (1, "0")], ids=["several tokens", "one token"])
+@pytest.mark.parametrize(("tokens", "raised"), [(60, "2"), (1, "0")], ids=["several tokens", "one token"])
 def test_ctrl_c_within_an_unwatched_pass(file: Path, tokens: int, raised: str) -> None:
     """A pass over several tokens ends at the next node, one over a single token is done."""
     told = run(

@@ -21,8 +21,6 @@ from aspen.models import (
     why_not,
 )
 
-_SMALLEST_CONTEXT = 512  # tokens: what a model must have memory for at least
-
 
 def examine_model_files(config: Config) -> Iterator[Finding]:
     """What can be said without loading it."""
@@ -55,7 +53,7 @@ def _file(model: str) -> Finding:
     header = read_header(path)
     if (reason := why_not(header)) is not None:
         raise ModelError(f"Aspen cannot run {path}: {reason}.", hint="aspen models")
-    check_memory(header, context=_SMALLEST_CONTEXT)
+    check_memory(header)
     if model == "bundled":
         return Finding("model", Status.OK, f"{bundled.NAME}, bundled ({size_in_words(header.size)})")
     kind = f"{header.architecture}, {header.quantisation}, {size_in_words(header.size)}"

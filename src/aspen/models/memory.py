@@ -13,6 +13,8 @@ from aspen.models.gguf_header import GGUFHeader
 
 REST = 128 * 2**20
 """Bytes for what is alike for all models: buffers of a pass, the vocabulary, the program itself."""
+SMALLEST_CONTEXT = 512
+"""Tokens of the smallest context that is made."""
 
 _HALF, _SINGLE = 2, 4  # bytes of a float16, of a float32
 _LOGITS = 128  # rows that llama.cpp reserves: of each token of a pass, where they come about and where they are read
@@ -69,7 +71,9 @@ def cache_bytes(header: GGUFHeader) -> int:
     return _HALF * (keys + values) * (sum(each) if len(each) == layers else layers * max(each))
 
 
-def check_memory(header: GGUFHeader, *, context: int, limit: MemoryLimit | None = None) -> None:
+def check_memory(
+    header: GGUFHeader, *, context: int = SMALLEST_CONTEXT, limit: MemoryLimit | None = None
+) -> None:
     """Raise ModelError where a model with a context of `context` tokens is larger than the memory of this machine.
 
     `limit` is this machine's where None. Nothing is refused where the machine does not tell what it has.
@@ -81,7 +85,7 @@ def check_memory(header: GGUFHeader, *, context: int, limit: MemoryLimit | None 
     fits = (have.total - need.weights - need.rest) // max(1, cache_bytes(header))
     hint = (
         f"A context of {fits:,} tokens would fit."
-        if fits >= 512
+        if fits >= SMALLEST_CONTEXT
         else "Take a smaller model, or the same one with fewer bits a weight."
     )
     raise ModelError(

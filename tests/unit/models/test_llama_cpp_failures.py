@@ -73,7 +73,7 @@ def test_a_file_that_becomes_shorter_while_it_is_loaded(
 ) -> None:
     """llama.cpp sees by itself what the look at the header cannot."""
     monkeypatch.setattr(loading, "why_not", lambda header: None)
-    monkeypatch.setattr(loading, "check_memory", lambda header, context: None)
+    monkeypatch.setattr(loading, "check_memory", lambda header: None)
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(file.read_bytes()[: read_header(file).data_offset + 1000])
     with pytest.raises(

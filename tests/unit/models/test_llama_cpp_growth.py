@@ -14,12 +14,12 @@ from tests.tiny_gguf import GGUF_MODELS, tiny_llama_cpp
 from aspen.errors import ModelError, PromptTooLong
 from aspen.models._llama_cpp.context import PASS_TOKENS, Context
 from aspen.models._llama_cpp.model import LlamaCppModel
-from aspen.models._llama_cpp.pool import SMALLEST
+from aspen.models.memory import SMALLEST_CONTEXT
 from aspen.testing.model_suite import some_ids
 from aspen.types import FloatArray, TokenIds
 
 WINDOWED = ("gemma2",)
-LONG, MORE = SMALLEST - 12, 120
+LONG, MORE = SMALLEST_CONTEXT - 12, 120
 
 
 @pytest.fixture(scope="module", params=GGUF_MODELS)
@@ -137,17 +137,17 @@ def test_a_fragment_may_make_a_context_grow(model: LlamaCppModel) -> None:
 
 
 def test_a_fragment_may_fill_a_context_to_its_last_token(tmp_path: Path) -> None:
-    model = tiny_llama_cpp("llama", tmp_path, context=SMALLEST)
-    ids = some_ids(model, SMALLEST)
+    model = tiny_llama_cpp("llama", tmp_path, context=SMALLEST_CONTEXT)
+    ids = some_ids(model, SMALLEST_CONTEXT)
     giver, taker = model.start_session(), model.start_session()
     expected = giver.prefill(ids)
     taker.prefill(ids[:100])
-    taker.put(giver.fragment(100, SMALLEST))
-    assert taker.length == SMALLEST
-    close(taker.fragment(100, SMALLEST).keys, giver.fragment(100, SMALLEST).keys)
+    taker.put(giver.fragment(100, SMALLEST_CONTEXT))
+    assert taker.length == SMALLEST_CONTEXT
+    close(taker.fragment(100, SMALLEST_CONTEXT).keys, giver.fragment(100, SMALLEST_CONTEXT).keys)
     with pytest.raises(PromptTooLong):
         taker.decode(5)
-    taker.rewind(SMALLEST - 1)
+    taker.rewind(SMALLEST_CONTEXT - 1)
     close(taker.decode(int(ids[-1])), expected)
 
 
@@ -157,4 +157,4 @@ def test_large_contexts_are_not_kept(model: LlamaCppModel) -> None:
         session.prefill(some_ids(model, 1500))
         del session
     kept = [capacity for (capacity, _), idle in model._pool._idle.items() if idle]
-    assert max(kept) <= 2 * SMALLEST
+    assert max(kept) <= 2 * SMALLEST_CONTEXT

@@ -11,7 +11,6 @@ from aspen.models._llama_cpp.c_api import ROPE_NEOX, ROPE_NORM, ProgressCallback
 from aspen.models._llama_cpp.context import Weights
 from aspen.models._llama_cpp.library import Library, open_library
 from aspen.models._llama_cpp.model import Facts, LlamaCppModel
-from aspen.models._llama_cpp.pool import SMALLEST
 from aspen.models._llama_cpp.signals import DeferredSignals
 from aspen.models._llama_cpp.text import LlamaTokenizer
 from aspen.models.fingerprint import weights_sha256
@@ -57,7 +56,7 @@ def load(
             hint="Take another one; a list tells which of this machine can be run (`aspen models`).",
             architecture=header.architecture,
         )
-    check_memory(header, context=SMALLEST)
+    check_memory(header)
     opened = open_library(library)
     opened.check_process()
     weights = Weights(opened, _load_weights(opened, path))

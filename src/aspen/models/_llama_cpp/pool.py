@@ -8,12 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from aspen.models._llama_cpp.context import Context, Weights
+from aspen.models.memory import SMALLEST_CONTEXT
 
-SMALLEST = 512
-"""Tokens that the smallest context has room for."""
 _BLOCK = 256  # llama.cpp pads a context to so many
 _IDLE = 2  # contexts of a kind that are kept for the next one
-_KEPT = 2 * SMALLEST  # tokens; larger ones take more memory than time to make
+_KEPT = 2 * SMALLEST_CONTEXT  # tokens; larger ones take more memory than time to make
 
 
 class Lease:
@@ -71,7 +70,7 @@ class Pool:
 
     def lend(self, tokens: int, *, watched: bool) -> Context:
         """An empty context for at least `tokens` tokens, and beyond what the model was made for only where they are."""
-        capacity = SMALLEST
+        capacity = SMALLEST_CONTEXT
         while capacity < tokens:
             capacity *= 2
         capacity = min(capacity, max(self._largest, _padded(tokens)))

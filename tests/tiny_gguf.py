@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,14 @@ def write_tiny_gguf(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def repeat_a_token(path: Path) -> None:
+    """Give a tiny model the same token twice, on which llama.cpp ends the process that loads it."""
+    data = path.read_bytes()
+    start = data.index(b"tokenizer.ggml.tokens")
+    one, other = (data.index(struct.pack("<Q", 1) + letter, start) for letter in (b"a", b"b"))
+    path.write_bytes(data[:other] + data[one : one + 9] + data[other + 9 :])
 
 
 def _write_shape(writer: gguf.GGUFWriter, architecture: str, *, config: Any, context: int) -> None:

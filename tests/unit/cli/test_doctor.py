@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli_run import Cli
-from tests.tiny_gguf import write_tiny_gguf
+from tests.tiny_gguf import repeat_a_token, write_tiny_gguf
 
 from aspen import Aspen, Config, MemoryItem
 from aspen.activation_db import Calibration, KeyCode
@@ -237,10 +237,7 @@ def test_a_gguf_model_is_tried_in_a_process_of_its_own(config: Config, tiny: Pat
 
 
 def test_a_file_that_crashes_llama_cpp_is_a_finding(config: Config, tiny: Path) -> None:
-    key = b"qwen3.rope.dimension_count"
-    data = bytearray(tiny.read_bytes())
-    data[data.index(key) + len(key) + 4] = 2
-    tiny.write_bytes(data)
+    repeat_a_token(tiny)
     findings = examine(config.store, config=replace(config, model=str(tiny)), deep=True)
     (problem,) = problems(findings)
     assert problem.name == "model runs"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.tiny_gguf import write_tiny_gguf
+from tests.tiny_gguf import repeat_a_token, write_tiny_gguf
 from tests.tiny_models import LAYERS, WIDTH
 
 from aspen.errors import ModelError
@@ -22,17 +21,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     write_tiny_gguf("qwen3", path)
     return path
-
-
-@pytest.fixture
-def crashing(file: Path, tmp_path: Path) -> Path:
-    """A file with the same token twice, on which llama.cpp ends the process."""
-    data = file.read_bytes()
-    start = data.index(b"tokenizer.ggml.tokens")
-    one, other = (data.index(struct.pack("<Q", 1) + letter, start) for letter in (b"a", b"b"))
-    twice = tmp_path / "twice.gguf"
-    twice.write_bytes(data[:other] + data[one : one + 9] + data[other + 9 :])
-    return twice
 
 
 def test_what_a_model_does(file: Path, tmp_path: Path) -> None:
@@ -52,7 +40,10 @@ def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
     assert not try_model(str(path), cache_dir=tmp_path).chat_template
 
 
-def test_a_model_that_ends_the_process(crashing: Path, tmp_path: Path) -> None:
+def test_a_model_that_ends_the_process(tmp_path: Path) -> None:
+    crashing = tmp_path / "crashing.gguf"
+    write_tiny_gguf("qwen3", crashing)
+    repeat_a_token(crashing)
     with pytest.raises(ModelError) as raised:
         try_model(str(crashing), cache_dir=tmp_path)
     assert raised.value.message.startswith(f"Loading {crashing} ended the process that did it (SIGABRT): ")

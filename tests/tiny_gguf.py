@@ -47,7 +47,7 @@ def write_tiny_gguf(
     arch = _ARCHITECTURES[architecture]
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])
     _write_shape(writer, architecture, config=model.config, context=context)
-    _write_tokenizer(writer, tiny_tokenizer())
+    write_tokenizer(writer, tiny_tokenizer())
     if change is not None:
         change(writer)
     names = gguf.get_tensor_name_map(arch, LAYERS)
@@ -107,7 +107,8 @@ def _write_shape(writer: gguf.GGUFWriter, architecture: str, *, config: Any, con
         writer.add_final_logit_softcapping(config.final_logit_softcapping)
 
 
-def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any) -> None:
+def write_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any) -> None:
+    """What a file says of the tokenizer and its chat template."""
     described = json.loads(tokenizer.backend_tokenizer.to_str())
     tokens = {i: token for token, i in tokenizer.get_vocab().items()}
     special = {one["id"]: one["special"] for one in described["added_tokens"]}

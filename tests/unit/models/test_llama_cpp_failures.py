@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import re
 import threading
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tests.tiny_models import CONTEXT
 
 from aspen.errors import InvalidInput, ModelError, ModelNotFound, PromptTooLong
 from aspen.models import _llama_cpp, load_model, memory, read_header
-from aspen.models._llama_cpp import c_api, loading, shared_object
+from aspen.models._llama_cpp import c_api, context, loading, shared_object
 from aspen.models._llama_cpp import capture as capturing
 from aspen.models._llama_cpp import library as binding
 from aspen.models._llama_cpp import model as models
@@ -25,7 +26,7 @@ from aspen.models._llama_cpp.model import LlamaCppModel
 from aspen.models._llama_cpp.recording import Recorder
 from aspen.models._llama_cpp.watch import Watch
 from aspen.models.interface import Session
-from aspen.models.memory import MemoryLimit
+from aspen.models.memory import SMALLEST_CONTEXT, MemoryLimit
 from aspen.types import FloatArray, TokenIds
 
 IDS = np.arange(3, 43, dtype=np.int32)
@@ -129,6 +130,50 @@ def test_a_context_larger_than_memory(model: LlamaCppModel, monkeypatch: pytest.
             for session in sessions:  # some contexts are there already
                 session.prefill(IDS)
     assert np.array_equal(fed(model), expected)
+
+
+def test_a_session_that_finds_no_room_to_grow_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_llama_cpp("llama", tmp_path, context=2048)
+    ids = np.arange(SMALLEST_CONTEXT, dtype=np.int32) % 500
+    piece = model.start_session()
+    piece.prefill(ids[:20])
+    fragment = piece.fragment(0, 20)
+    session = model.start_session()
+    session.prefill(ids)
+
+    def full(header: Any, *, context: int) -> None:
+        raise ModelError(f"{context} tokens are too many.")
+
+    monkeypatch.setattr(models, "check_memory", full)
+    for grow in (lambda: session.decode(1), lambda: session.put(fragment), lambda: session.prefill(ids)):
+        with pytest.raises(ModelError, match="1024 tokens are too many"):
+            grow()
+    session.rewind(SMALLEST_CONTEXT - 1)
+    assert session.decode(int(ids[-1])).any()
+
+
+def test_a_model_is_freed_behind_its_contexts(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where both are collected as parts of one cycle, in whatever order."""
+    freed = []
+    original = context._free
+
+    def free(function: Any, *rest: Any) -> None:
+        freed.append(function.__name__)
+        original(function, *rest)
+
+    monkeypatch.setattr(context, "_free", free)
+    loaded: Any = _llama_cpp.load(file, threads=1)
+    loaded.itself = loaded
+    gc.collect()  # in a generation of their own, contexts come behind
+    session = loaded.start_session()
+    session.prefill(IDS)
+    freed.clear()
+    del loaded, session
+    gc.collect()
+    assert freed.count("llama_free") > 1
+    assert freed.index("llama_model_free") == len(freed) - 1
 
 
 # -- the length of the context ---------------------------------------------------------------------------------

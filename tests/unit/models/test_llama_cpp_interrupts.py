@@ -156,6 +156,7 @@ try:
 except KeyboardInterrupt:
     print(codes)
 Context._decode = original
+del session  # its context, in which a pass ended half-way, is lent again
 print(np.array_equal(model.start_session().prefill(ids), expected))
 """,
         file=file,
@@ -163,15 +164,22 @@ print(np.array_equal(model.start_session().prefill(ids), expected))
     assert told == [f"[{raised}]", "True"]
 
 
-def test_ctrl_c_while_a_model_is_freed_comes_a_moment_later(file: Path) -> None:
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        "os.kill(os.getpid(), signal.SIGINT); print('freed', pointer)",
+        "print('freed', pointer); raise KeyboardInterrupt",
+    ],
+    ids=["deferred", "raised"],
+)
+def test_ctrl_c_while_a_model_is_freed_comes_a_moment_later(file: Path, interrupt: str) -> None:
     """Python drops what is raised where an object is collected."""
     told = run(
-        """
+        f"""
 from aspen.models._llama_cpp.context import _free_with
 class Owner: pass
 def free(pointer):
-    os.kill(os.getpid(), signal.SIGINT)
-    print("freed", pointer)
+    {interrupt}
 owner = Owner()
 _free_with(owner, free, 7)
 try:
@@ -184,6 +192,53 @@ except KeyboardInterrupt:
         file=file,
     )
     assert told == ["freed 7", "behind", "interrupted"]
+
+
+def test_all_handlers_come_back_whatever_comes_meanwhile(file: Path) -> None:
+    told = run(
+        """
+from aspen.models._llama_cpp.signals import DeferredSignals
+came, armed, original = [], [], signal.getsignal
+signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+def getsignal(number):
+    if armed and number == signal.SIGTERM:
+        armed.clear()
+        os.kill(os.getpid(), signal.SIGINT)  # whose own handler is back already
+    return original(number)
+signal.getsignal = getsignal
+try:
+    with DeferredSignals():
+        armed.append(None)
+except KeyboardInterrupt:
+    print("interrupted")
+os.kill(os.getpid(), signal.SIGTERM)
+print(len(came))
+""",
+        file=file,
+    )
+    assert told == ["interrupted", "1"]
+
+
+def test_ctrl_c_between_two_passes_leaves_no_session_with_half_a_prompt(file: Path) -> None:
+    told = run(
+        """
+session = model.start_session()
+def sleep(seconds):
+    os.kill(os.getpid(), signal.SIGINT)
+time.sleep, original = sleep, time.sleep
+try:
+    session.prefill(ids)
+except KeyboardInterrupt:
+    print(0 < session.length < len(ids))
+time.sleep = original
+try:
+    session.decode(1)
+except ModelError as error:
+    print(error.message)
+""",
+        file=file,
+    )
+    assert told == ["True", "An earlier step of this session failed half-way."]
 
 
 def test_other_signals_wait_for_the_end_of_a_pass(file: Path) -> None:

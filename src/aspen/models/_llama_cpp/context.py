@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from aspen.errors import ModelError
 from aspen.models._llama_cpp.c_api import FLASH_ATTENTION, AbortCallback, Batch, EvalCallback
 from aspen.models._llama_cpp.graph import Node
 from aspen.models._llama_cpp.library import Library
-from aspen.models._llama_cpp.signals import DeferredSignals
+from aspen.models._llama_cpp.signals import DeferredSignals, send_later
 from aspen.models._llama_cpp.watch import Take, Watch
 from aspen.types import FloatArray, TokenIds
 
@@ -25,6 +26,7 @@ threads have to wait for the end of one, and the logits of all its tokens are re
 49,152."""
 
 _SEQUENCE, _SPARE = 0, 1
+_NEVER = AbortCallback()
 
 
 class Weights:
@@ -72,7 +74,7 @@ class Context:
                 f"llama.cpp could make no context of {capacity} tokens{_told(said)}.",
                 hint="There may be too little memory: take a smaller model, or end other programs.",
             )
-        _free_with(self, library.llama_free, self._pointer)
+        _free_with(self, library.llama_free, self._pointer, before=weights)
         self._memory = library.llama_get_memory(self._pointer)
         self._arrays = _BatchArrays()
 
@@ -101,9 +103,7 @@ class Context:
             self._watch.begin(take or {}, names=names, lasting=lasting, stop=stop, signals=signals)
             # A call for each node would cost a single token some of its speed, and it is soon over.
             abortable = signals.waits and len(token_ids) > 1
-            self._library.llama_set_abort_callback(
-                self._pointer, self._abort if abortable else AbortCallback(), None
-            )
+            self._library.llama_set_abort_callback(self._pointer, self._abort if abortable else _NEVER, None)
             code = self._decode(token_ids, start=start, outputs=outputs)
             self._watch.end()
         _check(code, f"{len(token_ids)} tokens behind {start}")
@@ -211,15 +211,23 @@ def _int32s(array: NDArray[np.int32]) -> Any:
     return array.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
 
 
-def _free_with(owner: object, free: Callable[[int], None], pointer: int) -> None:
-    """Free what `owner` stands for once it is collected. Not at exit: what is still open then is closed later."""
-    weakref.finalize(owner, _free, free, pointer, os.getpid()).atexit = False
+def _free_with(owner: object, free: Callable[[int], None], pointer: int, *, before: object = None) -> None:
+    """Free what `owner` stands for once it is collected, and before `before` is.
+
+    Not at exit: what is still open then is closed later.
+    """
+    weakref.finalize(owner, _free, free, pointer, os.getpid(), before).atexit = False
 
 
-def _free(free: Callable[[int], None], pointer: int, process: int) -> None:
-    if os.getpid() == process:  # a process that was forked off shares the memory, not the threads
+def _free(free: Callable[[int], None], pointer: int, process: int, before: object) -> None:
+    """`before` is an argument to be kept until then: a cycle is collected in any order."""
+    if os.getpid() != process:  # a process that was forked off shares the memory, not the threads
+        return
+    try:
         with DeferredSignals(again=True):
             free(pointer)
+    except KeyboardInterrupt:  # that came before signals were deferred, or when they were not any more
+        send_later([signal.SIGINT])
 
 
 def _check(code: int, what: str) -> None:

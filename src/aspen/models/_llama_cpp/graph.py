@@ -127,7 +127,12 @@ def learn(nodes: Sequence[Node], *, n_layers: int, architecture: str) -> Places:
         if not before:
             raise _unreadable(architecture, f"the keys of block {block} come too late")
         keys.append(before[-1])
-    first = place.get(nodes[all_of("norm-0")[0]].sources[0])  # the second one is behind attention
+    # The first norm of a block is before attention, or that of its queries; without weights it has another name.
+    norm = (named.get("norm-0") or all_of("attn_norm-0"))[0]
+    first = place.get(nodes[norm].sources[0])
+    made = origin(first) if first is not None else None
+    if made is not None and nodes[made].operation == "MUL_MAT":
+        first = place.get(nodes[made].sources[1])
     if first is None:
         raise _unreadable(architecture, "its first block reads no embedding")
     residual = (first, *(all_of(f"l_out-{block}")[-1] for block in range(n_layers)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -88,22 +89,25 @@ class LlamaCppSession:
         """float32 [V]; see `Session.prefill`. Raises PromptTooLong where the context would overflow."""
         self._parts.info.check_token_ids(token_ids)
         self._reserve(len(token_ids))
-        for chunk in cut(token_ids[:-1]):
-            self._run(chunk, outputs=0)
-        return self._run(token_ids[-1:], outputs=1).reshape(-1)
+        with self._step():
+            for chunk in cut(token_ids[:-1]):
+                self._run(chunk, outputs=0)
+            return self._run(token_ids[-1:], outputs=1).reshape(-1)
 
     def prefill_each(self, token_ids: TokenIds) -> FloatArray:
         """float32 [n, V]; see `Session.prefill_each`. Raises as `prefill` does."""
         self._parts.info.check_token_ids(token_ids)
         self._reserve(len(token_ids))
-        return np.concatenate([self._run(chunk, outputs=len(chunk)) for chunk in cut(token_ids)])
+        with self._step():
+            return np.concatenate([self._run(chunk, outputs=len(chunk)) for chunk in cut(token_ids)])
 
     def decode(self, token_id: int) -> FloatArray:
         """float32 [V]; see `Session.decode`."""
         if not 0 <= token_id < self._parts.info.vocab_size:
             raise InvalidInput(f"Token ids must lie in 0..{self._parts.info.vocab_size - 1}, not {token_id}.")
-        self._require_room(1)
-        return self._run(np.array([token_id], dtype=np.int32), outputs=1).reshape(-1)
+        self._reserve(1)
+        with self._step():
+            return self._run(np.array([token_id], dtype=np.int32), outputs=1).reshape(-1)
 
     def rewind(self, length: int) -> None:
         """See `Session.rewind`."""
@@ -137,14 +141,13 @@ class LlamaCppSession:
             [rotary.rotate(own, positions) for rotary, own in zip(rotaries, fragment.keys, strict=True)]
         )
         cached = CachedTokens(_flat(parts.layout.theirs(keys)), _flat(fragment.values))
-        self._broken = True
         with parts.lock:
             context = self._context(self.length + count + 1)  # one token more is run and forgotten
-            context.append(make_state(cached), length=count, at=self.length)
-        if self._recorder is not None and self._recorder.is_open:
-            self._recorder.put(fragment.token_ids)
-        self._ids = np.concatenate([self._ids, fragment.token_ids.astype(np.int32)])
-        self._broken = False
+            with self._step():
+                context.append(make_state(cached), length=count, at=self.length)
+                if self._recorder is not None and self._recorder.is_open:
+                    self._recorder.put(fragment.token_ids)
+                self._ids = np.concatenate([self._ids, fragment.token_ids.astype(np.int32)])
 
     def fragment(self, start: int, stop: int) -> KVFragment:
         """See `Session.fragment`."""
@@ -170,10 +173,16 @@ class LlamaCppSession:
         # Behind them lies what a pass left that failed.
         return self._parts.layout.ours(_by_head(cached.keys[:, : self.length], self._parts.info))
 
+    @contextlib.contextmanager
+    def _step(self) -> Iterator[None]:
+        """What is begun within it and not ended leaves a session that can be used no more."""
+        self._broken = True
+        yield
+        self._broken = False
+
     def _run(self, chunk: TokenIds, *, outputs: int) -> FloatArray:
         """One pass; the logits after its last `outputs` tokens, float32 [outputs, V]."""
         parts, count, start = self._parts, len(chunk), self.length
-        self._broken = True
         with parts.lock:
             context = self._context(start + count)
             recorder = self._recorder if self._recorder is not None and self._recorder.is_open else None
@@ -197,7 +206,6 @@ class LlamaCppSession:
             if recorder is not None:
                 recorder.end()
             self._ids = np.concatenate([self._ids, chunk.astype(np.int32)])
-        self._broken = False
         return np.stack(logits) if logits else np.empty((0, parts.info.vocab_size), dtype=np.float32)
 
     def _reserve(self, count: int) -> None:

@@ -54,7 +54,7 @@ class DeferredSignals:
     ) -> None:
         raised = self._restore()
         if self._again:
-            _send_later({number for number, _ in self._came})
+            send_later({number for number, _ in self._came})
             self._came.clear()
         for number, frame in self._came:
             try:
@@ -66,15 +66,17 @@ class DeferredSignals:
 
     def _restore(self) -> BaseException | None:
         """Put all handlers back, whatever comes meanwhile; what one that is back has raised."""
-        raised = None
-        for number, handler in self._handlers.items():
-            while signal.getsignal(number) is not handler:
-                try:
-                    signal.signal(number, handler)
-                except BaseException as error:  # noqa: BLE001 - of a handler that is back already
-                    raised = raised or error
-        self._waits = False
-        return raised
+        raised: BaseException | None = None
+        while True:
+            try:
+                for number, handler in self._handlers.items():
+                    if signal.getsignal(number) is not handler:
+                        signal.signal(number, handler)
+                self._waits = False
+            except BaseException as error:  # noqa: BLE001 - of a handler that is back already
+                raised = raised or error
+            else:
+                return raised
 
     @property
     def waits(self) -> bool:
@@ -93,8 +95,8 @@ class DeferredSignals:
             self._handlers[number](number, frame)
 
 
-def _send_later(numbers: Collection[int]) -> None:
-    """Send these signals to the main thread, from another one, once what runs now has had time to end."""
+def send_later(numbers: Collection[int]) -> None:
+    """Send these signals to the main thread once what runs now has had time to end."""
     if numbers:
         sender = threading.Timer(_MOMENT, _send, [numbers])
         sender.daemon = True

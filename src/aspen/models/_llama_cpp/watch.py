@@ -108,7 +108,11 @@ class Watch:
 
     def aborts(self, _: Any) -> bool:
         """The other callback of a context: whether the pass is to end before its next node."""
-        return self._interrupted
+        try:
+            return self._interrupted
+        except BaseException as error:  # noqa: BLE001 - raised by `end`
+            self._error = error
+            return True
 
     @property
     def _interrupted(self) -> bool:

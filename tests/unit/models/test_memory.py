@@ -9,6 +9,7 @@ import pytest
 from tests.gguf_files import HEADS, LAYERS, WIDTH, write_gguf
 
 from aspen.errors import ModelError
+from aspen.models._llama_cpp.context import PASS_TOKENS
 from aspen.models.gguf_header import read_header
 from aspen.models.memory import (
     REST,
@@ -100,7 +101,7 @@ def test_a_context_needs_keys_and_values_of_all_layers(tmp_path: Path) -> None:
     header = read_header(write_gguf(tmp_path / "a.gguf"))
     assert cache_bytes(header) == 2 * LAYERS * 2 * 2 * WIDTH // HEADS
     need = memory_needed(header, context=100)
-    logits = 2 * 64 * 4 * header.vocabulary_size
+    logits = 2 * PASS_TOKENS * 4 * header.vocabulary_size
     assert (need.weights, need.cache, need.rest) == (header.size, 100 * cache_bytes(header), REST + logits)
     assert logits > 0
     assert need.total == need.weights + need.cache + need.rest

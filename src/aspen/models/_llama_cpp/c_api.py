@@ -195,6 +195,8 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_version": (c_char_p, ()),
     "llama_log_set": (None, (LogCallback, c_void_p)),
     "llama_backend_init": (None, ()),
+    "ggml_backend_reg_count": (c_size_t, ()),
+    "ggml_backend_load_all_from_path": (None, (c_char_p,)),
     "llama_print_system_info": (c_char_p, ()),
     "llama_model_default_params": (ModelParams, ()),
     "llama_context_default_params": (ContextParams, ()),

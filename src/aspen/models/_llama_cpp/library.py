@@ -64,6 +64,10 @@ class Library:
         self.llama_log_set(self._listener, None)
         with DeferredSignals():
             self.llama_backend_init()
+            if (
+                not self.ggml_backend_reg_count()
+            ):  # as in llama.cpp's releases, where they are files beside it
+                self.ggml_backend_load_all_from_path(os.fsencode(path.parent))
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[list[str]]:

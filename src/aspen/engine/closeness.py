@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.activation_db import MAX_KEY_TOKENS, KeyCode, KeyVersion, capture_pooled, known_calibration
+from aspen.engine.mismatch import mismatch_of
 from aspen.errors import AspenError, ModelMismatch
 from aspen.models import LanguageModel
-from aspen.repository import KeyStamp, Repository, stamp_mismatch
+from aspen.repository import KeyStamp, Repository
 from aspen.resonance_search import ModelKeys, spoken_text
 from aspen.types import FloatArray, Memory
 
@@ -117,12 +118,20 @@ class KeyComparison:
     """Compares the keys of a store with those of a loaded model, whose `keys` say what it makes them with."""
 
     def __init__(
-        self, model: LanguageModel, *, keys: ModelKeys, repository: Repository, cache_dir: Path
+        self,
+        model: LanguageModel,
+        *,
+        keys: ModelKeys,
+        repository: Repository,
+        cache_dir: Path,
+        rekey: str = "Aspen.rekey",
     ) -> None:
+        """`rekey` is what a person runs to make the keys anew with this model."""
         self._model = model
         self._keys = keys
         self._repository = repository
         self._cache_dir = cache_dir
+        self._rekey = rekey
         self._told: tuple[KeyStamp, Closeness] | None = None  # figures alone, nothing of a memory
 
     def measure(self, *, seconds: float = math.inf) -> Closeness | None:
@@ -140,15 +149,7 @@ class KeyComparison:
         Whatever goes wrong in measuring is told in it, and takes the place of the figures.
         """
         closeness = self._quickly(stored)
-        present = self._keys.stamp
-        was, now = KeyVersion.parse(stored.key_version), KeyVersion.parse(present.key_version)
-        former = None
-        same_weights = stored.model_id.partition("-")[0] == present.model_id.partition("-")[0]
-        if same_weights and was and now and was.runtime != now.runtime:
-            former = (
-                f"{stored.model_name} run by {was.runtime}, not {now.runtime} (ASPEN_RUNTIME={was.runtime})"
-            )
-        error = stamp_mismatch(stored, present, location=self._repository.location, former=former)
+        error = mismatch_of(stored, self._keys.stamp, location=self._repository.location, rekey=self._rekey)
         return ModelMismatch(
             f"{error.message} {closeness.sentence()}",
             hint=error.hint,

@@ -78,8 +78,9 @@ class LayerCloseness:
 class Closeness:
     """How close keys of `stored`, a model by name, come to those of `present`.
 
-    layers: as the keys have them, ascending; memories: how many were compared; reason: why none could be. Without a
-    comparison there are no layers, and the verdict is UNKNOWN.
+    layers: as the keys have them, ascending; memories: how many were compared; reason: why none could be; own: whether
+    both are one model, which made the keys at another time. Without a comparison there are no layers, and the verdict
+    is UNKNOWN.
     """
 
     stored: str
@@ -87,6 +88,7 @@ class Closeness:
     layers: tuple[LayerCloseness, ...] = ()
     memories: int = 0
     reason: str = ""
+    own: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -101,12 +103,17 @@ class Closeness:
     def sentence(self) -> str:
         """The figures and the verdict, for people."""
         if not self.layers:
+            if self.own:
+                return f"The stored keys cannot be held against new ones: {self.reason}."
             return f"How close the keys of both are cannot be measured: {self.reason}."
         figures = ", ".join(
             f"{one.mean:.3f} at layer {one.layer} (lowest {one.lowest:.3f})" for one in self.layers
         )
         memories = "1 memory" if self.memories == 1 else f"{self.memories} memories"
         verdict = _IN_WORDS[self.verdict]
+        if self.own:
+            same = self.verdict is Verdict.CLOSE
+            verdict = "the same, as they should be" if same else "they should be the same, and are not"
         return f"Cosine of stored keys and this model's, on {memories}: {figures}; {verdict}."
 
     def as_data(self) -> dict[str, object]:
@@ -170,7 +177,12 @@ class KeyComparison:
         return closeness
 
     def _unknown(self, stored: KeyStamp, reason: str) -> Closeness:
-        return Closeness(stored.model_name, self._keys.stamp.model_name, reason=reason)
+        return Closeness(
+            stored.model_name, self._keys.stamp.model_name, reason=reason, own=self._is_own(stored)
+        )
+
+    def _is_own(self, stored: KeyStamp) -> bool:
+        return stored.identity == self._keys.stamp.identity
 
     def _measured(self, stored: KeyStamp, *, seconds: float) -> Closeness:
         code = self._code_of(stored)
@@ -189,7 +201,13 @@ class KeyComparison:
         ):
             cosines = _cosines(was, now)
             layers.append(LayerCloseness(layer, float(cosines.mean()), float(cosines.min())))
-        return Closeness(stored.model_name, self._keys.stamp.model_name, tuple(layers), len(made))
+        return Closeness(
+            stored.model_name,
+            self._keys.stamp.model_name,
+            tuple(layers),
+            len(made),
+            own=self._is_own(stored),
+        )
 
     def _code_of(self, stored: KeyStamp) -> KeyCode | str:
         """What the stored keys were coded with, where this model's can be coded with it; a reason where not."""

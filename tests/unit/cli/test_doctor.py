@@ -60,6 +60,7 @@ def test_a_sound_store(config: Config, fill: Callable[[int], None]) -> None:
     assert found["model and store"].status is Status.OK
     assert found["closeness of keys"].status is Status.OK
     assert "on 24 memories: 1.000 at layer 0 (lowest 1.000), " in found["closeness of keys"].what
+    assert found["closeness of keys"].what.endswith("; the same, as they should be.")
     assert "smaller than float32" in found["compression"].what
     assert found["write-ahead log"].status is Status.OK
 
@@ -177,6 +178,7 @@ def test_keys_that_are_not_what_the_model_makes(config: Config, fill: Callable[[
         aspen.repository.add_keys(aspen.engine.stamp, {memory.seq: other.key})
     (problem,) = problems(examine(config.store, config=config, deep=True, model=FakeModel()))
     assert problem.name == "closeness of keys"
+    assert problem.what.endswith("; they should be the same, and are not.")
     assert problem.fix.startswith("aspen export ")
 
 

@@ -235,6 +235,12 @@ def test_rekey_shows_its_progress(cli: Cli) -> None:
     told = " ".join(result.err.split())
     assert "before: keys of fake-0. Cosine of stored keys and this model's, on 1 memory: " in told
     assert "after: keys of fake-5. " in told
+    assert "keys of both models" not in told
+    again = cli("rekey", model=FakeModel(seed=5))
+    assert again.out == "nothing to do: the store's keys are those of fake-5 in fake already\n"
+    assert again.err == ""
+    told_as_data = cli("rekey", "--json", model=FakeModel(seed=5)).json
+    assert (told_as_data["keys"], told_as_data["before"]["own"]) == (0, True)
 
 
 def test_rekeying_an_empty_store_has_nothing_to_compare(cli: Cli) -> None:

@@ -63,7 +63,8 @@ def test_another_runtime_is_another_model_however_close(config: Config) -> None:
     with Aspen.open(repository, model=load(config, runtime="llama.cpp"), config=config) as aspen:
         with pytest.raises(ModelMismatch, match="close: keys of both models find nearly the same") as refused:
             aspen.remember("The cat is called Biscuit.")
-        assert "run by transformers, not llama.cpp (ASPEN_RUNTIME=transformers)" in refused.value.hint
+        assert "in transformers, the model in use is the same weights in llama.cpp" in refused.value.message
+        assert "the runtime that made them (`ASPEN_RUNTIME=transformers`)" in refused.value.hint
         found = aspen.closeness()
         assert found is not None
         assert all(layer.mean > 0.99 for layer in found.layers)

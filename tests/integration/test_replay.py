@@ -111,7 +111,9 @@ def test_a_fresh_process_comes_to_the_same_bits(trace: Trace, tmp_path: Path, le
 def test_another_thread_count_is_named_and_not_verified(trace: Trace, tmp_path: Path) -> None:
     verdict, explanation = replayed_elsewhere(trace, tmp_path, level=TraceLevel.POOLED, threads=2)
     assert verdict == "fingerprint_differs"
-    assert explanation == "fingerprint differs: threads was 1, is 2; it was not run again."
+    assert explanation == (
+        "fingerprint differs: threads was 1, is 2 (set ASPEN_THREADS=1 to replay it); it was not run again."
+    )
 
 
 def test_another_seed_is_named_by_its_first_token(model: LanguageModel, trace: Trace) -> None:

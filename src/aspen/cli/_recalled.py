@@ -131,8 +131,12 @@ def _alone(recall: Recall) -> str:
 
 
 def missing_arms(recall: Recall) -> list[str]:
-    """A sentence for each arm that did not run, with the reason."""
-    return [f"{arm.name} did not run: {arm.reason}" for arm in recall.arms if not arm.ran]
+    """Which arms did not run, and why: a sentence for each reason."""
+    names: dict[str, list[str]] = {}
+    for arm in recall.arms:
+        if not arm.ran:
+            names.setdefault(arm.reason, []).append(arm.name)
+    return [f"{' and '.join(same)} did not run: {reason}" for reason, same in names.items()]
 
 
 def memories_on_paths(aspen: Aspen, hits: Iterable[Hit | ActivatedMemory | Evidence]) -> dict[str, Memory]:

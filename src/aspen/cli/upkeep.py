@@ -55,12 +55,15 @@ def rekey(
     \b
     With --json: {"keys": number of keys made, "model": name, "before" and "after": null while the store is new, or
       {"stored", "present": names, "memories": how many were compared, "layers": [{"layer", "mean", "lowest": cosines}],
-      "verdict": "close", "related", "different" or "unknown", "reason": why there are no layers}}
+      "verdict": "close", "related", "different" or "unknown", "reason": why there are no layers,
+      "own": whether the keys were this model's already}}
     """
     with open_aspen(context, store=store, model=model, device=device, quiet=as_json) as aspen:
         total = aspen.repository.stats().memories
         before = aspen.closeness()
-        _tell_closeness("before", before, quiet=as_json)
+        own = before is not None and before.own
+        if not own:
+            _tell_closeness("before", before, quiet=as_json)
         with Progress(
             TextColumn("re-keying"),
             BarColumn(),
@@ -71,9 +74,12 @@ def rekey(
         ) as bar:
             task = bar.add_task("re-keying", total=total)
             keys = aspen.rekey(progress=lambda done: bar.update(task, completed=done))
-        name, after = aspen.model.info.name, aspen.closeness()
+        name, runtime = aspen.model.info.name, aspen.model.fingerprint.runtime
+        after = before if own and not keys else aspen.closeness()
     if as_json:
         put_json({"keys": keys, "model": name, "before": _data_of(before), "after": _data_of(after)})
+    elif own and not keys:
+        put(f"nothing to do: the store's keys are those of {name} in {runtime} already")
     else:
         put(f"{keys:,} keys made with {name}; the store belongs to it now")
         _tell_closeness("after", after, quiet=as_json)

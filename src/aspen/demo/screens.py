@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,9 +14,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from aspen.config import Config
 from aspen.demo.asking import Finding, Found
 from aspen.demo.drawing import clean, marked, meter, one_line, size, sparkline
 from aspen.demo.overhead import Speed
+from aspen.front_door.commands import command
 from aspen.memory_injector import Note
 from aspen.repository import StoreStats
 from aspen.seed_manager import ReplayReport
@@ -210,11 +211,10 @@ def other_seed(report: ReplayReport, *, seed: int) -> RenderableType:
     return Text.assemble(f"  seed {report.seed} for {seed}: ", (report.explain(), "yellow"))
 
 
-def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> RenderableType:
+def last(stats: StoreStats, speed: Speed, *, store: Path, config: Config, n_layers: int) -> RenderableType:
     """The last screen, in four lines."""
     beside = Path(sys.executable).with_name("aspen")
     program = str(beside) if shutil.which("aspen") is None and beside.exists() else "aspen"
-    command = f"{shlex.quote(program)} chat --store {shlex.quote(str(store))}"
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -229,5 +229,6 @@ def last(stats: StoreStats, speed: Speed, *, store: Path, n_layers: int) -> Rend
         f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), "
         "measured in seconds: a busy machine moves it",
     )
-    grid.add_row("next", Text(command, style="bold green"))
+    chat = command("chat", store=store, config=config, program=program)
+    grid.add_row("next", Text(chat, style="bold green"))
     return Panel(grid, box=box.HEAVY, border_style="cyan")

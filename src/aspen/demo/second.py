@@ -42,7 +42,11 @@ def tell(aspen: Aspen, console: Console, settings: Settings) -> int:
     speed = measure_recording(aspen.model)
     console.print(
         screens.last(
-            aspen.repository.stats(), speed, store=settings.store, n_layers=aspen.model.info.n_layers
+            aspen.repository.stats(),
+            speed,
+            store=settings.store,
+            config=aspen.config,
+            n_layers=aspen.model.info.n_layers,
         )
     )
     return 0 if verified else NOT_VERIFIED

@@ -56,7 +56,7 @@ def examine(
             except AspenError as error:
                 findings.append(broken("store", error))
         if repository is not None:
-            findings += examine_store(repository, deep=deep, cache_dir=config.cache_dir)
+            findings += examine_store(repository, deep=deep, config=config)
             findings += examine_files(Path(repository.location))
         findings += examine_disk(config.cache_dir, "disk of the cache")
         loads = deep and (model is not None or _is_sound(files))

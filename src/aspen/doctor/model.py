@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from aspen.aspen import Aspen
 from aspen.config import Config
-from aspen.doctor.findings import Finding, Status, broken, export_anew, quoted, size_in_words
+from aspen.doctor.findings import Finding, Status, broken, export_anew, size_in_words
 from aspen.engine.closeness import Verdict
+from aspen.engine.mismatch import mismatch_of
 from aspen.errors import AspenError, ModelError
+from aspen.front_door.commands import command
 from aspen.models import (
     LLAMA_CPP,
     bundled,
@@ -43,7 +45,7 @@ def examine_model_files(config: Config) -> Iterator[Finding]:
             "unpacked model",
             Status.WARNING,
             f"not yet in {folder}: the first use unpacks it (once, about a minute and 550 MB)",
-            "aspen doctor --deep",
+            command("doctor --deep", config=config),
         )
 
 
@@ -103,15 +105,16 @@ def examine_loaded(aspen: Aspen) -> Iterator[Finding]:
     )
     if stored is None:
         return
+    location = aspen.repository.location
+    rekey = command("rekey", store=location, config=aspen.config)
     if stored.identity == engine.stamp.identity:
         yield Finding("model and store", Status.OK, "the store's keys are this model's")
     else:
         yield Finding(
             "model and store",
             Status.PROBLEM,
-            f"the keys are those of {stored.model_name} ({stored.model_id}, {stored.key_version}), the model is "
-            f"{engine.stamp.model_name} ({engine.stamp.model_id}, {engine.stamp.key_version})",
-            f"aspen rekey --store {quoted(aspen.repository.location)}",
+            mismatch_of(stored, engine.stamp, location=location, rekey=rekey).message,
+            rekey,
         )
     yield from _closeness(aspen, own=stored.identity == engine.stamp.identity)
 

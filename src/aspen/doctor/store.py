@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aspen.activation_db import MAX_KEY_TOKENS, KeyVersion, StoreFit, decode_trace, known_calibration
+from aspen.config import Config
 from aspen.doctor.findings import Finding, Status, broken, export_anew, quoted, size_in_words
 from aspen.errors import AspenError, NotFound
+from aspen.front_door.commands import command
 from aspen.repository import Repository, StoreStats, TraceInfo
 from aspen.repository._incoming import MAX_LIMIT
 from aspen.resonance_search.held import key_space_name
@@ -23,7 +25,7 @@ _MEMORIES_WEIGHED = 200
 _RECALL_COST = "0.5 points of recall@10 on LoCoMo with SmolLM2-135M (docs/benchmarks/compression.md)"
 
 
-def examine_store(repository: Repository, *, deep: bool, cache_dir: Path) -> Iterator[Finding]:
+def examine_store(repository: Repository, *, deep: bool, config: Config) -> Iterator[Finding]:
     """What it holds, whether it is sound, whether its keys and the newest traces, or all with `deep`, can be read."""
     where = repository.location
     if repository.writable:
@@ -37,7 +39,7 @@ def examine_store(repository: Repository, *, deep: bool, cache_dir: Path) -> Ite
         yield from _soundness(damage, where)
         yield _sizes(stats)
         yield from _keys(repository, stats)
-        yield from _compression(repository, cache_dir=cache_dir)
+        yield from _compression(repository, config=config)
         yield from _traces(repository, limit=MAX_LIMIT if deep else _NEWEST_TRACES)
     except AspenError as error:
         yield broken("store contents", error)
@@ -81,18 +83,18 @@ def _keys(repository: Repository, stats: StoreStats) -> Iterator[Finding]:
     yield Finding("key space", Status.OK, f"fitted on {fit.memories:,} of {stats.memories:,} memories{due}")
 
 
-def _compression(repository: Repository, *, cache_dir: Path) -> Iterator[Finding]:
+def _compression(repository: Repository, *, config: Config) -> Iterator[Finding]:
     """How much smaller keys and head keys are than as float32, by the bytes of the newest memories."""
     stamp, memories = repository.stamp(), repository.list(limit=_MEMORIES_WEIGHED)
     if stamp is None or not memories:
         return
-    calibration = known_calibration(stamp.model_id, key_version=stamp.key_version, cache_dir=cache_dir)
+    calibration = known_calibration(stamp.model_id, key_version=stamp.key_version, cache_dir=config.cache_dir)
     if calibration is None:
         yield Finding(
             "compression",
             Status.WARNING,
-            f"the calibration that decodes the keys is not in {cache_dir}; the next recall makes one",
-            "aspen doctor --deep",
+            f"the calibration that decodes the keys is not in {config.cache_dir}; the next recall makes one",
+            command("doctor --deep", store=repository.location, config=config),
         )
         return
     version = KeyVersion.parse(stamp.key_version)
@@ -101,7 +103,7 @@ def _compression(repository: Repository, *, cache_dir: Path) -> Iterator[Finding
             "compression",
             Status.PROBLEM,
             "the keys were coded by another calibration of this model than there is now",
-            f"aspen rekey --store {quoted(repository.location)}",
+            command("rekey", store=repository.location, config=config),
         )
         return
     bodies = repository.head_keys([memory.seq for memory in memories])

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aspen.activation_db import MAX_KEY_TOKENS, KeyCode, KeyVersion, capture_pooled, known_calibration
+from aspen.engine.mismatch import mismatch_of
 from aspen.errors import AspenError, ModelMismatch
 from aspen.models import LanguageModel
-from aspen.repository import KeyStamp, Repository, stamp_mismatch
+from aspen.repository import KeyStamp, Repository
 from aspen.resonance_search import ModelKeys, spoken_text
 from aspen.types import FloatArray, Memory
 
@@ -77,8 +78,9 @@ class LayerCloseness:
 class Closeness:
     """How close keys of `stored`, a model by name, come to those of `present`.
 
-    layers: as the keys have them, ascending; memories: how many were compared; reason: why none could be. Without a
-    comparison there are no layers, and the verdict is UNKNOWN.
+    layers: as the keys have them, ascending; memories: how many were compared; reason: why none could be; own: whether
+    both are one model, which made the keys at another time. Without a comparison there are no layers, and the verdict
+    is UNKNOWN.
     """
 
     stored: str
@@ -86,6 +88,7 @@ class Closeness:
     layers: tuple[LayerCloseness, ...] = ()
     memories: int = 0
     reason: str = ""
+    own: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -100,12 +103,17 @@ class Closeness:
     def sentence(self) -> str:
         """The figures and the verdict, for people."""
         if not self.layers:
+            if self.own:
+                return f"The stored keys cannot be held against new ones: {self.reason}."
             return f"How close the keys of both are cannot be measured: {self.reason}."
         figures = ", ".join(
             f"{one.mean:.3f} at layer {one.layer} (lowest {one.lowest:.3f})" for one in self.layers
         )
         memories = "1 memory" if self.memories == 1 else f"{self.memories} memories"
         verdict = _IN_WORDS[self.verdict]
+        if self.own:
+            same = self.verdict is Verdict.CLOSE
+            verdict = "the same, as they should be" if same else "they should be the same, and are not"
         return f"Cosine of stored keys and this model's, on {memories}: {figures}; {verdict}."
 
     def as_data(self) -> dict[str, object]:
@@ -117,12 +125,20 @@ class KeyComparison:
     """Compares the keys of a store with those of a loaded model, whose `keys` say what it makes them with."""
 
     def __init__(
-        self, model: LanguageModel, *, keys: ModelKeys, repository: Repository, cache_dir: Path
+        self,
+        model: LanguageModel,
+        *,
+        keys: ModelKeys,
+        repository: Repository,
+        cache_dir: Path,
+        rekey: str = "Aspen.rekey",
     ) -> None:
+        """`rekey` is what a person runs to make the keys anew with this model."""
         self._model = model
         self._keys = keys
         self._repository = repository
         self._cache_dir = cache_dir
+        self._rekey = rekey
         self._told: tuple[KeyStamp, Closeness] | None = None  # figures alone, nothing of a memory
 
     def measure(self, *, seconds: float = math.inf) -> Closeness | None:
@@ -140,15 +156,7 @@ class KeyComparison:
         Whatever goes wrong in measuring is told in it, and takes the place of the figures.
         """
         closeness = self._quickly(stored)
-        present = self._keys.stamp
-        was, now = KeyVersion.parse(stored.key_version), KeyVersion.parse(present.key_version)
-        former = None
-        same_weights = stored.model_id.partition("-")[0] == present.model_id.partition("-")[0]
-        if same_weights and was and now and was.runtime != now.runtime:
-            former = (
-                f"{stored.model_name} run by {was.runtime}, not {now.runtime} (ASPEN_RUNTIME={was.runtime})"
-            )
-        error = stamp_mismatch(stored, present, location=self._repository.location, former=former)
+        error = mismatch_of(stored, self._keys.stamp, location=self._repository.location, rekey=self._rekey)
         return ModelMismatch(
             f"{error.message} {closeness.sentence()}",
             hint=error.hint,
@@ -169,7 +177,12 @@ class KeyComparison:
         return closeness
 
     def _unknown(self, stored: KeyStamp, reason: str) -> Closeness:
-        return Closeness(stored.model_name, self._keys.stamp.model_name, reason=reason)
+        return Closeness(
+            stored.model_name, self._keys.stamp.model_name, reason=reason, own=self._is_own(stored)
+        )
+
+    def _is_own(self, stored: KeyStamp) -> bool:
+        return stored.identity == self._keys.stamp.identity
 
     def _measured(self, stored: KeyStamp, *, seconds: float) -> Closeness:
         code = self._code_of(stored)
@@ -188,7 +201,13 @@ class KeyComparison:
         ):
             cosines = _cosines(was, now)
             layers.append(LayerCloseness(layer, float(cosines.mean()), float(cosines.min())))
-        return Closeness(stored.model_name, self._keys.stamp.model_name, tuple(layers), len(made))
+        return Closeness(
+            stored.model_name,
+            self._keys.stamp.model_name,
+            tuple(layers),
+            len(made),
+            own=self._is_own(stored),
+        )
 
     def _code_of(self, stored: KeyStamp) -> KeyCode | str:
         """What the stored keys were coded with, where this model's can be coded with it; a reason where not."""

@@ -52,14 +52,18 @@ class Engine:
         cache_dir: Path,
         notify: Callable[[str], None],
         embedder: Embedder | None = None,
+        rekey: str = "Aspen.rekey",
     ) -> Self:
-        """Calibrate `model` if need be, and make ready to search `repository` with it."""
+        """Calibrate `model` if need be, and make ready to search `repository` with it.
+
+        `rekey` is what errors tell a person to run, to make the keys anew with this model.
+        """
         recipe = recipe_for(model.info)
         calibration = load_calibration(model, recipe=recipe, cache_dir=cache_dir, notify=notify)
         version = calibration.key_version(recipe.version, runtime=model.fingerprint.runtime)
         stamp = KeyStamp(model.fingerprint.model_id, model.info.name, str(version))
         keys = ModelKeys(stamp, recipe, calibration)
-        comparison = KeyComparison(model, keys=keys, repository=repository, cache_dir=cache_dir)
+        comparison = KeyComparison(model, keys=keys, repository=repository, cache_dir=cache_dir, rekey=rekey)
         arms = [VectorArm(embedder, repository=repository)] if embedder else []
         search = ResonanceSearch(repository, keys=keys, extra_arms=arms, mismatch=comparison.mismatch)
         encoder = KeyEncoder(model, recipe=recipe, calibration=calibration)

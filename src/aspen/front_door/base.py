@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Self
 from aspen.config import Config
 from aspen.engine import Engine
 from aspen.engine.reranker import load_reranker
+from aspen.front_door.commands import command
 from aspen.models import LanguageModel, load_model
 from aspen.repository import Repository, open_repository
 from aspen.resonance_search import Embedder, ResonanceSearch
@@ -31,13 +33,16 @@ class FrontDoor:
         embedder: Embedder | None = None,
         notify: Callable[[str], None] = lambda message: None,
         owns_repository: bool = True,
+        model_by_name: bool = False,
     ) -> None:
+        """`model_by_name` says whether `load` loads the model that `config` names, as a command would."""
         self.repository = repository
         self.config = config
         self._load = load
         self._embedder = embedder
         self._notify = notify
         self._owns_repository = owns_repository
+        self._model_by_name = model_by_name
         self._engine: Engine | None = None
         self._by_words = ResonanceSearch(repository, keys=None)
         self._lock = threading.Lock()
@@ -71,12 +76,15 @@ class FrontDoor:
             Called with a sentence when something takes long (converting or calibrating a model, once each).
         """
         settings = config or Config.from_environment()
+        by_name = model is None or isinstance(model, str)
+        if isinstance(model, str) and model:
+            settings = replace(settings, model=model)
 
         def load() -> LanguageModel:
             if model is not None and not isinstance(model, str):
                 return model
             return load_model(
-                model or settings.model,
+                settings.model,
                 cache_dir=settings.cache_dir,
                 runtime=settings.runtime,
                 device=settings.device,
@@ -86,9 +94,15 @@ class FrontDoor:
                 progress=notify,
             )
 
-        if isinstance(store, str | Path):
-            return cls(open_repository(store), load=load, config=settings, embedder=embedder, notify=notify)
-        return cls(store, load=load, config=settings, embedder=embedder, notify=notify, owns_repository=False)
+        return cls(
+            open_repository(store) if isinstance(store, str | Path) else store,
+            load=load,
+            config=settings,
+            embedder=embedder,
+            notify=notify,
+            owns_repository=isinstance(store, str | Path),
+            model_by_name=by_name,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -125,8 +139,16 @@ class FrontDoor:
                     cache_dir=self.config.cache_dir,
                     notify=self._notify,
                     embedder=self._embedder,
+                    rekey=self._rekey_command(),
                 )
             return self._engine
+
+    def _rekey_command(self) -> str:
+        """What makes the store's keys anew with the model in use: no command can where it has no name."""
+        location = self.repository.location
+        if not self._model_by_name or location == ":memory:":
+            return "Aspen.rekey"
+        return command("rekey", store=location, config=self.config)
 
     @cached_property
     def reranker(self) -> ContextReranker:

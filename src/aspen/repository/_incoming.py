@@ -189,18 +189,18 @@ def current_stamp(current: KeyStamp | None, given: KeyStamp | None, *, location:
     return current
 
 
-def stamp_mismatch(
-    stored: KeyStamp, current: KeyStamp, *, location: str, former: str | None = None
-) -> ModelMismatch:
+def stamp_mismatch(stored: KeyStamp, current: KeyStamp, *, location: str) -> ModelMismatch:
     """The error for a store at `location` whose keys, of `stored`, are not those of the model in use, `current`.
 
-    `former` says what to open the store with instead, where the name of the model does not tell the two apart.
+    A store knows neither how that model was named to load it, nor its runtime: see `aspen.engine.mismatch`.
     """
     command = "Aspen.rekey" if location == ":memory:" else f"aspen rekey --store {shlex.quote(location)}"
+    former, present = (
+        f"{stamp.model_name} ({stamp.model_id}, keys {stamp.key_version})" for stamp in (stored, current)
+    )
     return ModelMismatch(
-        f"The store's keys were made by {stored.model_name} ({stored.model_id}, keys {stored.key_version}), "
-        f"the model in use is {current.model_name} ({current.model_id}, keys {current.key_version}).",
-        hint=f"Make the keys anew (`{command}`), or open the store with {former or stored.model_name}.",
+        f"The store's keys were made by {former}, the model in use is {present}.",
+        hint=f"Make the keys anew with the model in use (`{command}`, and --model and ASPEN_RUNTIME as now).",
         stored=stored.model_id,
         current=current.model_id,
         location=location,

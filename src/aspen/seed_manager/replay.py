@@ -27,6 +27,9 @@ from aspen.models.interface import LanguageModel, Session
 from aspen.models.kv import KVFragment
 from aspen.types import FloatArray, TokenIds, Trace, TraceLevel
 
+_SETTINGS = {"runtime": "ASPEN_RUNTIME", "threads": "ASPEN_THREADS"}
+"""Fields of the fingerprint that a person can set back."""
+
 
 class Verdict(StrEnum):
     """What a replay found; the first that applies, in this order."""
@@ -281,9 +284,15 @@ def _text_of(model: LanguageModel, token_id: int | None) -> str | None:
 
 
 def _fields_found(fields: Sequence[FieldDifference]) -> str:
-    first, more = fields[0], len(fields) - 1
-    others = f" (and {more} more field{'s' if more > 1 else ''})" if more else ""
-    return f"fingerprint differs: {first.field} was {_short(first.recorded)}, is {_short(first.now)}{others}"
+    # Other weights say most. The same ones in another runtime differ in ten fields, and the runtime explains them all.
+    named = {one.field: one for one in fields}
+    first, more = named.get("weights") or named.get("runtime") or fields[0], len(fields) - 1
+    beside = [f"and {more} more field{'s' if more > 1 else ''}"] if more else []
+    settings = [f"{name}={named[field].recorded}" for field, name in _SETTINGS.items() if field in named]
+    if settings and "weights" not in named:
+        beside.append(f"set {' '.join(settings)} to replay it")
+    found = f"fingerprint differs: {first.field} was {_short(first.recorded)}, is {_short(first.now)}"
+    return f"{found} ({'; '.join(beside)})" if beside else found
 
 
 def _shown(token_id: int | None, text: str | None) -> str:

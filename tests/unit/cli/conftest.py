@@ -16,7 +16,7 @@ from aspen.testing.fake_model import FakeModel
 def environment(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASPEN_STORE", str(tmp_path / "data" / "memory.db"))
     monkeypatch.setenv("ASPEN_CACHE", str(cache_dir))
-    for name in ("ASPEN_MODEL", "ASPEN_DEVICE", "ASPEN_THREADS", "FORCE_COLOR", "COLUMNS"):
+    for name in ("ASPEN_MODEL", "ASPEN_RUNTIME", "ASPEN_DEVICE", "ASPEN_THREADS", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
 

@@ -60,6 +60,7 @@ def test_a_sound_store(config: Config, fill: Callable[[int], None]) -> None:
     assert found["model and store"].status is Status.OK
     assert found["closeness of keys"].status is Status.OK
     assert "on 24 memories: 1.000 at layer 0 (lowest 1.000), " in found["closeness of keys"].what
+    assert found["closeness of keys"].what.endswith("; the same, as they should be.")
     assert "smaller than float32" in found["compression"].what
     assert found["write-ahead log"].status is Status.OK
 
@@ -88,7 +89,7 @@ def test_keys_of_another_calibration_are_found_without_the_model(
     elsewhere = replace(config, cache_dir=tmp_path / "empty")
     found = by_name(examine(config.store, config=elsewhere))["compression"]
     assert found.status is Status.WARNING
-    assert found.fix == "aspen doctor --deep"
+    assert found.fix == f"aspen doctor --deep --store {config.store}"
 
     (made,) = (config.cache_dir / "calibration").glob(f"{FakeModel().fingerprint.model_id}-*.safetensors")
     other = Calibration.from_bytes(made.read_bytes())
@@ -157,7 +158,13 @@ def test_the_keys_of_another_model(config: Config, fill: Callable[[int], None]) 
     findings = examine(config.store, config=config, deep=True, model=FakeModel(seed=5))
     (problem,) = problems(findings)
     assert problem.name == "model and store"
+    assert problem.what == "The store's keys were made by fake-0 in fake, the model in use is fake-5 in fake."
     assert problem.fix == f"aspen rekey --store {config.store}"
+    other = replace(config, model="models/my folder", runtime="transformers")
+    (problem,) = problems(examine(config.store, config=other, deep=True, model=FakeModel(seed=5)))
+    assert problem.fix == (
+        f"ASPEN_RUNTIME=transformers aspen rekey --store {config.store} --model 'models/my folder'"
+    )
     closeness = by_name(findings)["closeness of keys"]
     assert closeness.status is Status.WARNING
     assert "not the same model" in closeness.what
@@ -171,6 +178,7 @@ def test_keys_that_are_not_what_the_model_makes(config: Config, fill: Callable[[
         aspen.repository.add_keys(aspen.engine.stamp, {memory.seq: other.key})
     (problem,) = problems(examine(config.store, config=config, deep=True, model=FakeModel()))
     assert problem.name == "closeness of keys"
+    assert problem.what.endswith("; they should be the same, and are not.")
     assert problem.fix.startswith("aspen export ")
 
 

@@ -103,14 +103,14 @@ def test_another_models_store_is_recalled_by_words_and_says_why(cli: Cli) -> Non
     other = FakeModel(seed=5)
     result = cli("recall", "Mara", model=other)
     assert result.code == 0
-    assert "activation did not run: The store's keys were made by fake-0" in result.err
-    assert "aspen rekey" in result.err
+    assert "activation and heads did not run: The store's keys were made by fake-0 in fake, the" in result.err
+    assert result.err.count("Make the keys anew (`Aspen.rekey`)") == 1
     assert cli("recall", "Mara", "--arm", "activation", model=other).code == 5
     rekeyed = cli("rekey", "--json", model=other).json
     assert (rekeyed["keys"], rekeyed["model"]) == (1, "fake-5")
     assert [rekeyed[when]["verdict"] for when in ("before", "after")] == ["different", "close"]
     assert [rekeyed[when]["stored"] for when in ("before", "after")] == ["fake-0", "fake-5"]
-    assert "activation did not run" not in cli("recall", "Mara", model=other).err
+    assert "activation and heads did not run" not in cli("recall", "Mara", model=other).err
 
 
 def test_list_and_its_filters(cli: Cli) -> None:
@@ -235,6 +235,12 @@ def test_rekey_shows_its_progress(cli: Cli) -> None:
     told = " ".join(result.err.split())
     assert "before: keys of fake-0. Cosine of stored keys and this model's, on 1 memory: " in told
     assert "after: keys of fake-5. " in told
+    assert "keys of both models" not in told
+    again = cli("rekey", model=FakeModel(seed=5))
+    assert again.out == "nothing to do: the store's keys are those of fake-5 in fake already\n"
+    assert again.err == ""
+    told_as_data = cli("rekey", "--json", model=FakeModel(seed=5)).json
+    assert (told_as_data["keys"], told_as_data["before"]["own"]) == (0, True)
 
 
 def test_rekeying_an_empty_store_has_nothing_to_compare(cli: Cli) -> None:

@@ -85,8 +85,13 @@ def test_the_same_weights_in_another_runtime_are_close_and_yet_never_mixed(
     with pytest.raises(ModelMismatch) as caught:
         present.claim_store()
     assert "close: keys of both models find nearly the same" in caught.value.message
-    assert "aspen rekey" in caught.value.hint or "Aspen.rekey" in caught.value.hint
-    assert "open the store with fake-0 run by fake, not llama.cpp" in caught.value.hint
+    assert (
+        "made by fake-0 in fake, the model in use is the same weights in llama.cpp." in caught.value.message
+    )
+    assert caught.value.hint == (
+        "Make the keys anew (`Aspen.rekey`), or open the store with the runtime that made them "
+        "(`ASPEN_RUNTIME=fake`)."
+    )
     with pytest.raises(ModelMismatch, match="close: keys"):
         recall(present, arms=["activation"])
     assert present.rekey() == len(FACTS)

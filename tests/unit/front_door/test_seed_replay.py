@@ -203,7 +203,9 @@ def test_another_fingerprint_is_named(open_aspen: Open, tmp_path: object) -> Non
     other = FakeModel()
     other.__dict__["fingerprint"] = replace(other.fingerprint, threads=8)
     reply = gone_on(open_aspen(location, model=other))
-    assert why_not(reply).endswith("cannot be run again: fingerprint differs: threads was 1, is 8")
+    assert why_not(reply).endswith(
+        "cannot be run again: fingerprint differs: threads was 1, is 8 (set ASPEN_THREADS=1 to replay it)"
+    )
 
 
 class Altered:

@@ -43,8 +43,22 @@ def test_a_fingerprint_that_differs_is_named_and_nothing_is_run() -> None:
         ("libraries.numpy", "1.0", np.__version__),
     ]
     assert report.explain() == (
-        "fingerprint differs: threads was 2, is 1 (and 1 more field); it was not run again."
+        "fingerprint differs: threads was 2, is 1 (and 1 more field; set ASPEN_THREADS=2 to replay it); "
+        "it was not run again."
     )
+
+
+def test_a_runtime_that_differs_is_named_first_and_how_to_set_it_back() -> None:
+    was = replace(TRACE.fingerprint, tokenizer="7" * 64, runtime="llama.cpp", threads=2)
+    report = replay(FakeModel(), replace(TRACE, fingerprint=was))
+    assert report.explain() == (
+        "fingerprint differs: runtime was llama.cpp, is fake (and 2 more fields; set ASPEN_RUNTIME=llama.cpp "
+        "ASPEN_THREADS=2 to replay it); it was not run again."
+    )
+    other_weights = replace(was, weights="8" * 64)  # nothing that is set brings these back
+    report = replay(FakeModel(), replace(TRACE, fingerprint=other_weights))
+    assert report.explain().startswith("fingerprint differs: weights was 888888888888..., is ")
+    assert "ASPEN_" not in report.explain()
 
 
 def test_run_anyway_is_never_called_verified() -> None:

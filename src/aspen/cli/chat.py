@@ -32,7 +32,7 @@ from aspen.cli._screen import as_data, on_terminal, one_line, put, put_json, put
 from aspen.errors import InvalidInput
 from aspen.memory_injector import StrategyName
 from aspen.turns import Reply
-from aspen.types import SamplerSettings, TraceLevel
+from aspen.types import Recall, SamplerSettings, TraceLevel
 from aspen.validation import check_choice
 
 _STRATEGY = "/strategy"
@@ -203,12 +203,12 @@ def _facts(reply: Reply) -> list[str]:
         hits = reply.recall.hits if reply.recall else ()
         texts = {hit.memory.id: f'"{one_line(hit.memory.text, most=40)}"' for hit in hits}
         used = [texts.get(id_, id_) for id_ in reply.injection.memory_ids]
-        facts.append(f"recalled {', '.join(used) or 'nothing'}")
+        facts.append(f"recalled {', '.join(used)}" if used else _nothing(reply.recall))
         if reply.injection.strategy != StrategyName.NOTE or reply.injection.asked != reply.injection.strategy:
             facts.append(
                 ": ".join(part for part in (reply.injection.strategy, reply.injection.reason) if part)
             )
-    if reply.recall is not None:
+    if reply.recall is not None and reply.recall.candidates > 0:  # of none, no arm can say anything
         facts += missing_arms(reply.recall)
     if reply.memories:
         facts.append(f"remembered {' and '.join(memory.id for memory in reply.memories)}")
@@ -220,6 +220,10 @@ def _facts(reply: Reply) -> list[str]:
     if reply.decode_seconds > 0:
         facts.append(f"{reply.reply_tokens / reply.decode_seconds:.1f} tokens/s")
     return facts
+
+
+def _nothing(recall: Recall | None) -> str:
+    return "nothing to recall yet" if recall is not None and recall.candidates == 0 else "recalled nothing"
 
 
 def _data(reply: Reply) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.forked import run_aspen
+from tests.unit.cli.talk import Talk
 
 from aspen.config import Config
 from aspen.errors import MissingDependency
@@ -166,6 +167,31 @@ def test_ctrl_c_during_an_import_leaves_a_sound_store_that_goes_on(
     assert (report["stored"], report["already_there"]) == (count - kept, kept)
     with open_repository(store) as repository:
         assert [memory.text for memory in repository.list(limit=10_000)[::-1]] == texts
+
+
+def test_an_interrupted_reply_leaves_the_model_as_it_was(aspen: Run, environment: dict[str, str]) -> None:
+    options = ("--seed", "7", "--no-memory", "--max-tokens", "24")
+    chat = Talk([*PROGRAM, "chat", "-c", "interrupted", *options], environment=environment)
+    try:
+        chat.until("you> ")
+        chat.press("Tell me a long story about the sea.\n")
+        chat.until("story about the sea.\n")
+        chat.until(" ")  # behind the first word of the reply
+        chat.press("\x03")
+        assert "Interrupted; neither your message nor this reply was stored." in chat.until("you> ")
+        chat.press("What is the capital of France?\n")
+        chat.until("capital of France?\n")
+        reply = chat.until(" tokens/s\n")
+        chat.press("\x03")
+        chat.rest()
+    finally:
+        chat.close()
+    assert chat.process.returncode == 130
+    undisturbed = aspen("chat", "What is the capital of France?", *options, "-c", "undisturbed")
+    assert reply.startswith(undisturbed.stdout)
+    undisturbed_trace, trace = document(aspen("traces", "--json"))["traces"]
+    assert [undisturbed_trace["conversation"], trace["conversation"]] == ["undisturbed", "interrupted"]
+    assert aspen("replay", trace["id"]).returncode == 0
 
 
 def stored(store: Path) -> int:

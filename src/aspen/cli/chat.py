@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from aspen.aspen import Aspen
+from aspen.cli._exits import INTERRUPTED
 from aspen.cli._options import (
     DeviceOption,
     JsonOption,
@@ -25,11 +28,11 @@ from aspen.cli._options import (
     open_aspen,
 )
 from aspen.cli._recalled import missing_arms, recall_data
-from aspen.cli._screen import as_data, one_line, put, put_json, put_piece, say
+from aspen.cli._screen import as_data, on_terminal, one_line, put, put_json, put_piece, say
 from aspen.errors import InvalidInput
 from aspen.memory_injector import StrategyName
 from aspen.turns import Reply
-from aspen.types import SamplerSettings, TraceLevel
+from aspen.types import Recall, SamplerSettings, TraceLevel
 from aspen.validation import check_choice
 
 _STRATEGY = "/strategy"
@@ -135,23 +138,44 @@ def chat(
 
 
 def _answer(aspen: Aspen, message: str, settings: _Settings, *, stream: bool) -> Reply:
-    reply = aspen.chat(
-        message,
-        conversation=settings.conversation,
-        strategy=settings.strategy,
-        seed=settings.seed,
-        memory=settings.memory,
-        remember=settings.remember,
-        sampler=settings.sampler,
-        max_tokens=settings.max_tokens,
-        note_tokens=settings.note_tokens,
-        level=settings.level,
-        on_text=put_piece if stream else None,
-    )
+    with _shown() if stream else contextlib.nullcontext() as show:
+        reply = aspen.chat(
+            message,
+            conversation=settings.conversation,
+            strategy=settings.strategy,
+            seed=settings.seed,
+            memory=settings.memory,
+            remember=settings.remember,
+            sampler=settings.sampler,
+            max_tokens=settings.max_tokens,
+            note_tokens=settings.note_tokens,
+            level=settings.level,
+            on_text=show,
+        )
     if stream:
-        put()
         _tell(reply, settings)
     return reply
+
+
+@contextlib.contextmanager
+def _shown() -> Iterator[Callable[[str], None]]:
+    """What shows a reply piece by piece. Its line ends whatever ends the reply: what is said next begins a new one."""
+    begun = False
+
+    def show(piece: str) -> None:
+        nonlocal begun
+        begun = True
+        put_piece(piece)
+
+    try:
+        yield show
+        begun = True
+    except KeyboardInterrupt:
+        begun = begun or on_terminal()  # where "^C" stands now
+        raise
+    finally:
+        if begun:
+            put_piece("\n")
 
 
 def _tell(reply: Reply, settings: _Settings) -> None:
@@ -179,12 +203,12 @@ def _facts(reply: Reply) -> list[str]:
         hits = reply.recall.hits if reply.recall else ()
         texts = {hit.memory.id: f'"{one_line(hit.memory.text, most=40)}"' for hit in hits}
         used = [texts.get(id_, id_) for id_ in reply.injection.memory_ids]
-        facts.append(f"recalled {', '.join(used) or 'nothing'}")
+        facts.append(f"recalled {', '.join(used)}" if used else _nothing(reply.recall))
         if reply.injection.strategy != StrategyName.NOTE or reply.injection.asked != reply.injection.strategy:
             facts.append(
                 ": ".join(part for part in (reply.injection.strategy, reply.injection.reason) if part)
             )
-    if reply.recall is not None:
+    if reply.recall is not None and reply.recall.candidates > 0:  # of none, no arm can say anything
         facts += missing_arms(reply.recall)
     if reply.memories:
         facts.append(f"remembered {' and '.join(memory.id for memory in reply.memories)}")
@@ -198,20 +222,34 @@ def _facts(reply: Reply) -> list[str]:
     return facts
 
 
+def _nothing(recall: Recall | None) -> str:
+    return "nothing to recall yet" if recall is not None and recall.candidates == 0 else "recalled nothing"
+
+
 def _data(reply: Reply) -> dict[str, object]:
     recall = None if reply.recall is None else recall_data(reply.recall)
     return {**as_data(reply), "recall": recall}
 
 
 def _converse(aspen: Aspen, settings: _Settings) -> None:
-    """Answer line after line until there is none."""
-    on_terminal = sys.stdin.isatty()
-    if on_terminal:
+    """Answer line after line until there is none, or Ctrl-C is pressed where a line is waited for."""
+    from_terminal = sys.stdin.isatty()
+    if from_terminal:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401, PLC0415 - gives input() a history; not every Python has it
         say(f"Conversation {settings.conversation!r} in {aspen.repository.location}. {_COMMANDS}.")
-    last: Reply | None = None
-    while (line := _next_line(on_terminal=on_terminal)) is not None:
+    try:
+        _answer_lines(aspen, settings, from_terminal=from_terminal)
+    except KeyboardInterrupt:
+        if not from_terminal:
+            raise
+        put()  # "^C" stands on the line
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _answer_lines(aspen: Aspen, settings: _Settings, *, from_terminal: bool) -> None:
+    last: Sequence[str] = ()  # ids of what was stored of the last turn
+    while (line := _next_line(on_terminal=from_terminal)) is not None:
         match line.strip():
             case "":
                 continue
@@ -219,16 +257,39 @@ def _converse(aspen: Aspen, settings: _Settings) -> None:
                 return
             case "/forget":
                 _take_back(aspen, last)
-                last = None
+                last = ()
             case command if command.split(maxsplit=1)[0] == _STRATEGY:
                 settings = _with_strategy(aspen, settings, command.removeprefix(_STRATEGY).strip())
             case command if _is_command(command):
                 say(f"There is no command {command!r}: {_COMMANDS}.", style="yellow")
             case message:
+                began = datetime.now(UTC)
                 try:
-                    last = _answer(aspen, message, settings, stream=True)
+                    last = [memory.id for memory in _answer(aspen, message, settings, stream=True).memories]
                 except InvalidInput as error:  # this message; the next one may be better
                     say(f"error: {error}", style="red")
+                except KeyboardInterrupt:  # this reply; whoever pipes lines in has nobody to go on with
+                    if not from_terminal:
+                        raise
+                    last = _stored_since(began, message, aspen=aspen, settings=settings)
+                    _tell_interrupted(last)
+
+
+def _stored_since(began: datetime, message: str, *, aspen: Aspen, settings: _Settings) -> list[str]:
+    """Ids of what was stored of a turn that began then: all of it or nothing, for the store takes it at once."""
+    newest = aspen.repository.list(conversation=settings.conversation, limit=2)
+    turn = [memory for memory in newest if memory.said_at is not None and memory.said_at >= began]
+    return [memory.id for memory in turn] if message in [memory.text for memory in turn] else []
+
+
+def _tell_interrupted(stored: Sequence[str]) -> None:
+    if stored:  # Ctrl-C came when all was said
+        say(
+            "Interrupted; your message and the reply are stored already, /forget takes them back.",
+            style="yellow",
+        )
+    else:
+        say("Interrupted; neither your message nor this reply was stored.", style="yellow")
 
 
 def _with_strategy(aspen: Aspen, settings: _Settings, name: str) -> _Settings:
@@ -262,9 +323,9 @@ def _next_line(*, on_terminal: bool) -> str | None:
     return sys.stdin.readline() or None
 
 
-def _take_back(aspen: Aspen, last: Reply | None) -> None:
-    if last is None or not last.memories:
+def _take_back(aspen: Aspen, last: Sequence[str]) -> None:
+    if not last:
         say("there is no turn to take back")
         return
-    aspen.forget(*(memory.id for memory in last.memories))
+    aspen.forget(*last)
     say("forgot your last message, the reply and their trace")

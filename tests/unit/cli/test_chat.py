@@ -11,7 +11,8 @@ def test_one_message(cli: Cli) -> None:
     result = cli("chat", "I live in Porto", "--seed", "7", "--conversation", "c")
     assert (result.code, result.out) == (0, "Understood.\n")
     facts = result.err.splitlines()[-1]
-    assert "recalled nothing" in facts
+    assert facts.startswith("nothing to recall yet · remembered m_")
+    assert "did not run" not in facts
     assert "seed 7" in facts
     assert "trace t_" in facts
     assert "tokens/s" in facts

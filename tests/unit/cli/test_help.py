@@ -12,7 +12,7 @@ import typer
 from tests.cli_run import Cli
 
 from aspen import __version__
-from aspen.cli.main import app
+from aspen.cli._program import app
 from aspen.config import Config
 
 ROOT: Any = typer.main.get_command(app)

@@ -227,11 +227,14 @@ def test_importing_the_package_imports_no_torch() -> None:
     assert in_a_new_process(code) == [False, False]
 
 
-def test_without_torch_the_hint_installs_it() -> None:
+@pytest.mark.parametrize(
+    ("spec", "options"), [("x/y", ""), ("bundled", ", runtime='transformers', progress=sys.exit")]
+)
+def test_without_torch_the_hint_installs_it(spec: str, options: str, tmp_path: Path) -> None:
     code = (
         "import json, sys\nsys.modules['torch'] = None\nfrom pathlib import Path\nfrom aspen.models import load_model\n"
         "from aspen.errors import MissingDependency\n"
-        "try: load_model('x/y', cache_dir=Path('.'))\n"
+        f"try: load_model({spec!r}, cache_dir=Path({str(tmp_path)!r}){options})\n"
         "except MissingDependency as error: print(json.dumps(error.diagnostics()))"
     )
     said = in_a_new_process(code)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aspen.config import Config
 from aspen.doctor.findings import Finding, Status, broken
+from aspen.doctor.store import why_not_writable
 from aspen.errors import AspenError
 from aspen.models import LLAMA_CPP, TRANSFORMERS, try_library
 
@@ -28,12 +29,24 @@ def examine_environment(config: Config, *, runtime: str | None) -> Iterator[Find
     for package in ("numpy", "apsw"):
         yield _package(package, fix=f"pip install {package}")
     yield _llama_cpp(config.llama_library, needed=runtime == LLAMA_CPP)
+    yield from _cache(config.cache_dir)
     for package in ("torch", "transformers"):
         if runtime == TRANSFORMERS:
             yield _package(package, fix=_INSTALL_TRANSFORMERS)
         else:
             what = _version(package) or "not installed; only needed for models that transformers runs"
             yield Finding(package, Status.OK, what)
+
+
+def _cache(folder: Path) -> Iterator[Finding]:
+    """A warning where nothing can be kept there."""
+    if (reason := why_not_writable(folder)) is not None:
+        yield Finding(
+            "cache",
+            Status.WARNING,
+            f"{reason}: hashes, calibrations and an unpacked model cannot be kept",
+            "make it writable for you, or name another folder: ASPEN_CACHE=FOLDER",
+        )
 
 
 def _package(name: str, *, fix: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,6 +177,32 @@ def examine_files(store: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("permissions", Status.OK, f"{mode:03o}")
+
+
+def examine_place(store: Path, nothing: str) -> Finding:
+    """Whether a store can be made at a path; `nothing` says that there is none yet."""
+    if (reason := why_not_writable(store.expanduser().parent)) is None:
+        return Finding("store", Status.OK, nothing)
+    return Finding(
+        "store",
+        Status.PROBLEM,
+        f"none yet at {store}, and none can be made there: {reason}",
+        "make it writable for you, or name another place: --store PATH, or ASPEN_STORE",
+    )
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Why no file can be made in `folder`, or in what there is of its path; None where one can.
+
+    It is tried, with a file that is gone at once: permissions do not tell of a disk that is mounted for reading only,
+    of /proc, or of what root may.
+    """
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return None
+    except OSError as error:
+        return f"no file can be made in {existing} ({error.strerror or error})"
 
 
 def examine_disk(folder: Path, name: str) -> Iterator[Finding]:

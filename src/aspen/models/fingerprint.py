@@ -123,7 +123,12 @@ def _cached_file_sha256(path: Path, *, cache_dir: Path | None) -> str:
     try:
         write_json_atomically(sidecar, data=known)
     except OSError as error:
-        _log.warning("Weight hashes are not kept, they will be computed again: %s", error)
+        _log.warning(
+            "The folder %s cannot be written (%s): hashes of weights are not kept and are computed again each time. "
+            "ASPEN_CACHE names another folder.",
+            cache_dir,
+            error.strerror or error,
+        )
     return digest
 
 

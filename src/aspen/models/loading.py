@@ -95,6 +95,7 @@ def load_model(
         spec = str(gguf_path(spec))
     if spec != _BUNDLED:
         return _transformers.load(spec, device=device, dtype=dtype, threads=threads, cache_dir=cache_dir)
+    _transformers.check_installed()  # before the person waits for something that is then of no use
     bundled = prepare_bundled(cache_dir, convert=_transformers.convert_gguf, progress=progress)
     return _transformers.load(
         str(bundled.folder),

@@ -121,6 +121,36 @@ def test_an_empty_file_is_no_store_yet_and_stays_empty(config: Config) -> None:
     assert [path.stat().st_size for path in Path(config.store).parent.glob("memory.db*")] == [0]
 
 
+def test_a_cache_that_cannot_be_written(config: Config, tmp_path: Path) -> None:
+    assert "cache" not in by_name(examine(config.store, config=config))
+    (tmp_path / "file").touch()
+    cache = tmp_path / "file" / "cache"  # below a file there is no folder
+    found = by_name(examine(config.store, config=replace(config, cache_dir=cache)))["cache"]
+    assert found.status is Status.WARNING
+    assert found.what.startswith(f"no file can be made in {tmp_path / 'file'} (Not a directory): ")
+    assert "ASPEN_CACHE" in found.fix
+    assert not list(config.cache_dir.glob("tmp*"))
+
+
+def test_a_place_where_no_store_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "memory.db"
+    assert looking_at_store.examine_place(place, "none yet") == Finding("store", Status.OK, "none yet")
+    missing = tmp_path / "not" / "there"
+    assert looking_at_store.why_not_writable(missing) is None
+    assert list(tmp_path.iterdir()) == []
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    found = looking_at_store.examine_place(place, "none yet")
+    assert found.status is Status.PROBLEM
+    assert found.what == (
+        f"none yet at {place}, and none can be made there: no file can be made in {tmp_path} (Permission denied)"
+    )
+    assert "ASPEN_STORE" in found.fix
+
+
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", "~nobody-of-this-name/memory.db"])
 def test_what_can_be_no_path(config: Config, path: str) -> None:
     (problem,) = problems(examine(path, config=config))

@@ -49,6 +49,17 @@ def test_a_damaged_sidecar_is_no_trouble(tmp_path: Path) -> None:
         assert fp.weights_sha256([file], cache_dir=tmp_path) == hashlib.sha256(b"one").hexdigest()
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"one")
+    cache = file / "cache"  # below a file there is no folder
+    assert fp.weights_sha256([file], cache_dir=cache) == hashlib.sha256(b"one").hexdigest()
+    said = caplog.messages[-1]
+    assert said.startswith(f"The folder {cache} cannot be written (Not a directory): ")
+    assert "ASPEN_CACHE" in said
+    assert ".part" not in said
+
+
 def test_no_weights_no_hash() -> None:
     with pytest.raises(ModelError):
         fp.weights_sha256([])

@@ -65,8 +65,9 @@ def test_a_file_that_is_cut_anywhere(file: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     for length in (*in_the_header, *in_the_weights, len(data) - 1):
         cut.write_bytes(data[:length])
-        with pytest.raises(ModelNotFound, match=r"cut|empty|does not begin"):
+        with pytest.raises(ModelNotFound, match=r"cut|empty|does not begin") as raised:
             _llama_cpp.load(cut)
+        assert length < 4 or raised.value.hint == "Download it again."
 
 
 def test_a_file_that_becomes_shorter_while_it_is_loaded(
@@ -329,7 +330,14 @@ def test_a_library_that_is_none(file: Path, tmp_path: Path) -> None:
     for path in (no_library, tmp_path, tmp_path / "missing.so"):
         with pytest.raises(ModelError, match=re.escape(f"cannot be loaded from {path}")) as raised:
             load_model(str(file), cache_dir=tmp_path, llama_library=path)
-        assert "pip install xllamacpp==" in raised.value.hint
+        assert "ASPEN_LLAMA_LIBRARY" in raised.value.hint
+
+
+def test_a_library_of_the_package_that_does_not_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shared_object, "in_wheel", lambda: tmp_path)
+    with pytest.raises(ModelError, match="cannot be loaded from") as raised:
+        shared_object.open_shared_object(tmp_path)
+    assert "pip install xllamacpp==" in raised.value.hint
 
 
 def test_a_library_of_something_else(file: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from safetensors.torch import load_file, save_file
 from tests.tiny_models import tiny_tokenizer, tiny_transformer
 from transformers import BertConfig, T5Config
@@ -70,13 +72,33 @@ def test_dtype_and_threads_are_taken_and_recorded(folder: Path) -> None:
         ("/nowhere/at/all", "no model at"),
         ("./nowhere", "no model at"),
         ("missing.gguf", "no file at"),
+        ("~/nowhere-at-all", "no model at"),
+        ("nowhere/", "no model at"),
+        ("owner/name/", "no model at"),
         ("a/b/c", "no model at"),
+        ("nope", "There is no model 'nope'"),
+        ("x" * 300, "There can be no model at 'xxx"),
         ("", "config.json"),
     ],
 )
 def test_missing_paths_are_told(name: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match=says):
         load_model(name or str(tmp_path), cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nope", "./nope", "~/nope", "nope/", "nope.gguf", "models/nope.gguf"])
+def test_a_mistyped_name_is_told_without_torch_and_without_the_network(name: str, tmp_path: Path) -> None:
+    code = (
+        "import json, sys\nsys.modules.update(dict.fromkeys(('torch', 'transformers', 'huggingface_hub', '_socket')))\n"
+        "from pathlib import Path\nfrom aspen.models import load_model\nfrom aspen.errors import ModelNotFound\n"
+        f"try: load_model({name!r}, cache_dir=Path('.'), runtime='transformers')\n"
+        "except ModelNotFound as error: print(json.dumps([error.message, error.hint]))"
+    )
+    message, hint = in_a_new_process(code, HF_HUB_CACHE=str(tmp_path))
+    assert message.startswith("There is no model ")
+    assert name.removeprefix("./").removeprefix("~").removesuffix("/") in message
+    assert "`aspen models` lists what is on this machine" in hint
+    assert ("owner/name" in hint) == (name == "nope")
 
 
 def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
@@ -95,6 +117,29 @@ def test_a_hub_id_that_is_not_cached_is_told_offline(tmp_path: Path, monkeypatch
     with pytest.raises(ModelNotFound, match="aspen-tests/no-such-model") as caught:
         load_model("aspen-tests/no-such-model", cache_dir=tmp_path)
     assert "Offline" in caught.value.hint
+
+
+def test_a_hub_that_cannot_be_reached_is_told_once_and_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    hub: Any = importlib.import_module("huggingface_hub.utils")
+    asked = []
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        asked.append(1)
+        raise hub.httpx.ConnectError("[Errno -2] Name or service not known")
+
+    monkeypatch.setattr(hub.get_session(), "request", unreachable)
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it was tried again"))
+    before = hub_logging.get_verbosity()
+    with pytest.raises(ModelNotFound, match="could not be asked for it over the network") as caught:
+        load_model("aspen-tests/no-such-model", cache_dir=tmp_path)
+    assert "'aspen-tests/no-such-model'" in caught.value.message
+    assert caught.value.message.endswith(": [Errno -2] Name or service not known.")
+    assert "the connection" in caught.value.hint
+    assert capfd.readouterr() == ("", "")
+    assert len(asked) == 1
+    assert hub_logging.get_verbosity() == before
 
 
 @pytest.mark.parametrize(
@@ -171,6 +216,9 @@ def test_a_hub_id_that_was_downloaded_before_is_loaded_offline(folder: Path, tmp
     )
     name, weights = in_a_new_process(code, HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1")
     assert name == "me/tiny"
+    repository.rename(tmp_path / "models--old")  # as the models of the hub that have no owner
+    old = code.replace("me/tiny", "old")
+    assert in_a_new_process(old, HF_HUB_CACHE=str(tmp_path), HF_HUB_OFFLINE="1") == ["old", weights]
     assert weights == _transformers.load(str(folder), device="cpu").fingerprint.weights
 
 
@@ -179,11 +227,14 @@ def test_importing_the_package_imports_no_torch() -> None:
     assert in_a_new_process(code) == [False, False]
 
 
-def test_without_torch_the_hint_installs_it() -> None:
+@pytest.mark.parametrize(
+    ("spec", "options"), [("x/y", ""), ("bundled", ", runtime='transformers', progress=sys.exit")]
+)
+def test_without_torch_the_hint_installs_it(spec: str, options: str, tmp_path: Path) -> None:
     code = (
         "import json, sys\nsys.modules['torch'] = None\nfrom pathlib import Path\nfrom aspen.models import load_model\n"
         "from aspen.errors import MissingDependency\n"
-        "try: load_model('x/y', cache_dir=Path('.'))\n"
+        f"try: load_model({spec!r}, cache_dir=Path({str(tmp_path)!r}){options})\n"
         "except MissingDependency as error: print(json.dumps(error.diagnostics()))"
     )
     said = in_a_new_process(code)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import apsw
 import pytest
+from filelock import FileLock
 
-from aspen.errors import InvalidInput, StoreError, StoreNotWritable, StoreVersionError
+from aspen.errors import InvalidInput, StoreBusy, StoreError, StoreNotWritable, StoreVersionError
 from aspen.repository import InMemoryRepository, SQLiteRepository, open_repository
 from aspen.testing.repository_builders import STAMP, new_memory
 
@@ -72,6 +73,34 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         SQLiteRepository(tmp_path / "no" / "where.db")
     assert not (tmp_path / "no").exists()
     assert "does not exist" in caught.value.message
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_folder_that_takes_no_files_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    opened = os.open
+
+    def refuse(
+        name: str | Path, flags: int, *rest: int
+    ) -> int:  # as /proc does, or a folder that is read-only
+        if flags & os.O_CREAT:
+            raise error(2, "There is no making files here", str(name))
+        return opened(name, flags, *rest)
+
+    monkeypatch.setattr("os.open", refuse)
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waited"))
+    with pytest.raises(StoreNotWritable) as caught:
+        SQLiteRepository(tmp_path / "store.db")
+    folder = f"no file can be made in the folder {tmp_path} (There is no making files here)"
+    assert caught.value.message == f"The store {tmp_path / 'store.db'} cannot be written: {folder}."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_that_makes_the_store_is_waited_for(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "store.db.lock"), pytest.raises(StoreBusy, match="Another process"):
+        SQLiteRepository(tmp_path / "store.db", busy_timeout=0.1)
+    SQLiteRepository(tmp_path / "store.db", busy_timeout=0.1).close()
 
 
 def test_a_folder_is_not_a_store(tmp_path: Path) -> None:

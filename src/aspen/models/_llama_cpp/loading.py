@@ -51,9 +51,12 @@ def load(
         raise InvalidInput(f"threads must be at least 1, not {threads}.")
     header = read_header(path)
     if (reason := why_not(header)) is not None:
+        cut = reason.endswith("missing at its end")  # it, or another part of the model
         raise ModelNotFound(
             f"Aspen cannot run {path}: {reason}.",
-            hint="Take another one; a list tells which of this machine can be run (`aspen models`).",
+            hint="Download it again."
+            if cut
+            else "Take another one; a list tells which of this machine can be run (`aspen models`).",
             architecture=header.architecture,
         )
     check_memory(header)

@@ -70,4 +70,16 @@ def _cannot_open(path: Path, error: OSError) -> ModelError:
             "llama.cpp needs libgomp, the OpenMP library of GCC, which this system does not have.",
             hint="Install it with: apt-get install libgomp1 (Fedora: dnf install libgomp).",
         )
-    return ModelError(f"llama.cpp cannot be loaded from {path}: {error}.", hint=f"Install it with: {INSTALL}")
+    hint = f"Install it again with: {INSTALL}"
+    if not _is_in_wheel(path):
+        hint = (
+            "Name a libllama that is there with ASPEN_LLAMA_LIBRARY, or unset it to take that of xllamacpp."
+        )
+    return ModelError(f"llama.cpp cannot be loaded from {path}: {error}.", hint=hint)
+
+
+def _is_in_wheel(path: Path) -> bool:
+    try:
+        return path == in_wheel()
+    except MissingDependency:
+        return False

@@ -6,18 +6,22 @@ Importing this package is cheap: torch is imported by `load` and `convert_gguf`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from aspen.errors import MissingDependency
+from aspen.config import ModelFolders
+from aspen.errors import MissingDependency, ModelNotFound
 
 if TYPE_CHECKING:
     from aspen.models._transformers.model import TransformersModel
 
 _INSTALL = "pip install 'aspen-memory[transformers]'"
 _OPTIONAL = frozenset({"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "jinja2"})
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_LISTED = "`aspen models` lists what is on this machine"
 
 
 def load(
@@ -46,8 +50,10 @@ def load(
     name, weights_hash, quantisation:
         What `info` and `fingerprint` say, where the folder itself does not tell (an unpacked GGUF).
     """
+    path = local_path(name_or_path)
     return _loading().load(  # type: ignore[no-any-return]
         name_or_path,
+        path=path,
         device=device,
         dtype=dtype,
         threads=threads,
@@ -56,6 +62,58 @@ def load(
         weights_hash=weights_hash,
         quantisation=quantisation,
     )
+
+
+def local_path(name_or_path: str) -> Path | None:
+    """The folder or .gguf file that a name means, None where it means a model of the hub.
+
+    Needs neither torch, whose import takes seconds, nor the network: a name that is mistyped is told at once. Raises
+    ModelNotFound where it can be neither.
+    """
+    try:
+        path = Path(name_or_path).expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError) as error:  # too long, not ours to read, the home folder of nobody
+        raise ModelNotFound(
+            f"There can be no model at {name_or_path!r}: {error}.", hint="Check the path."
+        ) from error
+    if is_file and path.suffix != ".gguf":
+        raise ModelNotFound(
+            f"{path} is a file, but not a .gguf one.", hint="Name the folder that holds the model."
+        )
+    if is_folder and not (path / "config.json").is_file():
+        raise ModelNotFound(
+            f"The folder {path} holds no config.json, so it is not a transformers model.",
+            hint="Name the folder that save_pretrained() wrote, or a .gguf file.",
+        )
+    if is_folder or is_file:
+        return path
+    looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or path.suffix == ".gguf"
+    if looks_local or not _HUB_ID.fullmatch(name_or_path):
+        raise ModelNotFound(
+            f"There is no model at {path}.",
+            hint=f'Check the path, or take the bundled model: "bundled". {_LISTED}.',
+        )
+    # The hub had models without an owner once, such as gpt2. It knows them by an owner as well by now, so that a name
+    # of one word is rather a typing error, which is not worth asking the network for.
+    if "/" not in name_or_path and not _downloaded(name_or_path):
+        raise ModelNotFound(
+            f"There is no model {name_or_path!r}: no folder or file has this name, and no model in the cache of the "
+            "Hugging Face hub.",
+            hint=f"{_LISTED}. A model of the hub is named in full, owner/name, as in openai-community/gpt2.",
+        )
+    return None
+
+
+def _downloaded(name: str) -> bool:
+    """Whether a model of the hub without an owner is in the cache of this machine."""
+    caches = ModelFolders.from_environment().hugging_face
+    return any(any(cache.glob(f"models--{name}/snapshots/*/config.json")) for cache in caches)
+
+
+def check_installed() -> None:
+    """Raise MissingDependency, with what to install, where models cannot be run with transformers. Imports torch."""
+    _loading()
 
 
 def convert_gguf(source: Path, target: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
 from transformers import modeling_gguf_pytorch_utils as gguf_utils
@@ -20,7 +21,6 @@ from aspen.models._transformers.model import TransformersModel
 from aspen.models.fingerprint import weights_sha256
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _INSTALL_GGUF = "pip install 'aspen-memory[transformers]' gguf accelerate"
 #: Checked in this order: transformers takes safetensors where a folder holds both.
 _WEIGHT_PATTERNS = ("model*.safetensors", "*.safetensors", "pytorch_model*.bin")
@@ -31,6 +31,7 @@ _ALWAYS_DECODE = frozenset({"gpt_neox", "gpt_neox_japanese"})
 def load(
     name_or_path: str,
     *,
+    path: Path | None,
     device: str | None,
     dtype: str | None,
     threads: int | None,
@@ -39,12 +40,11 @@ def load(
     weights_hash: Callable[[], str] | None,
     quantisation: str | None,
 ) -> TransformersModel:
-    """See `aspen.models._transformers.load`."""
+    """See `aspen.models._transformers.load`; `path` is what `local_path` makes of the name."""
     if threads is not None and threads < 1:
         raise InvalidInput(f"threads must be at least 1, not {threads}.")
     place = _device(device)
     number = _dtype(dtype, device=place)
-    path = _local(name_or_path)
     # Only after everything that could be wrong was looked at: this setting is the whole process's.
     if threads is not None:
         torch.set_num_threads(threads)
@@ -56,6 +56,8 @@ def load(
         else:
             source = str(path) if path is not None else name_or_path
             files, config = [], None
+            if path is None:
+                _ask_hub(source)
             hf, tokenizer = _load_plain(source, dtype=number)
     hf = _to_device(hf, place)
 
@@ -98,26 +100,24 @@ def gguf_quantisation(path: Path) -> str:
         return "GGUF"
 
 
-def _local(name_or_path: str) -> Path | None:
-    """The path, where the name means one; None for a hub id."""
-    path = Path(name_or_path).expanduser()
-    if path.is_dir() or path.is_file():
-        if path.is_file() and path.suffix != ".gguf":
-            raise ModelNotFound(
-                f"{path} is a file, but not a .gguf one.", hint="Name the folder that holds the model."
-            )
-        if path.is_dir() and not (path / "config.json").is_file():
-            raise ModelNotFound(
-                f"The folder {path} holds no config.json, so it is not a transformers model.",
-                hint="Name the folder that save_pretrained() wrote, or a .gguf file.",
-            )
-        return path
-    looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or path.suffix == ".gguf"
-    if looks_local or not _HUB_ID.fullmatch(name_or_path):
+def _ask_hub(hub_id: str) -> None:
+    """Raise ModelNotFound where a model is not on this machine and the hub cannot be reached.
+
+    One short question: from_pretrained would ask six times, for half a minute. Whatever the hub answers, it tells.
+    """
+    try:
+        if try_to_load_from_cache(hub_id, "config.json") is None:
+            get_hf_file_metadata(hf_hub_url(hub_id, "config.json"))
+    except (OSError, ValueError):  # an answer of the hub, being offline on purpose, a name that cannot be
+        return
+    except (
+        Exception
+    ) as error:  # of the HTTP library, and which one that is depends on huggingface_hub's version
         raise ModelNotFound(
-            f"There is no model at {path}.", hint='Check the path, or take the bundled model: "bundled".'
-        )
-    return None
+            f"There is no model {hub_id!r} on this machine, and the Hugging Face hub could not be asked for it over "
+            f"the network: {_first_line(error)}.",
+            hint="Check the name and the connection, or take a model of this machine: `aspen models` lists them.",
+        ) from error
 
 
 def _load_plain(source: str, *, dtype: torch.dtype | str) -> tuple[PreTrainedModel, Any]:
@@ -261,16 +261,20 @@ def _first_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars and no chatter from transformers; the settings found are put back."""
+    """No progress bars and no chatter from transformers and the hub; the settings found are put back."""
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    hub_verbosity = hub_logging.get_verbosity()
     gguf_bar = gguf_utils.tqdm  # this one does not listen to transformers' setting
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    # Its lines on each retry; the error tells what came of them.
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     gguf_utils.tqdm = lambda items, **options: items
     try:
         yield
     finally:
         gguf_utils.tqdm = gguf_bar
         logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub_verbosity)
         if bars:
             logging.enable_progress_bar()

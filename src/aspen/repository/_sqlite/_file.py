@@ -7,7 +7,7 @@ descriptor of a file drops all POSIX locks that the process holds on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -155,8 +155,22 @@ def _readable_with_locks(path: Path, busy_timeout: float) -> bool:
 
 def _bring_up_to_date(path: Path, busy_timeout: float) -> _Found:
     """Create or migrate under a file lock: busy_timeout does not cover the switch to a write-ahead log."""
+    lock = Path(f"{path}.lock")
     try:
-        with FileLock(f"{path}.lock", timeout=busy_timeout):
+        with suppress(FileExistsError):
+            lock.touch(exist_ok=False)
+    except (
+        OSError
+    ) as error:  # FileLock would wait, as for another process, in a folder that takes no files (/proc)
+        raise StoreNotWritable(
+            f"The store {path} cannot be written: no file can be made in the folder {path.parent} "
+            f"({error.strerror or error}).",
+            hint="Make the folder writable for you, or choose another path.",
+            path=str(path),
+            cause=str(error),
+        ) from error
+    try:
+        with FileLock(lock, timeout=busy_timeout):
             found = _look(path, busy_timeout)  # another process may have done it meanwhile
             if found is None or not found.ready:
                 _migrate(path, busy_timeout, found.version if found else 0)

@@ -11,7 +11,7 @@ from aspen.config import Config, is_url
 from aspen.doctor.environment import examine_environment
 from aspen.doctor.findings import Finding, Status, broken
 from aspen.doctor.model import examine_loaded, examine_model_files, examine_trial
-from aspen.doctor.store import examine_disk, examine_files, examine_store
+from aspen.doctor.store import examine_disk, examine_files, examine_place, examine_store
 from aspen.errors import AspenError
 from aspen.models import LLAMA_CPP, LanguageModel, runtime_of
 from aspen.repository import Repository, open_repository
@@ -49,7 +49,7 @@ def examine(
         if not isinstance(store, str | Path):
             repository = store
         elif not is_url(str(store)) and (nothing := _nothing_at(store)) is not None:
-            findings.append(Finding("store", Status.OK, nothing))
+            findings.append(examine_place(Path(store), nothing))
         else:
             try:
                 repository = stack.enter_context(open_repository(store))

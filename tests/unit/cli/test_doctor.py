@@ -151,6 +151,13 @@ def test_a_place_where_no_store_can_be_made(tmp_path: Path, monkeypatch: pytest.
     assert "ASPEN_STORE" in found.fix
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc here")
+def test_a_store_below_proc(config: Config) -> None:
+    (problem,) = problems(examine("/proc/memory.db", config=config))
+    assert problem.name == "store"
+    assert "no file can be made in /proc" in problem.what
+
+
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", "~nobody-of-this-name/memory.db"])
 def test_what_can_be_no_path(config: Config, path: str) -> None:
     (problem,) = problems(examine(path, config=config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aspen.aspen import Aspen
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, NotFound
 from aspen.repository import MAX_LIMIT
 from aspen.turns import alternative_to
 
@@ -15,14 +15,21 @@ _SHOWN = 5
 
 
 def whole_memory_ids(aspen: Aspen, given: Sequence[str]) -> list[str]:
-    """The ids that these begin, each once, in order; as they are where no memory has them, or they are whole.
+    """The ids that these begin, each once, in order.
 
-    InvalidInput where one begins several ids.
+    InvalidInput where one begins several ids, NotFound where it begins none, or is too short to tell.
     """
     known = aspen.repository.known(given)
     short = [one for one in given if one not in known and len(one) >= _SHORTEST]
     stored = list(_stored(aspen)) if short else []  # every page of the store: only where it is needed
     whole = [_whole(one, stored, what="memories") if one in short else one for one in given]
+    for one in whole:
+        if one not in known and one not in stored:
+            raise NotFound(
+                f"The store has no memory {one!r}.",
+                hint=f"Give the id as `aspen list` shows it, or {_SHORTEST} characters and more of its beginning.",
+                id=one,
+            )
     return list(dict.fromkeys(whole))
 
 

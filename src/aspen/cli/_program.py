@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -133,7 +134,8 @@ def run(arguments: list[str], *, model: LanguageModel | None, as_json: bool) -> 
         code = _run(arguments, model)
         sys.stdout.flush()
     except AspenError as error:
-        _report(error.diagnostics(), as_json=as_json)
+        told = error.diagnostics()
+        _report({**told, "message": _as_typed(told["message"], arguments)}, as_json=as_json)
         return error.exit_code
     except _CommandLineError as error:
         _report(_usage_error(error), as_json=as_json)
@@ -141,12 +143,21 @@ def run(arguments: list[str], *, model: LanguageModel | None, as_json: bool) -> 
     return code
 
 
+def _as_typed(message: str, arguments: Sequence[str]) -> str:
+    """A message that begins with the name of a value, as "max_tokens must be ...", with that of the option typed."""
+    name, _, rest = message.partition(" ")
+    option = f"--{name.replace('_', '-')}"
+    typed = any(one.partition("=")[0] == option for one in arguments)
+    return f"{option} {rest}" if typed else message
+
+
 def _usage_error(error: Any) -> dict[str, Any]:
     context = getattr(error, "ctx", None)
     hint = f"See `{context.command_path} --help`." if context is not None else ""
     message = error.format_message().replace(": Value error, ", ": ")
+    if not message.endswith((".", "?", "!")):
+        message += "."
     if "unexpected extra argument" in message:
-        message = f"{message.rstrip('.')}."
         hint = f"A text of several words needs quotes around it. {hint}"
     return {"error": "UsageError", "message": message, "hint": hint, "details": {}}
 

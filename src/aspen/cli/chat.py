@@ -29,7 +29,7 @@ from aspen.cli._options import (
 )
 from aspen.cli._recalled import missing_arms, recall_data
 from aspen.cli._screen import as_data, on_terminal, one_line, put, put_json, put_piece, say
-from aspen.errors import InvalidInput
+from aspen.errors import InvalidInput, StoreNotWritable
 from aspen.memory_injector import StrategyName
 from aspen.turns import Reply
 from aspen.types import Recall, SamplerSettings, TraceLevel
@@ -129,6 +129,11 @@ def chat(
         level=trace_level,
     )
     with open_aspen(context, store=store, model=model, device=device, create=True, quiet=as_json) as aspen:
+        if settings.remember and not aspen.repository.writable:
+            raise StoreNotWritable(
+                f"The store {aspen.repository.location} can only be read, and a chat remembers what is said.",
+                hint="Allow writing to the file and its folder, or add --no-remember.",
+            )
         if message is None:
             _converse(aspen, settings)
         elif as_json:

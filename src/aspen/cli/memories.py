@@ -136,7 +136,10 @@ def amend(
     context: typer.Context,
     *,
     memory_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of a memory, as `list` and `recall` show it.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of a memory, as `list` and `recall` show it, or its beginning."
+        ),
     ],
     kind: Annotated[
         MemoryType | None, typer.Option("--type", metavar="TYPE", help=f"One of {_TYPES}.")

@@ -34,10 +34,13 @@ def relate(
     context: typer.Context,
     *,
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Id of the memory that relates to another.")
+        str,
+        typer.Argument(metavar="SOURCE", help="Id of the memory that relates to another, or its beginning."),
     ],
     relation: Annotated[str, typer.Argument(metavar="RELATION", help=f"One of {_TYPES}.")],
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Id of the other memory.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="Id of the other memory, or its beginning.")
+    ],
     weight: Annotated[
         float | None,
         typer.Option(
@@ -92,7 +95,10 @@ def relations(
     context: typer.Context,
     *,
     memory_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of a memory, as `list` and `recall` show it.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of a memory, as `list` and `recall` show it, or its beginning."
+        ),
     ],
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -153,7 +159,8 @@ def spread(
     context: typer.Context,
     *,
     memory_ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids of the memories to start from.")
+        list[str],
+        typer.Argument(metavar="ID...", help="Ids of the memories to start from, or their beginnings."),
     ],
     hops: Annotated[int, typer.Option("--hops", metavar="N", help="Steps to go, in [0, 3].")] = 2,
     decay: Annotated[
@@ -283,7 +290,8 @@ def reinforce(
     context: typer.Context,
     *,
     memory_ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids of memories that were used together.")
+        list[str],
+        typer.Argument(metavar="ID...", help="Ids of memories that were used together, or their beginnings."),
     ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")

@@ -4,6 +4,7 @@ import pytest
 from tests.cli_run import Cli
 
 from aspen.cli import chat as chat_module
+from aspen.repository._sqlite import SQLiteRepository
 from aspen.testing.fake_model import FakeModel
 
 
@@ -48,6 +49,19 @@ def test_nothing_is_stored_with_no_remember(cli: Cli) -> None:
     assert document["trace_id"] is None
     assert document["memories"] == []
     assert cli("list", "--json").json["memories"] == []
+
+
+def test_a_store_that_can_only_be_read_answers_with_no_remember(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("remember", "My sister Mara lives in Lisbon")
+    monkeypatch.setattr(SQLiteRepository, "writable", False)
+    for arguments in (("chat", "hello"), ("chat",)):  # a conversation says so before anything is typed
+        result = cli(*arguments)
+        assert (result.code, result.out) == (5, "")
+        assert "can only be read" in result.err
+        assert result.err.endswith("or add --no-remember.\n")
+    assert cli("chat", "hello", "--no-remember").out == "Understood.\n"
 
 
 def test_a_conversation_from_a_pipe(cli: Cli) -> None:

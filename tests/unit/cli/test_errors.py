@@ -9,7 +9,7 @@ from tests.cli_run import Cli
 from aspen.items import memory_id
 from aspen.types import MemoryItem
 
-ID = memory_id(MemoryItem("something"))
+ID, OTHER = memory_id(MemoryItem("something")), memory_id(MemoryItem("something else"))
 
 
 @pytest.mark.parametrize(
@@ -28,15 +28,18 @@ ID = memory_id(MemoryItem("something"))
         (("recall", "a", "--arm", "nose"), 2, "InvalidInput", "There is no arm 'nose'"),
         (("recall", "a", "--conversation", "cats"), 3, "NotFound", "no conversation 'cats'"),
         (("chat", "a", "--seed", "-1"), 2, "InvalidInput", "seed"),
+        (("chat", "a", "--seed", "abc"), 2, "UsageError", "as an integer."),
+        (("chat", "a", "--max-tokens", "0"), 2, "InvalidInput", "--max-tokens must be an integer"),
+        (("chat", "a", "--max-tokens=0"), 2, "InvalidInput", "--max-tokens must be an integer"),
         (("chat", "a", "--temperature", "nan"), 2, "InvalidInput", "temperature"),
         (("chat", "a", "--temperature", "-1"), 2, "InvalidInput", "temperature"),
         (
             ("show", "m_1"),
             3,
             "NotFound",
-            "no memory 'm_1'. Give the id whole, as it stands in the list of memories (`aspen list`)",
+            "no memory 'm_1'. Give the id as `aspen list` shows it, or 6 characters and more of its beginning.",
         ),
-        (("forget", "m_1", "--yes"), 3, "NotFound", "m_1"),
+        (("forget", "m_1", "--yes"), 3, "NotFound", "or 6 characters and more of its beginning."),
         (
             ("replay", "t_1"),
             3,
@@ -76,8 +79,8 @@ ID = memory_id(MemoryItem("something"))
         (("relate", ID, "supports", "m_2"), 3, "NotFound", "m_2"),
         (("relate", ID, "supports", ID), 2, "InvalidInput", f"must join two memories, got '{ID}' at"),
         (("relate", ID, "likes", "m_2"), 2, "InvalidInput", "unknown relation 'likes'. One of summarizes"),
-        (("relate", ID, "supports", "m_2", "--weight", "1.1"), 2, "InvalidInput", "weight must be"),
-        (("relate", ID, "supports", "m_2", "--weight", "nan"), 2, "InvalidInput", "weight must be"),
+        (("relate", ID, "supports", OTHER, "--weight", "1.1"), 2, "InvalidInput", "weight must be"),
+        (("relate", ID, "supports", OTHER, "--weight", "nan"), 2, "InvalidInput", "weight must be"),
         (("relate", ID, "supports", "m_2", "--weight", "x"), 2, "UsageError", "--weight"),
         (("relate", ID, "supports", "m_2", "--remove"), 3, "NotFound", "m_2"),
         (("relate", ID, "supports", "m_2", "--remove", "--weight", "1"), 2, "InvalidInput", "no --weight"),
@@ -88,7 +91,7 @@ ID = memory_id(MemoryItem("something"))
         (("spread", ID, "--hops", "-1"), 2, "InvalidInput", "max_hops"),
         (("spread", ID, "--decay", "0"), 2, "InvalidInput", "decay must be in (0, 1]"),
         (("spread", ID, "--decay", "nan"), 2, "InvalidInput", "decay"),
-        (("spread", ID, "--min-weight", "2"), 2, "InvalidInput", "min_weight"),
+        (("spread", ID, "--min-weight", "2"), 2, "InvalidInput", "--min-weight must be in [0, 1], got 2"),
         (("spread", ID, "--fan", "0"), 2, "InvalidInput", "fan"),
         (("spread", ID, "--top", "0"), 2, "InvalidInput", "top_k"),
         (("spread", ID, "--relation", "likes"), 2, "InvalidInput", "unknown relation 'likes'"),
@@ -108,6 +111,7 @@ def test_an_error_is_one_line_and_an_exit_code(
     cli: Cli, arguments: tuple[str, ...], code: int, kind: str, word: str
 ) -> None:
     cli("remember", "something")
+    cli("remember", "something else")
     result = cli(*arguments)
     assert (result.code, result.out) == (code, "")
     assert result.err.startswith("error: ")

@@ -53,6 +53,16 @@ def test_every_option_says_what_it_does(parameter: Any) -> None:
     assert parameter.help.endswith(".")
 
 
+@pytest.mark.parametrize(
+    "name", ["amend", "forget", "reinforce", "relate", "relations", "replay", "show", "spread"]
+)
+def test_where_a_beginning_stands_for_an_id_the_help_says_so(name: str) -> None:
+    told = [parameter.help for parameter in COMMANDS[name].params if parameter.param_type_name == "argument"]
+    ids = [text for text in told if text.startswith("Id")]
+    assert ids
+    assert [text for text in ids if "beginning" not in text] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_usage_and_defaults_read_plainly(cli: Cli, name: str) -> None:
     text = cli(*name.split(), "--help").out

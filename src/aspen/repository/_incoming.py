@@ -194,13 +194,14 @@ def stamp_mismatch(stored: KeyStamp, current: KeyStamp, *, location: str) -> Mod
 
     A store knows neither how that model was named to load it, nor its runtime: see `aspen.engine.mismatch`.
     """
-    command = "Aspen.rekey" if location == ":memory:" else f"aspen rekey --store {shlex.quote(location)}"
+    in_memory = location == ":memory:"
+    command = "Aspen.rekey" if in_memory else f"aspen rekey --store {shlex.quote(location)} --model ..."
     former, present = (
         f"{stamp.model_name} ({stamp.model_id}, keys {stamp.key_version})" for stamp in (stored, current)
     )
     return ModelMismatch(
         f"The store's keys were made by {former}, the model in use is {present}.",
-        hint=f"Make the keys anew with the model in use (`{command}`, and --model and ASPEN_RUNTIME as now).",
+        hint=f"Make the keys anew with the model and in the runtime that are in use (`{command}`).",
         stored=stored.model_id,
         current=current.model_id,
         location=location,

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["aspen.cli.main", "aspen.models._transformers", "transformers.models.llama.modeling_llama"]
+    ["aspen.cli._program", "aspen.models._transformers", "transformers.models.llama.modeling_llama"]
 )
 
 

@@ -110,9 +110,7 @@ def _ask_hub(hub_id: str) -> None:
             get_hf_file_metadata(hf_hub_url(hub_id, "config.json"))
     except (OSError, ValueError):  # an answer of the hub, being offline on purpose, a name that cannot be
         return
-    except (
-        Exception
-    ) as error:  # of the HTTP library, and which one that is depends on huggingface_hub's version
+    except Exception as error:  # of the HTTP library; which one that is depends on huggingface_hub's version
         raise ModelNotFound(
             f"There is no model {hub_id!r} on this machine, and the Hugging Face hub could not be asked for it over "
             f"the network: {_first_line(error)}.",

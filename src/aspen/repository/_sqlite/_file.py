@@ -157,11 +157,10 @@ def _bring_up_to_date(path: Path, busy_timeout: float) -> _Found:
     """Create or migrate under a file lock: busy_timeout does not cover the switch to a write-ahead log."""
     lock = Path(f"{path}.lock")
     try:
+        # In a folder that takes no files, FileLock would wait as for another process.
         with suppress(FileExistsError):
             lock.touch(exist_ok=False)
-    except (
-        OSError
-    ) as error:  # FileLock would wait, as for another process, in a folder that takes no files (/proc)
+    except OSError as error:
         raise StoreNotWritable(
             f"The store {path} cannot be written: no file can be made in the folder {path.parent} "
             f"({error.strerror or error}).",

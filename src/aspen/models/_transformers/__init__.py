@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _INSTALL = "pip install 'aspen-memory[transformers]'"
 _OPTIONAL = frozenset({"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "jinja2"})
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_LISTED = "`aspen models` lists what is on this machine"
+_LISTED = "A list tells what is on this machine (`aspen models`)"
 
 
 def load(

@@ -114,7 +114,7 @@ def _ask_hub(hub_id: str) -> None:
         raise ModelNotFound(
             f"There is no model {hub_id!r} on this machine, and the Hugging Face hub could not be asked for it over "
             f"the network: {_first_line(error)}.",
-            hint="Check the name and the connection, or take a model of this machine: `aspen models` lists them.",
+            hint="Check the name and the connection, or take a model of this machine (`aspen models`).",
         ) from error
 
 

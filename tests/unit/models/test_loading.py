@@ -97,7 +97,7 @@ def test_a_mistyped_name_is_told_without_torch_and_without_the_network(name: str
     message, hint = in_a_new_process(code, HF_HUB_CACHE=str(tmp_path))
     assert message.startswith("There is no model ")
     assert name.removeprefix("./").removeprefix("~").removesuffix("/") in message
-    assert "`aspen models` lists what is on this machine" in hint
+    assert "what is on this machine (`aspen models`)" in hint
     assert ("owner/name" in hint) == (name == "nope")
 
 

@@ -140,4 +140,5 @@ def _another_graph(reason: str) -> ModelError:
 def _answers(places: tuple[int, ...], lasting: frozenset[int], nodes: int) -> tuple[bool | None, ...]:
     """For each node in turn whether its data is wanted, or _LATER."""
     wanted = set(places)
-    return tuple(_LATER if i in wanted & lasting else i in wanted for i in range(nodes))
+    later = wanted & lasting
+    return tuple(_LATER if i in later else i in wanted for i in range(nodes))

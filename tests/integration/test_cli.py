@@ -182,8 +182,8 @@ def test_an_interrupted_reply_leaves_the_model_as_it_was(aspen: Run, environment
         chat.press("What is the capital of France?\n")
         chat.until("capital of France?\n")
         reply = chat.until(" tokens/s\n")
-        chat.press("\x03")
-        chat.rest()
+        chat.until("you> ")
+        chat.interrupt_waiting()
     finally:
         chat.close()
     assert chat.process.returncode == 130

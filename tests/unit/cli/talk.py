@@ -54,18 +54,32 @@ class Talk:
         self.process.wait(timeout=60)
         return self._shown
 
-    def _read(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+    def interrupt_waiting(self) -> str:
+        """What was shown from Ctrl-C, where a line is waited for, up to the end of the program.
+
+        `input()` shows what it asks and then sleeps until a key comes: it sees a signal in between only after the
+        next key. So Ctrl-C is pressed again where nothing happens, as a person would.
+        """
+        for _ in range(6):
+            self.press("\x03")
+            if self._read(lambda: False, seconds=10):
+                break
+        return self.rest()
+
+    def _read(self, done: Callable[[], bool], *, seconds: float = 60) -> bool:
+        """Take what is shown until it is done or the time is over; whether the program has ended."""
+        deadline = time.monotonic() + seconds
         while not done() and time.monotonic() < deadline:
             if not select.select([self._keys], [], [], 0.1)[0]:
                 continue
             try:
                 piece = os.read(self._keys, 4096)
             except OSError:  # Linux, when nobody has the terminal any more
-                return
+                return True
             if not piece:  # the other ones
-                return
+                return True
             self._shown += piece.decode().replace("\r", "")
+        return False
 
     def close(self) -> None:
         self.process.kill()

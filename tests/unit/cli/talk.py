@@ -34,7 +34,8 @@ class Talk:
             stderr=terminal,
             start_new_session=True,
             preexec_fn=own_terminal,  # noqa: PLW1509 - one thread
-            env={**environment, "TERM": "dumb"},  # no colours, and no modes of readline
+            # No colours, and no modes of readline.
+            env={**environment, "TERM": "dumb", "PYTHONFAULTHANDLER": "1"},
         )
         os.close(terminal)
 
@@ -50,7 +51,10 @@ class Talk:
 
     def rest(self) -> str:
         """What was shown since the last call, up to the end of the program."""
-        self._read(lambda: False)
+        if not self._read(lambda: False):
+            self.process.send_signal(signal.SIGABRT)  # on which it shows where it is
+            self._read(lambda: False, seconds=10)
+            pytest.fail(f"the program goes on: {self._shown}")
         self.process.wait(timeout=60)
         return self._shown
 
@@ -58,13 +62,19 @@ class Talk:
         """What was shown from Ctrl-C, where a line is waited for, up to the end of the program.
 
         `input()` shows what it asks and then sleeps until a key comes: it sees a signal in between only after the
-        next key. So Ctrl-C is pressed again where nothing happens, as a person would.
+        next key. So Ctrl-C is pressed again where nothing happens, as a person would, and then sent from elsewhere.
         """
-        for _ in range(6):
-            self.press("\x03")
+        for interrupt in (self._press_ctrl_c, self._press_ctrl_c, self._send_sigint, self._send_sigint):
+            interrupt()
             if self._read(lambda: False, seconds=10):
                 break
         return self.rest()
+
+    def _press_ctrl_c(self) -> None:
+        self.press("\x03")
+
+    def _send_sigint(self) -> None:
+        self.process.send_signal(signal.SIGINT)
 
     def _read(self, done: Callable[[], bool], *, seconds: float = 60) -> bool:
         """Take what is shown until it is done or the time is over; whether the program has ended."""

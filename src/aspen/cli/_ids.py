@@ -25,11 +25,7 @@ def whole_memory_ids(aspen: Aspen, given: Sequence[str]) -> list[str]:
     whole = [_whole(one, stored, what="memories") if one in short else one for one in given]
     for one in whole:
         if one not in known and one not in stored:
-            raise NotFound(
-                f"The store has no memory {one!r}.",
-                hint=f"Give the id as `aspen list` shows it, or {_SHORTEST} characters and more of its beginning.",
-                id=one,
-            )
+            raise _not_found("memory", one, listed_by="aspen list")
     return list(dict.fromkeys(whole))
 
 
@@ -44,11 +40,22 @@ def whole_trace_id(aspen: Aspen, given: str) -> str:
     Alternatives share the beginning of the trace that was chosen; the number behind it tells them apart.
     """
     ids = [info.id for info in aspen.repository.traces(limit=MAX_LIMIT)]
-    if given in ids or len(given) < _SHORTEST:
-        return given
-    beginning, mark, number = given.partition("-")
-    chosen = [id_ for id_ in ids if alternative_to(id_) is None]
-    return f"{_whole(beginning, chosen, what='traces')}{mark}{number}"
+    whole = given
+    if given not in ids and len(given) >= _SHORTEST:
+        beginning, mark, number = given.partition("-")
+        chosen = [id_ for id_ in ids if alternative_to(id_) is None]
+        whole = f"{_whole(beginning, chosen, what='traces')}{mark}{number}"
+    if whole not in ids and len(ids) < MAX_LIMIT:
+        raise _not_found("trace", whole, listed_by="aspen traces")
+    return whole
+
+
+def _not_found(what: str, given: str, *, listed_by: str) -> NotFound:
+    return NotFound(
+        f"The store has no {what} {given!r}.",
+        hint=f"Give the id as `{listed_by}` shows it, or {_SHORTEST} characters and more of its beginning.",
+        id=given,
+    )
 
 
 def _stored(aspen: Aspen) -> Iterable[str]:

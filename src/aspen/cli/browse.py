@@ -25,6 +25,7 @@ from aspen.cli._standing import Standing, standings, uses
 from aspen.cli.traces import put_traces, trace_data
 from aspen.errors import AspenError, InvalidInput
 from aspen.types import Forgetting, MemorySort, MemoryType, Provenance, Stability, Trace
+from aspen.wording import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -331,7 +332,7 @@ def forget(
     if as_json:
         put_json({"forgotten": ids, "traces": traces})
     else:
-        put(f"forgot {_count(len(ids), 'memory', 'memories')} and {_count(traces, 'trace', 'traces')}")
+        put(f"forgot {counted(len(ids), 'memory', 'memories')} and {counted(traces, 'trace', 'traces')}")
 
 
 def _put_what_goes(going: Forgetting, *, as_json: bool) -> None:
@@ -354,9 +355,5 @@ def _what_goes(going: Forgetting) -> list[str]:
     lines = [f"{memory.id}  {one_line(memory.text, most=80)}" for memory in going.memories]
     lines += [f"{memory.id}  made of them: {one_line(memory.text, most=66)}" for memory in going.summaries]
     traces, relations = len(going.traces), going.relations
-    with_them = f"{_count(relations, 'relation', 'relations')} and {_count(traces, 'trace', 'traces')}"
+    with_them = f"{counted(relations, 'relation', 'relations')} and {counted(traces, 'trace', 'traces')}"
     return [*lines, f"With them go their keys and words, {with_them}."]
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

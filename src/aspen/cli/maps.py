@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 
 from aspen.aspen import Aspen
+from aspen.cli._ids import whole_trace_id
 from aspen.cli._options import DeviceOption, JsonOption, ModelOption, StoreOption, open_aspen
 from aspen.cli._screen import as_data, one_line, put, put_json, put_table, say, width
 from aspen.errors import InvalidInput
@@ -40,7 +41,10 @@ def register(app: typer.Typer) -> None:
 def show_map(
     context: typer.Context,
     *,
-    trace_id: Annotated[str, typer.Argument(metavar="TRACE_ID", help="Id of a trace, as `traces` shows it.")],
+    trace_id: Annotated[
+        str,
+        typer.Argument(metavar="TRACE_ID", help="Id of a trace, as `traces` shows it, or its beginning."),
+    ],
     measure: Annotated[
         str, typer.Option("--measure", metavar="NAME", help=f"What to measure: {', '.join(MEASURES)}.")
     ] = "norm",
@@ -128,10 +132,11 @@ def _found(
     attention: int | None,
     head: int | None,
 ) -> TraceMap | MapComparison | AttentionMap:
+    trace_id = whole_trace_id(aspen, trace_id)
     if attention is not None:
         return attention_map(aspen, trace_id, layer=attention, head=head)
     if other is not None:
-        return compare_traces(aspen, trace_id, other, measure=measure, prompt=prompt)
+        return compare_traces(aspen, trace_id, whole_trace_id(aspen, other), measure=measure, prompt=prompt)
     return trace_map(aspen, trace_id, measure=measure, prompt=prompt)
 
 

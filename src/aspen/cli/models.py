@@ -10,7 +10,8 @@ import typer
 
 from aspen.cli._options import JsonOption
 from aspen.cli._screen import on_terminal, put_json, put_table, say
-from aspen.models import Discovery, FoundModel, find_models, in_words
+from aspen.models import Discovery, FoundModel, find_models
+from aspen.wording import size_in_words
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +69,7 @@ def _figures(model: FoundModel) -> list[str]:
     return [
         model.architecture or "",
         model.quantisation or "",
-        "" if model.size is None else in_words(model.size),
+        "" if model.size is None else size_in_words(model.size),
         "" if model.context_length is None else f"{model.context_length:,}",
         "yes" if model.supported else "no",
     ]

@@ -78,7 +78,10 @@ def restore(
     context: typer.Context,
     *,
     memory_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of a memory that was corrected, or merged into another.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of a memory that was corrected or merged into another, or its beginning."
+        ),
     ],
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -186,9 +189,12 @@ def duplicates(
 def merge(
     context: typer.Context,
     *,
-    keep_id: Annotated[str, typer.Argument(metavar="KEEP", help="Id of the memory that is to hold.")],
+    keep_id: Annotated[
+        str, typer.Argument(metavar="KEEP", help="Id of the memory that is to hold, or its beginning.")
+    ],
     other_ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids of the memories that say the same.")
+        list[str],
+        typer.Argument(metavar="ID...", help="Ids of the memories that say the same, or their beginnings."),
     ],
     store: StoreOption = None,
     as_json: JsonOption = False,

@@ -63,15 +63,6 @@ def meter(share: float, *, width: int) -> str:
     return "█" * max(round(share * width), 1 if share > 0 else 0)
 
 
-def size(amount: float) -> str:
-    """Bytes for people, in powers of 1,000."""
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
-
-
 def process_line(name: str) -> str:
     """Which process this is, and when it began."""
     return f"{name}: process {os.getpid()}, started {time.strftime('%H:%M:%S')}"

@@ -34,7 +34,7 @@ def tell(aspen: Aspen, console: Console, settings: Settings) -> int:
         beside = time.perf_counter() - started - recalled - reply.prefill_seconds - reply.decode_seconds
         trace = aspen.trace(str(reply.trace_id))
         size = next(t.size for t in aspen.repository.traces(limit=1) if t.id == reply.trace_id)
-        console.print(screens.recorded(reply, trace, size_=size, seconds=beside))
+        console.print(screens.recorded(reply, trace, size=size, seconds=beside))
     console.print()
     console.print(screens.inside(trace, pushes=_pushes(trace), attention=_attention(trace)))
     return 0

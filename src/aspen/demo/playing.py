@@ -7,13 +7,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
 
-from aspen.demo.drawing import make_console, size
+from aspen.config import Config
+from aspen.demo.drawing import make_console
 from aspen.demo.part import Settings
 from aspen.errors import InvalidInput
+from aspen.front_door.commands import command
+from aspen.wording import size_in_words
 
 
 def run_demo(
@@ -57,7 +61,7 @@ def run_demo(
                 console.print()
                 console.print(
                     Text(
-                        f"That process has ended. What is left of it: {path.name}, {size(kept)}.",
+                        f"That process has ended. What is left of it: {path.name}, {size_in_words(kept)}.",
                         style="bold",
                     )
                 )
@@ -67,7 +71,18 @@ def run_demo(
             console.print(Text("The store is deleted again.", style="dim"))
     seconds = time.monotonic() - started
     console.print(Text(f"Played in {seconds // 60:.0f} min {seconds % 60:.0f} s.", style="dim"))
+    if keep:
+        chat = next_command(path, replace(Config.from_environment(), model="bundled"))
+        # One line, however long: it is to be copied.
+        console.print(Text.assemble("Go on with: ", (chat, "bold green")), soft_wrap=True)
     return 0
+
+
+def next_command(store: Path, config: Config) -> str:
+    """What goes on with the store, as a shell takes it."""
+    beside = Path(sys.executable).with_name("aspen")
+    program = str(beside) if shutil.which("aspen") is None and beside.exists() else "aspen"
+    return command("chat", store=store, config=config, program=program)
 
 
 def _files(store: Path) -> list[Path]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,16 +11,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from aspen.config import Config
 from aspen.demo.asking import Finding, Found
-from aspen.demo.drawing import clean, marked, meter, one_line, size, sparkline
+from aspen.demo.drawing import clean, marked, meter, one_line, sparkline
 from aspen.demo.overhead import Speed
-from aspen.front_door.commands import command
 from aspen.memory_injector import Note
 from aspen.repository import StoreStats
 from aspen.seed_manager import ReplayReport
 from aspen.turns import Reply
 from aspen.types import Trace
+from aspen.wording import counted, size_in_words
 
 _PARTS = {"sink": "first token (sink)", "template": "chat template"}
 _MISSED = "✗"
@@ -43,12 +39,12 @@ def turn(number: int, message: str, reply: str) -> RenderableType:
     return grid
 
 
-def recorded(reply: Reply, trace: Trace, *, size_: int, seconds: float) -> RenderableType:
+def recorded(reply: Reply, trace: Trace, *, size: int, seconds: float) -> RenderableType:
     """What was kept of a turn. `seconds` is what recording and storing took beside generating."""
     layers, tokens = trace.state_digests.shape
     facts = [
         f"recorded {layers} layers x {tokens} tokens",
-        size(size_),
+        size_in_words(size),
         f"seed {reply.seed}",
         _speed(reply),
         f"stored in {seconds * 1000:.0f} ms",
@@ -211,24 +207,23 @@ def other_seed(report: ReplayReport, *, seed: int) -> RenderableType:
     return Text.assemble(f"  seed {report.seed} for {seed}: ", (report.explain(), "yellow"))
 
 
-def last(stats: StoreStats, speed: Speed, *, store: Path, config: Config, n_layers: int) -> RenderableType:
-    """The last screen, in four lines."""
-    beside = Path(sys.executable).with_name("aspen")
-    program = str(beside) if shutil.which("aspen") is None and beside.exists() else "aspen"
+def last(stats: StoreStats, speed: Speed, *, n_layers: int) -> RenderableType:
+    """What is there now, and what it cost."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(
         "stored",
-        f"{stats.memories} memories and {stats.traces} traces of {n_layers} blocks and the embedding, "
-        f"in {stats.conversations} conversations",
+        f"{counted(stats.memories, 'memory', 'memories')} and {counted(stats.traces, 'trace', 'traces')} of {n_layers} "
+        f"blocks and the embedding, in {counted(stats.conversations, 'conversation', 'conversations')}",
     )
-    grid.add_row("size", f"{size(stats.bytes['file'])} on disk, {size(stats.bytes['traces'])} of it traces")
+    grid.add_row(
+        "size",
+        f"{size_in_words(stats.bytes['file'])} on disk, {size_in_words(stats.bytes['traces'])} of it traces",
+    )
     grid.add_row(
         "cost",
         f"{speed.on:.1f} tokens/s with recording on, {speed.off:.1f} off ({speed.on / speed.off:.0%}), "
         "measured in seconds: a busy machine moves it",
     )
-    chat = command("chat", store=store, config=config, program=program)
-    grid.add_row("next", Text(chat, style="bold green"))
     return Panel(grid, box=box.HEAVY, border_style="cyan")

@@ -40,15 +40,7 @@ def tell(aspen: Aspen, console: Console, settings: Settings) -> int:
     # No spinner here: it would take time from what is measured.
     console.print("\nMeasuring tokens/s with recording on and off ...", style="dim")
     speed = measure_recording(aspen.model)
-    console.print(
-        screens.last(
-            aspen.repository.stats(),
-            speed,
-            store=settings.store,
-            config=aspen.config,
-            n_layers=aspen.model.info.n_layers,
-        )
-    )
+    console.print(screens.last(aspen.repository.stats(), speed, n_layers=aspen.model.info.n_layers))
     return 0 if verified else NOT_VERIFIED
 
 

@@ -41,13 +41,3 @@ def export_anew(where: str) -> str:
 def quoted(path: str) -> str:
     """A path as a shell takes it."""
     return shlex.quote(path)
-
-
-def size_in_words(size: int) -> str:
-    """Bytes for people, in powers of 1,000."""
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aspen.aspen import Aspen
 from aspen.config import Config
-from aspen.doctor.findings import Finding, Status, broken, export_anew, size_in_words
+from aspen.doctor.findings import Finding, Status, broken, export_anew
 from aspen.engine.closeness import Verdict
 from aspen.engine.mismatch import mismatch_of
 from aspen.errors import AspenError, ModelError
@@ -17,11 +17,13 @@ from aspen.models import (
     bundled,
     check_memory,
     gguf_path,
+    local_path,
     read_header,
     runtime_of,
     try_model,
     why_not,
 )
+from aspen.wording import counted, size_in_words
 
 
 def examine_model_files(config: Config) -> Iterator[Finding]:
@@ -31,6 +33,7 @@ def examine_model_files(config: Config) -> Iterator[Finding]:
         if runtime == LLAMA_CPP or config.model == "bundled":
             yield _file(config.model)
         else:
+            local_path(config.model)
             yield Finding("model", Status.OK, f"{config.model} (`aspen doctor --deep` loads it)")
     except AspenError as error:
         yield broken("model", error)
@@ -101,7 +104,7 @@ def examine_loaded(aspen: Aspen) -> Iterator[Finding]:
         "model loads",
         Status.OK,
         f"{info.name}: {info.n_layers} layers, width {info.width}, {fingerprint.dtype} on {fingerprint.device}, "
-        f"{fingerprint.threads} threads, in {time.perf_counter() - started:.1f} s",
+        f"{counted(fingerprint.threads, 'thread', 'threads')}, in {time.perf_counter() - started:.1f} s",
     )
     if stored is None:
         return

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from aspen.activation_db import MAX_KEY_TOKENS, KeyVersion, StoreFit, decode_trace, known_calibration
 from aspen.config import Config
-from aspen.doctor.findings import Finding, Status, broken, export_anew, quoted, size_in_words
+from aspen.doctor.findings import Finding, Status, broken, export_anew, quoted
 from aspen.errors import AspenError, NotFound
 from aspen.front_door.commands import command
 from aspen.repository import Repository, StoreStats, TraceInfo
 from aspen.repository._incoming import MAX_LIMIT
 from aspen.resonance_search.held import key_space_name
+from aspen.wording import counted, size_in_words
 
 _MEGABYTE = 1_000_000
 _LOW_DISK = 1_000 * _MEGABYTE  # bytes; unpacking the bundled model needs 1.2 GB once
@@ -59,8 +60,14 @@ def _sizes(stats: StoreStats) -> Finding:
     return Finding(
         "size",
         Status.OK,
-        f"{stats.memories:,} memories, {stats.traces:,} traces, {stats.conversations:,} conversations, "
-        f"{size_in_words(stats.bytes['file'])} ({parts}){each}",
+        ", ".join(
+            (
+                counted(stats.memories, "memory", "memories"),
+                counted(stats.traces, "trace", "traces"),
+                counted(stats.conversations, "conversation", "conversations"),
+                f"{size_in_words(stats.bytes['file'])} ({parts}){each}",
+            )
+        ),
     )
 
 

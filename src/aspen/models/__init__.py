@@ -22,8 +22,16 @@ from aspen.models.interface import (
 )
 from aspen.models.kv import KVFragment
 from aspen.models.likelihood import Uncertainty, log_likelihoods, uncertainty
-from aspen.models.loading import LLAMA_CPP, RUNTIMES, TRANSFORMERS, gguf_path, load_model, runtime_of
-from aspen.models.memory import check_memory, in_words
+from aspen.models.loading import (
+    LLAMA_CPP,
+    RUNTIMES,
+    TRANSFORMERS,
+    gguf_path,
+    load_model,
+    local_path,
+    runtime_of,
+)
+from aspen.models.memory import check_memory
 from aspen.models.ollama import ollama_path
 from aspen.models.sampling import Sampler
 from aspen.models.trial import Trial, try_library, try_model
@@ -56,9 +64,9 @@ __all__ = [
     "find_models",
     "generate",
     "gguf_path",
-    "in_words",
     "json_grammar",
     "load_model",
+    "local_path",
     "log_likelihoods",
     "ollama_path",
     "read_header",

@@ -208,7 +208,11 @@ def read_header(path: Path) -> GGUFHeader:
         with path.open("rb") as file:
             return _read(GGUFReader(file, path=path, size=state.st_size))
     except FileNotFoundError as error:
-        raise ModelNotFound(f"There is no file at {path}.", path=str(path)) from error
+        raise ModelNotFound(
+            f"There is no file at {path}.",
+            hint="Check the path; a list tells which are on this machine (`aspen models`).",
+            path=str(path),
+        ) from error
     except (OSError, ValueError) as error:  # unreadable; a NUL in the path
         raise ModelNotFound(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", path=str(path)

@@ -49,6 +49,14 @@ def gguf_path(spec: str) -> Path:
     return _path(spec)
 
 
+def local_path(spec: str) -> Path | None:
+    """The folder or file that `spec` names, for a model that transformers runs; None for one of a hub.
+
+    Needs neither torch nor the network. Raises ModelNotFound where it can be neither.
+    """
+    return _transformers.local_path(spec)
+
+
 def load_model(
     spec: str,
     *,

@@ -10,6 +10,7 @@ from pathlib import Path
 from aspen.errors import ModelError
 from aspen.models.folders import is_file
 from aspen.models.gguf_header import GGUFHeader
+from aspen.wording import size_in_words
 
 REST = 128 * 2**20
 """Bytes for what is alike for all models: buffers of a pass, the vocabulary, the program itself."""
@@ -19,7 +20,6 @@ SMALLEST_CONTEXT = 512
 _HALF, _SINGLE = 2, 4  # bytes of a float16, of a float32
 _LOGITS = 128  # rows that llama.cpp reserves: of each token of a pass, where they come about and where they are read
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page
-_NAMES = {0: "B", 1: "KB", 2: "MB", 3: "GB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,9 @@ def check_memory(
         else "Take a smaller model, or the same one with fewer bits a weight."
     )
     raise ModelError(
-        f"{header.path} needs about {in_words(need.total)} ({in_words(need.weights)} of weights and "
-        f"{in_words(need.cache)} for {context:,} tokens), and there are {in_words(have.total)} ({have.source}).",
+        f"{header.path} needs about {size_in_words(need.total)} ({size_in_words(need.weights)} of weights and "
+        f"{size_in_words(need.cache)} for {context:,} tokens), and there are {size_in_words(have.total)} "
+        f"({have.source}).",
         hint=hint,
         path=str(header.path),
         needed=need.total,
@@ -109,12 +110,6 @@ def memory_limit(*, root: Path = Path("/"), sysconf: Callable[[str], int] = os.s
     found = [] if physical is None else [MemoryLimit(physical, "the memory of this machine")]
     found += [MemoryLimit(size, "the limit of its control group") for size in _cgroup_limits(root)]
     return min(found, key=lambda limit: limit.total, default=None)
-
-
-def in_words(size: int) -> str:
-    """A number of bytes as people write it: "4.4 GB"."""
-    power = min(3, max(0, (len(str(size)) - 1) // 3))
-    return f"{size / 1000**power:,.1f} {_NAMES[power]}" if power else f"{size} B"
 
 
 def _physical(root: Path, *, sysconf: Callable[[str], int]) -> int | None:

@@ -45,6 +45,13 @@ def problems(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.status is Status.PROBLEM]
 
 
+def folder_of_a_model(path: Path) -> Path:
+    """A folder that looks like that of a model, and holds none."""
+    path.mkdir(parents=True)
+    (path / "config.json").write_text("{}")
+    return path
+
+
 def test_a_sound_store(config: Config, fill: Callable[[int], None]) -> None:
     fill(30)
     findings = examine(config.store, config=config, deep=True, model=FakeModel())
@@ -197,10 +204,12 @@ def test_the_keys_of_another_model(config: Config, fill: Callable[[int], None]) 
     assert problem.name == "model and store"
     assert problem.what == "The store's keys were made by fake-0 in fake, the model in use is fake-5 in fake."
     assert problem.fix == f"aspen rekey --store {config.store}"
-    other = replace(config, model="models/my folder", runtime="transformers")
+    other = replace(
+        config, model=str(folder_of_a_model(config.cache_dir / "my folder")), runtime="transformers"
+    )
     (problem,) = problems(examine(config.store, config=other, deep=True, model=FakeModel(seed=5)))
     assert problem.fix == (
-        f"ASPEN_RUNTIME=transformers aspen rekey --store {config.store} --model 'models/my folder'"
+        f"ASPEN_RUNTIME=transformers aspen rekey --store {config.store} --model '{other.model}'"
     )
     closeness = by_name(findings)["closeness of keys"]
     assert closeness.status is Status.WARNING
@@ -257,11 +266,20 @@ def test_a_store_that_others_may_read(config: Config, fill: Callable[[int], None
 
 
 def test_a_model_that_does_not_load(config: Config) -> None:
-    elsewhere = replace(config, model=str(config.cache_dir / "no-model"))
-    findings = examine(config.store, config=elsewhere, deep=True)
+    empty = replace(config, model=str(folder_of_a_model(config.cache_dir / "no-model")))
+    findings = examine(config.store, config=empty, deep=True)
     (problem,) = problems(findings)
     assert problem.name == "model loads"
     assert problem.fix
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("model", ["nope", "/nowhere/model"])
+def test_a_model_that_is_not_there(config: Config, model: str, deep: bool) -> None:
+    (problem,) = problems(examine(config.store, config=replace(config, model=model), deep=deep))
+    assert problem.name == "model"
+    assert problem.what.startswith("There is no model")
+    assert "aspen models" in problem.fix
 
 
 @pytest.fixture

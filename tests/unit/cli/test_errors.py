@@ -44,7 +44,7 @@ ID, OTHER = memory_id(MemoryItem("something")), memory_id(MemoryItem("something 
             ("replay", "t_1"),
             3,
             "NotFound",
-            "no trace 't_1'. Give the id whole, as it stands in the list of traces (`aspen traces`)",
+            "no trace 't_1'. Give the id as `aspen traces` shows it, or 6 characters and more of its beginning.",
         ),
         (
             ("import", "missing.jsonl"),

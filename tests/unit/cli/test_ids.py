@@ -67,4 +67,7 @@ def test_a_trace_and_its_alternatives_are_named_by_the_same_beginning(cli: Cli) 
     assert other == f"{chosen}-1"
     assert cli("replay", chosen[:12], "--json").json["trace_id"] == chosen
     assert cli("replay", f"{chosen[:12]}-1", "--json").json["trace_id"] == other
-    assert cli("replay", "t_zzzzzz").code == 3
+    for given in ("t_zzzzzz", "t_zz", f"{chosen[:12]}-7"):
+        result = cli("replay", given)
+        assert result.code == 3
+        assert "as `aspen traces` shows it, or 6 characters and more of its beginning." in result.err

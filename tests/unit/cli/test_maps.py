@@ -82,5 +82,12 @@ def test_what_cannot_be_shown_is_refused(
     assert problem in result.err
 
 
+def test_beginnings_stand_for_ids(cli: Cli, ids: list[str]) -> None:
+    one, other = (id_[:16] for id_ in ids[:2])
+    assert (
+        cli("map", one, "--with", other, "--json").json == cli("map", ids[0], "--with", ids[1], "--json").json
+    )
+
+
 def test_an_unknown_trace_is_not_found(cli: Cli, ids: list[str]) -> None:
     assert cli("map", "t_nowhere").code == 3

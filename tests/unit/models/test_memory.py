@@ -16,10 +16,10 @@ from aspen.models.memory import (
     MemoryLimit,
     cache_bytes,
     check_memory,
-    in_words,
     memory_limit,
     memory_needed,
 )
+from aspen.wording import size_in_words
 
 GB = 10**9
 
@@ -130,25 +130,10 @@ def test_a_model_that_fits_passes_and_one_that_does_not_is_told_with_both_figure
     check_memory(header, context=1000, limit=MemoryLimit(room.total, "here"))
     with pytest.raises(ModelError) as caught:
         check_memory(header, context=2000, limit=MemoryLimit(room.total, "here"))
-    assert in_words(room.total) in caught.value.message
+    assert size_in_words(room.total) in caught.value.message
     assert "2,000 tokens" in caught.value.message
     assert caught.value.hint == "A context of 1,000 tokens would fit."
     assert caught.value.details["available"] == room.total
     with pytest.raises(ModelError) as caught:
         check_memory(header, context=2000, limit=MemoryLimit(10**6, "here"))
     assert caught.value.hint.startswith("Take a smaller model")
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 KB"),
-        (98_362_432, "98.4 MB"),
-        (4_431_000_000, "4.4 GB"),
-        (10**13, "10,000.0 GB"),
-    ],
-)
-def test_bytes_in_words(size: int, words: str) -> None:
-    assert in_words(size) == words

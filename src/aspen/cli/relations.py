@@ -17,6 +17,7 @@ from aspen.errors import InvalidInput
 from aspen.memory_graph import DEFAULT_TYPE_BOOST
 from aspen.types import Memory, Relation, RelationType, Spread
 from aspen.validation import check_choice
+from aspen.wording import counted
 
 _TYPES = ", ".join(RelationType)
 _BOOSTS = ", ".join(f"{kind} {boost:g}" for kind, boost in DEFAULT_TYPE_BOOST.items())
@@ -85,7 +86,7 @@ def relate(
     if as_json:
         put_json({"removed": removed} if remove else {"relations": made})
     elif remove:
-        put(f"removed {removed} {'relation' if removed == 1 else 'relations'}")
+        put(f"removed {counted(removed, 'relation', 'relations')}")
     else:
         for one in made:
             put(f"{one.source} --{one.type}--> {one.target}  {one.weight:.2f}")

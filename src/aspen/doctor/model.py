@@ -33,7 +33,7 @@ def examine_model_files(config: Config) -> Iterator[Finding]:
         if runtime == LLAMA_CPP or config.model == "bundled":
             yield _file(config.model)
         else:
-            local_path(config.model)
+            local_path(config.model)  # raises where there can be no such model
             yield Finding("model", Status.OK, f"{config.model} (`aspen doctor --deep` loads it)")
     except AspenError as error:
         yield broken("model", error)

@@ -28,6 +28,7 @@ from aspen.models import LanguageModel
 from aspen.repository import KeyStamp, Repository
 from aspen.resonance_search import ModelKeys, spoken_text
 from aspen.types import FloatArray, Memory
+from aspen.wording import counted
 
 MOST_COMPARED = 24
 """Memories in a comparison: enough for a mean to three digits, and under a second with the bundled model."""
@@ -109,7 +110,7 @@ class Closeness:
         figures = ", ".join(
             f"{one.mean:.3f} at layer {one.layer} (lowest {one.lowest:.3f})" for one in self.layers
         )
-        memories = "1 memory" if self.memories == 1 else f"{self.memories} memories"
+        memories = counted(self.memories, "memory", "memories")
         verdict = _IN_WORDS[self.verdict]
         if self.own:
             same = self.verdict is Verdict.CLOSE

@@ -54,7 +54,22 @@ def test_every_option_says_what_it_does(parameter: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["amend", "forget", "reinforce", "relate", "relations", "replay", "show", "spread"]
+    "name",
+    [
+        "amend",
+        "correct",
+        "forget",
+        "history",
+        "map",
+        "merge",
+        "reinforce",
+        "relate",
+        "relations",
+        "replay",
+        "restore",
+        "show",
+        "spread",
+    ],
 )
 def test_where_a_beginning_stands_for_an_id_the_help_says_so(name: str) -> None:
     told = [parameter.help for parameter in COMMANDS[name].params if parameter.param_type_name == "argument"]
